@@ -1,0 +1,1 @@
+"""vaa: recognise attributes of people in pictures with visual attention aggregation."""

@@ -1,0 +1,93 @@
+"""The typer app: registers the commands and turns errors into one line."""
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from vaa_cli.commands.console import stderr
+from vaa_cli.commands.evaluate import evaluate
+from vaa_cli.commands.predict import predict
+from vaa_cli.commands.prepare import prepare
+from vaa_cli.commands.train import train
+from vaa_cli.core.errors import VAAError
+
+DEBUG = "--debug"
+WRONG_REQUEST, INTERRUPTED = 2, 130
+
+app = typer.Typer(
+    name="vaa",
+    help="Recognise attributes of people in pictures: prepare a dataset, train, evaluate, predict.",
+    epilog="Each command works with no option after the one before it. "
+    "A wrong request is one line on stderr and exit code 2; work done in part is exit code 1.",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (prepare, train, evaluate, predict):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"vaa {version('vaa-cli')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    debug: Annotated[
+        bool,
+        typer.Option(DEBUG, help="Show the traceback of an error. Can stand anywhere."),
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(WRONG_REQUEST)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exits with the code that the request earned."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    # Typer takes the app's options before the command only; people add this one at the end.
+    debug = DEBUG in arguments
+    arguments = [argument for argument in arguments if argument != DEBUG]
+    try:
+        code = app(arguments, prog_name="vaa", standalone_mode=False)
+        sys.stdout.flush()
+    except VAAError as error:
+        if debug:
+            raise
+        code = _fail(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # The reader has what it wants (vaa predict … | head). What is still buffered must not be
+        # tried again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except OSError as error:
+        if debug:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        code = _fail(f"{error.strerror or error}{where}")
+    except Exception as error:
+        # Typer before 0.26 raises click's exceptions, later ones its own; both have this method.
+        if debug or not hasattr(error, "format_message"):
+            raise
+        code = _fail(f"{error.format_message().rstrip('.')}; see vaa --help")
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> int:
+    stderr.print("error:", style="bold red", end=" ")
+    stderr.print(" ".join(message.splitlines()), markup=False)
+    return WRONG_REQUEST

@@ -1,0 +1,45 @@
+"""Options that several commands share: one name and one meaning everywhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+PREPARED = Path("prepared")
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        help="Prepared folder. Default: the one that the run was trained on.",
+        show_default=False,
+    ),
+]
+RunOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--run",
+        help="Run folder or model file. Default: the newest run in ./runs.",
+        show_default=False,
+    ),
+]
+BatchSizeOption = Annotated[int, typer.Option("--batch-size", min=1, help="Pictures a step.")]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="cpu, cuda, cuda:1, mps, or auto: a GPU if there is one.")
+]
+PrecisionOption = Annotated[
+    str,
+    typer.Option(
+        "--precision", help="fp32, bf16, fp16, or auto: the fastest that the device computes in."
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=0,
+        help="Processes that decode pictures. Default: one a core, 8 at most.",
+        show_default=False,
+    ),
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of all randomness.")]

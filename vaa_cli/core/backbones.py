@@ -1,0 +1,172 @@
+"""torchvision's ResNets and DenseNets, cut where their stages end (method section 3.1)."""
+
+import difflib
+import re
+import socket
+import urllib.error
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import get_model, get_model_weights
+
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.tensors import read_tensors
+
+RESNETS = (
+    "resnet18", "resnet34", "resnet50", "resnet101", "resnet152",
+    "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d",
+    "wide_resnet50_2", "wide_resnet101_2",
+)  # fmt: skip
+DENSENETS = ("densenet121", "densenet161", "densenet169", "densenet201")
+BACKBONES = RESNETS + DENSENETS
+# The paper's choices.
+ALIASES = {"resnet": "resnet101", "densenet": "densenet201"}
+
+# What torchvision's ImageNet weights were trained with.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+_DOWNLOAD_TIMEOUT = 20  # seconds without a byte
+
+
+def backbone_name(name: str) -> str:
+    """The full name of a backbone: `densenet` is densenet201, `resnet` is resnet101.
+
+    Raises:
+        VAAError: there is no such backbone; suggests the nearest names.
+    """
+    full = ALIASES.get(name.lower(), name.lower())
+    if full not in BACKBONES:
+        nearest = difflib.get_close_matches(full, (*ALIASES, *BACKBONES), n=3, cutoff=0.5)
+        hint = (
+            f"did you mean {' or '.join(nearest)}?"
+            if nearest
+            else f"choose one of {', '.join(BACKBONES)}"
+        )
+        raise VAAError(f"unknown backbone {name!r}; {hint}")
+    return full
+
+
+class Backbone(nn.Module):
+    """A torchvision network as four stages, without its pooling and classifier.
+
+    A ResNet's stage ends with its block of layers; a DenseNet's with the norm and ReLU that follow
+    its dense block, which in torchvision are the first half of the transition.
+
+    Args:
+        name: one of `BACKBONES`.
+        state: weights under torchvision's names, or None for a random start.
+
+    Raises:
+        VAAError: the weights are not this backbone's.
+    """
+
+    def __init__(self, name: str, state: dict[str, Tensor] | None = None) -> None:
+        super().__init__()
+        network: Any = get_model(name, weights=None)
+        if state is not None:
+            _load(network, state, name)
+        if name in RESNETS:
+            stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
+            blocks = [network.layer1, network.layer2, network.layer3, network.layer4]
+            self.stages = nn.ModuleList([nn.Sequential(stem, blocks[0]), *blocks[1:]])
+        else:
+            self.stages = nn.ModuleList(_densenet_stages(network.features))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Images `[n x 3 x h x w]` to the four stages' features, each `[n x f x h_i x w_i]`."""
+        features = []
+        for stage in self.stages:
+            images = stage(images)
+            features.append(images)
+        return features
+
+
+def _densenet_stages(features: nn.Sequential) -> list[nn.Sequential]:
+    stages: list[nn.Sequential] = []
+    stage = nn.Sequential()
+    for name, layer in features.named_children():
+        if name.startswith("transition"):
+            parts = dict(layer.named_children())
+            stages.append(stage.extend([parts["norm"], parts["relu"]]))
+            stage = nn.Sequential(parts["conv"], parts["pool"])
+        else:
+            stage.append(layer)
+    stages.append(stage.append(nn.ReLU(inplace=True)))
+    return stages
+
+
+def feature_shapes(name: str, image_size: tuple[int, int]) -> list[tuple[int, int, int]]:
+    """Channels, height and width of the four stages' features for images of a size."""
+    # On the meta device shapes are worked out without weights and without arithmetic.
+    with torch.device("meta"):
+        backbone = Backbone(name).eval()
+        features = backbone(torch.empty(1, 3, *image_size))
+    return [(f.shape[1], f.shape[2], f.shape[3]) for f in features]
+
+
+def _load(network: nn.Module, state: dict[str, Tensor], name: str) -> None:
+    own = network.state_dict()
+    # The classifier of ImageNet's classes is not used; files without one are as good.
+    needed = [key for key in own if not key.startswith(("fc.", "classifier."))]
+    wrong = [key for key in needed if key not in state or state[key].shape != own[key].shape]
+    wrong = [key for key in wrong if not key.endswith("num_batches_tracked")]
+    if wrong:
+        raise VAAError(
+            f"the weights are not {name}'s: {len(wrong)} of {len(needed)} tensors are missing "
+            f"or of another shape, such as {wrong[0]!r}"
+        )
+    network.load_state_dict({key: state.get(key, own[key]) for key in needed}, strict=False)
+
+
+def load_weights(weights: str, name: str) -> dict[str, Tensor] | None:
+    """The weights that training starts from.
+
+    Args:
+        weights: `imagenet` for torchvision's, `none` for a random start, or a file: a state dict
+            of torchvision's network (.pth or .safetensors).
+        name: the backbone.
+
+    Returns:
+        A state dict under torchvision's names, or None for `none`.
+
+    Raises:
+        VAAError: there is no such file, it is none, or torchvision's weights are neither in the
+            cache nor to be had from the network.
+    """
+    if weights == "none":
+        return None
+    state = _imagenet_weights(name) if weights == "imagenet" else read_tensors(Path(weights))
+    # torchvision's DenseNet files keep names from before modules could not have a dot in theirs.
+    old = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.")
+    return {old.sub(r"\1\2.", key.removeprefix("module.")): value for key, value in state.items()}
+
+
+def _imagenet_weights(name: str) -> dict[str, Tensor]:
+    entry = get_model_weights(name).DEFAULT
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT)
+    try:
+        state: dict[str, Tensor] = torch.hub.load_state_dict_from_url(
+            entry.url, map_location="cpu", progress=False, check_hash=True, weights_only=True
+        )
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        cache = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
+        reason = getattr(error, "reason", error)
+        raise VAAError(
+            f"cannot download the ImageNet weights of {name} ({reason}): put the file "
+            f"{entry.url} at {cache}, or give a file with --weights FILE, or start from "
+            "scratch with --weights none"
+        ) from error
+    except OSError as error:
+        raise VAAError(f"cannot keep the ImageNet weights of {name}: {error}") from error
+    except Exception as error:
+        cache = Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name
+        raise VAAError(
+            f"the ImageNet weights at {cache} are broken ({type(error).__name__}); delete the file"
+        ) from error
+    finally:
+        socket.setdefaulttimeout(timeout)
+    return state

@@ -1,0 +1,223 @@
+"""Run folders and model files: what is saved, and how it is read back."""
+
+import contextlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialise_tensors
+from torch import Tensor
+
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.files import whole_file, write_text, writing_errors
+from vaa_cli.core.model import VAA, ClassifierName
+
+SCHEMA = 1
+CONFIG = "config.json"
+BEST = "best.safetensors"
+LAST = "last.ckpt"
+LOG = "log.csv"
+CONTENTS = (CONFIG, BEST, LAST, LOG)
+RUNS = Path("runs")
+LATEST = "latest"
+
+# The one key of a model file's metadata; safetensors keeps strings only, so it holds JSON.
+_METADATA = "vaa"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """All that predicting needs beside the weights; travels in the model file.
+
+    Attributes:
+        backbone: its full name.
+        attributes: the names of the C attributes, in the order of the logits.
+        thresholds: C probabilities at or above which an attribute is decided to be present.
+        priors: C shares of positives in training; None where an attribute had no label.
+        image_size: height and width.
+        mean: per channel, of images in [0, 1].
+        std: per channel.
+        stages: which stages carry attention.
+        classifier: kind of attention classifier.
+        hidden: channels of attention modules and classifiers.
+        data: the prepared folder that it was trained on.
+        epoch: the epoch whose weights these are, from 1.
+        validation: the figures of that epoch on val.
+    """
+
+    backbone: str
+    attributes: tuple[str, ...]
+    thresholds: tuple[float, ...]
+    priors: tuple[float | None, ...]
+    image_size: tuple[int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    stages: tuple[int, ...]
+    classifier: ClassifierName
+    hidden: int
+    data: str
+    epoch: int
+    validation: dict[str, float | None]
+
+    def to_json(self) -> str:
+        """The card as the model file keeps it."""
+        return json.dumps({"schema": SCHEMA, **asdict(self)}, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "ModelCard":
+        """Read back what `to_json` gave.
+
+        Raises:
+            ValueError: it is of another schema, or a field is missing or too many.
+        """
+        fields: dict[str, Any] = json.loads(text)
+        schema = fields.pop("schema", None)
+        if schema != SCHEMA:
+            raise ValueError(f"schema {schema}, this vaa reads {SCHEMA}")
+        lists = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
+        try:
+            return cls(**{**fields, **lists})
+        except TypeError as error:
+            raise ValueError(str(error)) from error
+
+    def build(self, weights: dict[str, Tensor] | None = None) -> VAA:
+        """A new model of this kind; `weights` starts its backbone, see `VAA`."""
+        return VAA(
+            self.backbone,
+            len(self.attributes),
+            self.image_size,
+            self.stages,
+            self.classifier,
+            self.hidden,
+            weights,
+        )
+
+
+def create_run(run: Path, config: dict[str, Any]) -> None:
+    """Make a run folder with its config.json.
+
+    Raises:
+        VAAError: it cannot be written.
+    """
+    with writing_errors(run):
+        run.mkdir(parents=True, exist_ok=True)
+    write_text(run / CONFIG, json.dumps(config, indent=2, ensure_ascii=False))
+
+
+def discard_untrained(run: Path) -> bool:
+    """Remove a run folder in which no model came to be; tells whether it did."""
+    if (run / BEST).exists():
+        return False
+    for name in CONTENTS:
+        (run / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # never there, or someone put something into it
+        run.rmdir()
+    return True
+
+
+def save_model(path: Path, model: VAA, card: ModelCard) -> None:
+    """Write a model file, whole or not at all.
+
+    Raises:
+        VAAError: it cannot be written.
+    """
+    tensors = {
+        name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
+    }
+    with whole_file(path) as file:
+        file.write(serialise_tensors(tensors, {_METADATA: card.to_json()}))
+
+
+def load_model(path: Path) -> tuple[VAA, ModelCard]:
+    """Read a model file onto the CPU, ready to predict.
+
+    Raises:
+        VAAError: it cannot be read or is not a model that vaa wrote.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if _METADATA not in metadata:
+                raise VAAError(f"{path} is not a model of vaa: its metadata has no {_METADATA!r}")
+            card = ModelCard.from_json(metadata[_METADATA])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        # Shapes only, then the file's tensors take their places: no random start to throw away.
+        with torch.device("meta"):
+            model = card.build()
+        model.load_state_dict(tensors, assign=True)
+    except OSError as error:
+        raise VAAError(f"cannot read {path}: {error.strerror or error}") from error
+    except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        reason = reason if len(reason) <= 120 else f"{reason[:120]}…"
+        raise VAAError(
+            f"{path} is not a model of vaa ({reason}); name a run folder or its {BEST}"
+        ) from error
+    return model.eval(), card
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write the state of a training, whole or not at all: plain values and tensors only.
+
+    Raises:
+        VAAError: it cannot be written.
+    """
+    with whole_file(path) as file:
+        torch.save(state, file)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read the state of a training, without unpickling any object.
+
+    Raises:
+        VAAError: it cannot be read or is none.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise VAAError(f"cannot read {path}: {error.strerror or error}") from error
+    except Exception as error:  # torch and its unpickler raise many kinds for a broken file
+        raise VAAError(f"{path} is not the state of a training: {type(error).__name__}") from error
+    return state
+
+
+def model_file(run: Path | None) -> Path:
+    """The model file of a run.
+
+    Args:
+        run: a run folder, a model file, or None for the newest run of this folder.
+
+    Raises:
+        VAAError: there is none.
+    """
+    if run is None:
+        run = RUNS / LATEST
+        if not run.exists():
+            raise VAAError(
+                f"no trained run in ./{RUNS}; train one with: vaa train, or name one with --run"
+            )
+    if run.is_dir():
+        if not (run / BEST).is_file():
+            raise VAAError(f"{run} has no {BEST}; name a run folder that vaa train made")
+        return run / BEST
+    if not run.exists():
+        raise VAAError(f"{run}: no such run folder or model file")
+    return run
+
+
+def mark_latest(run: Path) -> None:
+    """Make `latest`, beside the run folder, a link to it.
+
+    Raises:
+        VAAError: it cannot be written.
+    """
+    link = run.parent / LATEST
+    beside = run.parent / f".{LATEST}.{os.getpid()}"
+    with writing_errors(link):
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(run.name, target_is_directory=True)
+        os.replace(beside, link)

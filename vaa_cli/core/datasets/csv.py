@@ -1,0 +1,67 @@
+"""The `csv` format: one table with an image column and a column an attribute."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.labels import IMAGE_COLUMNS, LabelTable, image_column, read_csv, table_from_csv
+
+LABELS_NAME = "labels.csv"
+# Where tables keep their pictures when paths do not start at the table's own folder.
+PICTURE_FOLDERS = ("", "images", "image", "imgs", "img", "pictures", "photos", "data")
+_PROBES = 50
+
+
+def read(source: Path) -> LabelTable:
+    """Read a dataset folder that holds a label CSV, or the CSV itself.
+
+    Raises:
+        VAAError: there is no such folder, no label CSV or more than one in it, the CSV is wrong,
+            or none of its pictures is found.
+    """
+    path = find_labels(source)
+    table = table_from_csv(path)
+    return replace(table, root=_picture_root(table, path))
+
+
+def find_labels(source: Path) -> Path:
+    """The label CSV of a dataset: the file itself, `labels.csv`, or the only one that fits.
+
+    Raises:
+        VAAError: nothing is there, or more than one CSV has an image column.
+    """
+    if source.is_file():
+        return source
+    if not source.is_dir():
+        raise VAAError(f"{source}: no such folder; name the folder that holds the label CSV")
+    if (source / LABELS_NAME).is_file():
+        return source / LABELS_NAME
+    tables = sorted(source.glob("*.csv"))
+    fitting = [path for path in tables if image_column(list(read_csv(path).columns))]
+    if not fitting:
+        found = f"{len(tables)} without an image column" if tables else "none"
+        raise VAAError(
+            f"{source} has no labels: looked for a CSV with a column named "
+            f"{', '.join(IMAGE_COLUMNS[:-1])} or {IMAGE_COLUMNS[-1]} and found {found}"
+        )
+    if len(fitting) > 1:
+        names = ", ".join(path.name for path in fitting)
+        raise VAAError(f"{source} has several label tables ({names}); name the file to read")
+    return fitting[0]
+
+
+def _picture_root(table: LabelTable, path: Path) -> Path:
+    """The folder under which most of a sample of the pictures are."""
+    step = max(1, len(table) // _PROBES)
+    probes = table.images[::step]
+    found = {
+        folder: sum((path.parent / folder / name).is_file() for name in probes)
+        for folder in PICTURE_FOLDERS
+    }
+    best = max(found, key=lambda folder: found[folder])
+    if not found[best]:
+        raise VAAError(
+            f"{path}: none of its pictures is there; looked for {path.parent / probes[0]} "
+            f"and under {', '.join(PICTURE_FOLDERS[1:])}"
+        )
+    return path.parent / best

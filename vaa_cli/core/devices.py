@@ -1,0 +1,84 @@
+"""Where and in which precision the model is computed."""
+
+from dataclasses import dataclass
+
+import torch
+
+from vaa_cli.core.errors import VAAError
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device and the precision that suits it.
+
+    Attributes:
+        device: where tensors live.
+        precision: `fp32`, `bf16` or `fp16`.
+    """
+
+    device: torch.device
+    precision: str
+
+    @classmethod
+    def choose(cls, device: str = "auto", precision: str = "auto") -> "Compute":
+        """Resolve `auto` for this machine.
+
+        Args:
+            device: `auto` (a GPU if there is one), or what torch calls it: cpu, cuda, cuda:1, mps.
+            precision: `auto` (bf16 where the device computes in it, else fp16 on CUDA, else fp32)
+                or one of `PRECISIONS`.
+
+        Raises:
+            VAAError: the device is not here, or the precision is unknown.
+        """
+        if precision not in PRECISIONS:
+            raise VAAError(f"unknown precision {precision!r}; use {', '.join(PRECISIONS)}")
+        where = _device(device)
+        if precision == "auto":
+            precision = _best_precision(where)
+        if precision == "fp16" and where.type == "cpu":
+            raise VAAError("fp16 is not for training or predicting on a CPU; use bf16 or fp32")
+        return cls(where, precision)
+
+    def autocast(self) -> torch.autocast:
+        """A context in which the model is computed in this precision."""
+        kind = _TYPES.get(self.precision)
+        return torch.autocast(self.device.type, dtype=kind, enabled=kind is not None)
+
+    @property
+    def needs_scaler(self) -> bool:
+        """Whether gradients must be scaled to be represented: fp16 only."""
+        return self.precision == "fp16"
+
+    def __str__(self) -> str:
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
+        return f"{self.device}{name and f' ({name})'}, {self.precision}"
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise VAAError(f"no device {name!r} here; use auto or cpu") from error
+    return device
+
+
+def _best_precision(device: torch.device) -> str:
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    if device.type == "cpu":
+        # Only where the processor itself multiplies bf16: emulated, it is slower than float32.
+        native = any(
+            getattr(torch.cpu, check, lambda: False)()
+            for check in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        )
+        return "bf16" if native else "fp32"
+    return "fp32"

@@ -1,0 +1,130 @@
+"""Files and folders that appear whole or not at all: written beside, fsynced, renamed."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from vaa_cli.core.errors import VAAError
+
+
+@contextmanager
+def writing_errors(path: Path | str) -> Iterator[None]:
+    """Turn a failed write into the error that names the place and the reason.
+
+    Raises:
+        VAAError: the block failed for want of space, permission or a proper folder.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # who reads has enough; that is no failure
+    except OSError as error:
+        raise VAAError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A binary file to write that takes its name only when it is complete and on disk.
+
+    Args:
+        path: the file's name; what stands there stays until the new file replaces it.
+
+    Raises:
+        VAAError: it cannot be written; nothing is left behind.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with writing_errors(path):
+        try:
+            with beside.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+            _sync_folder(path.parent)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file, whole or not at all.
+
+    Raises:
+        VAAError: it cannot be written.
+    """
+    with whole_file(path) as file:
+        file.write(text.encode("utf-8", errors="surrogateescape"))
+
+
+@contextmanager
+def whole_folder(path: Path, contents: Collection[str]) -> Iterator[Path]:
+    """A folder to fill that takes its name only when it is complete.
+
+    Args:
+        path: the folder's name. A folder there is replaced if it holds nothing but `contents`.
+        contents: the names of the entries that such a folder may hold.
+
+    Raises:
+        VAAError: the place is taken by something else or cannot be written; nothing is left.
+    """
+    require_replaceable(path, contents)
+    with writing_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        retired = beside.with_name(f"{beside.name}.old")
+        try:
+            yield beside
+            beside.chmod(0o777 & ~_umask())  # mkdtemp makes it private
+            _sync_folder(beside)
+            if path.exists():
+                path.rename(retired)
+            beside.rename(path)
+            _sync_folder(path.parent)
+        except BaseException:
+            # Stopped between the two renames: what stood there comes back.
+            if retired.exists() and not path.exists():
+                retired.rename(path)
+            raise
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+            shutil.rmtree(retired, ignore_errors=True)
+
+
+def require_replaceable(path: Path, contents: Collection[str]) -> None:
+    """Make sure that a folder may be written at a place.
+
+    Raises:
+        VAAError: a file stands there, or a folder that holds more than `contents`.
+    """
+    with writing_errors(path):
+        if path.exists() and not path.is_dir():
+            raise VAAError(f"{path} is a file; name a folder to write")
+        foreign = sorted(
+            entry.name
+            for entry in (path.iterdir() if path.exists() else ())
+            if entry.name not in contents
+        )
+    if foreign:
+        raise VAAError(
+            f"{path} holds other files ({foreign[0]}); name a new folder, so that nothing is lost"
+        )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the folder's entries on disk, where the system can do that for folders."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,173 @@
+"""Pictures from files: whatever a camera or the web gives, as upright 8-bit RGB."""
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.labels import Box
+
+# Pillow's own limit against decompression bombs; past it a small file fills the memory.
+MAX_PIXELS = 89_478_485
+# EXIF orientations that swap width and height.
+_SIDEWAYS = {5, 6, 7, 8}
+_ORIENTATION_TAG = 0x0112
+
+
+class PictureError(VAAError):
+    """A picture that cannot be used, and why; the message does not name the file."""
+
+
+@contextmanager
+def _opened(path: Path | str) -> Iterator[Image.Image]:
+    """Open a picture, telling in few words what is wrong with it.
+
+    Raises:
+        PictureError: opening it, or anything done with it in the block, failed.
+    """
+    try:
+        # Pillow warns of odd EXIF data and of large pictures, which are refused below.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as picture:
+                width, height = picture.size
+                if width * height > MAX_PIXELS:
+                    raise PictureError(
+                        f"{width} x {height} pixels, more than the limit of {MAX_PIXELS:,}"
+                    )
+                yield picture
+    except PictureError:
+        raise
+    except FileNotFoundError as error:
+        raise PictureError("no such file") from error
+    except UnidentifiedImageError as error:
+        empty = Path(path).stat().st_size == 0
+        raise PictureError("an empty file" if empty else "not a picture") from error
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"more pixels than the limit of {MAX_PIXELS:,}") from error
+    except Exception as error:
+        # Decoders of broken files raise nearly anything: OSError, ValueError, SyntaxError,
+        # struct.error, IndexError, MemoryError …; all of them mean that this picture is broken.
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise PictureError(f"broken picture: {' '.join(reason.split())}") from error
+
+
+def open_picture(
+    path: Path | str, box: Box | None = None, enough: tuple[int, int] | None = None
+) -> Image.Image:
+    """Decode a picture: upright by its EXIF orientation, RGB, 8 bits a channel.
+
+    16-bit and float pictures are scaled to 8 bits, transparency is laid on white, and of several
+    frames the first is taken.
+
+    Args:
+        path: the file.
+        box: the part to cut out, clipped to the picture.
+        enough: height and width beyond which detail is not needed: a JPEG may then be decoded
+            at a half, a quarter or an eighth of its size, never below these. Not with a box.
+
+    Raises:
+        PictureError: it is missing or broken, or the box lies outside it.
+    """
+    with _opened(path) as picture:
+        orientation = _orientation(picture)
+        if enough is not None and box is None:
+            height, width = enough
+            sideways = orientation in _SIDEWAYS
+            picture.draft("RGB", (height, width) if sideways else (width, height))
+        picture.load()
+        upright = picture if orientation == 1 else ImageOps.exif_transpose(picture)
+        if box is not None:
+            upright = upright.crop(clip(box, *upright.size))
+        return _to_rgb(upright)
+
+
+def picture_size(path: Path | str) -> tuple[int, int]:
+    """Width and height of a picture as it is seen, after decoding all of it as a check.
+
+    Raises:
+        PictureError: it is missing or broken.
+    """
+    with _opened(path) as picture:
+        width, height = picture.size
+        sideways = _orientation(picture) in _SIDEWAYS
+        picture.draft("RGB", (1, 1))  # reads all of a JPEG's data at an eighth of its size
+        picture.load()
+    return (height, width) if sideways else (width, height)
+
+
+def check_picture(path: Path | str, box: Box | None = None) -> str | None:
+    """What is wrong with a picture and the box in it, in a few words; None if nothing is."""
+    try:
+        size = picture_size(path)
+        if box is not None:
+            clip(box, *size)
+    except PictureError as error:
+        return str(error)
+    return None
+
+
+def check_pictures(
+    paths: Sequence[Path], boxes: Sequence[Box | None], workers: int | None = None
+) -> Iterator[str | None]:
+    """`check_picture` for many, in their order, on all cores.
+
+    Threads suffice: Pillow lets go of the interpreter while it decodes.
+    """
+    workers = workers or os.cpu_count() or 1
+    pairs = iter(zip(paths, boxes, strict=True))
+    with ThreadPoolExecutor(workers) as pool:
+        while chunk := list(islice(pairs, 64 * workers)):
+            yield from pool.map(check_picture, *zip(*chunk, strict=True))
+
+
+def clip(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
+    """The whole pixels of a box inside a picture: left, top, right, bottom.
+
+    Raises:
+        PictureError: nothing of the box is inside.
+    """
+    left, top = max(0, round(box.left)), max(0, round(box.top))
+    right = min(width, round(box.left + box.width))
+    bottom = min(height, round(box.top + box.height))
+    if right <= left or bottom <= top:
+        sides = ", ".join(f"{side:g}" for side in box)
+        raise PictureError(f"the box ({sides}) has no area inside the {width} x {height} picture")
+    return left, top, right, bottom
+
+
+def _orientation(picture: Image.Image) -> int:
+    try:
+        return int(picture.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # the parser of broken EXIF data raises anything; the picture may be fine
+        return 1
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode == "RGB":
+        return picture
+    if picture.mode.startswith("I;16"):
+        return _from_numbers(np.asarray(picture, dtype=np.float32), 65535.0)
+    if picture.mode in ("I", "F"):
+        numbers = np.asarray(picture, dtype=np.float32)
+        # These modes do not say their range: the smallest usual one that holds the values.
+        peak = float(np.nanmax(numbers))
+        ranges = (1.0, 255.0, 65535.0) if picture.mode == "F" else (255.0, 65535.0)
+        return _from_numbers(numbers, next((top for top in ranges if peak <= top), peak))
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _from_numbers(numbers: np.ndarray, white: float) -> Image.Image:
+    scaled = np.nan_to_num(numbers * (255.0 / white)).clip(0, 255).round().astype(np.uint8)
+    return Image.fromarray(scaled).convert("RGB")

@@ -1,0 +1,135 @@
+"""The prepared folder: what `vaa prepare` writes and all other commands read."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.files import whole_folder, write_text
+from vaa_cli.core.labels import (
+    SPLITS,
+    LabelTable,
+    Priors,
+    read_csv,
+    table_from_csv,
+    table_to_frame,
+)
+
+SCHEMA = 1
+DESCRIPTION = "dataset.json"
+PRIORS = "priors.csv"
+CONTENTS = (DESCRIPTION, PRIORS, *(f"{split}.csv" for split in SPLITS))
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A row that was left out, and why."""
+
+    image: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A dataset made ready: its splits, and the priors of its training split."""
+
+    folder: Path
+    name: str
+    splits: dict[str, LabelTable]
+    priors: Priors
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The attributes, in the order of the label columns."""
+        return self.priors.attributes
+
+    def split(self, name: str) -> LabelTable:
+        """The rows of a split.
+
+        Raises:
+            VAAError: there is no such split, or no picture in it.
+        """
+        sizes = ", ".join(f"{split} ({len(table)})" for split, table in self.splits.items())
+        if name not in self.splits:
+            raise VAAError(f"no split {name!r} in {self.folder}; it has {sizes}")
+        if not len(self.splits[name]):
+            raise VAAError(f"the split {name!r} of {self.folder} has no pictures; it has {sizes}")
+        return self.splits[name]
+
+
+def write_prepared(
+    folder: Path, table: LabelTable, name: str, format: str, dropped: Sequence[Dropped]
+) -> Priors:
+    """Write a prepared folder, whole or not at all.
+
+    Args:
+        folder: where; an earlier prepared folder there is replaced.
+        table: the rows, with splits.
+        name: what the dataset is called.
+        format: the format it was read from.
+        dropped: what was left out of it.
+
+    Returns:
+        The priors of the training split.
+
+    Raises:
+        VAAError: the folder cannot be written or holds other files.
+    """
+    parts = {split: table.split(split) for split in SPLITS}
+    priors = Priors.of(parts["train"])
+    description = {
+        "schema": SCHEMA,
+        "name": name,
+        "format": format,
+        "root": str(table.root.resolve()),
+        "attributes": list(table.attributes),
+        "counts": {split: len(part) for split, part in parts.items()},
+        "dropped": [asdict(drop) for drop in dropped],
+    }
+    with whole_folder(folder, CONTENTS) as beside:
+        for split, part in parts.items():
+            write_text(beside / f"{split}.csv", table_to_frame(part).to_csv(index=False))
+        write_text(beside / PRIORS, priors.to_frame().to_csv(index=False))
+        write_text(beside / DESCRIPTION, json.dumps(description, indent=2, ensure_ascii=False))
+    return priors
+
+
+def read_prepared(folder: Path) -> Prepared:
+    """Read a prepared folder.
+
+    Raises:
+        VAAError: it is no prepared folder, or one of its files is missing or broken.
+    """
+    path = folder / DESCRIPTION
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        root, name = Path(description["root"]), str(description["name"])
+        schema, attributes = description["schema"], tuple(description["attributes"])
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise VAAError(
+            f"{folder} is not a prepared folder (no {DESCRIPTION}); "
+            f"make one with: vaa prepare DATASET_DIR {folder}"
+        ) from error
+    except OSError as error:
+        raise VAAError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise VAAError(f"{path} is broken ({error!r}); run vaa prepare again") from error
+    if schema != SCHEMA:
+        raise VAAError(
+            f"{path} has schema {schema}, this vaa reads {SCHEMA}; run vaa prepare again"
+        )
+    splits = {split: _read_split(folder / f"{split}.csv", root, attributes) for split in SPLITS}
+    return Prepared(folder, name, splits, Priors.of(splits["train"]))
+
+
+def _read_split(path: Path, root: Path, attributes: tuple[str, ...]) -> LabelTable:
+    if read_csv(path).empty:
+        labels = np.empty((0, len(attributes)), dtype=np.int8)
+        return LabelTable(root, [], attributes, labels)
+    table = table_from_csv(path)
+    if table.attributes != attributes:
+        raise VAAError(f"{path} does not have the attributes of {DESCRIPTION}; prepare again")
+    return LabelTable(root, table.images, attributes, table.labels, boxes=table.boxes)

@@ -1,0 +1,151 @@
+"""Tables for people and for machines."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import compress
+
+import numpy as np
+from numpy.typing import NDArray
+from rich import box
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+
+from vaa_cli.core.labels import LabelTable, Priors
+from vaa_cli.core.metrics import Scores
+
+# A bar of this many characters is a prior of 1.
+_BAR = 20
+_NOT_FIGURES = ("attribute", "positives", "negatives")
+_TOTALS = {
+    "instance": "mean of images",
+    "macro": "mean of attributes",
+    "micro": "all labels pooled",
+}
+
+
+def attribute_records(
+    attributes: Sequence[str], priors: Sequence[float | None], scores: Scores
+) -> list[dict[str, str | int | float | None]]:
+    """A record an attribute with all its figures; None where one cannot be scored."""
+    columns: dict[str, NDArray[np.float64]] = {
+        "mA": scores.mean_accuracy,
+        "recall_positive": scores.recall_positive,
+        "recall_negative": scores.recall_negative,
+        "precision": scores.precision,
+        "f1": scores.f1,
+        "AP": scores.average_precision,
+        "threshold": scores.thresholds,
+    }
+    return [
+        {
+            "attribute": name,
+            "prior": priors[i],
+            "positives": int(scores.positives[i]),
+            "negatives": int(scores.negatives[i]),
+            **{key: _number(values[i]) for key, values in columns.items()},
+        }
+        for i, name in enumerate(attributes)
+    ]
+
+
+def total_record(scores: Scores) -> dict[str, float | None]:
+    """The totals by name; None where nothing defines one."""
+    names = {"mean_accuracy": "mA", "mean_average_precision": "mAP"}
+    return {names.get(k, k): _number(value) for k, value in asdict(scores.totals).items()}
+
+
+def unscored(attributes: Sequence[str], scores: Scores) -> list[str]:
+    """The attributes that the split cannot score: no positive, or no negative."""
+    return list(compress(attributes, ~scores.scorable))
+
+
+def evaluation_json(
+    attributes: Sequence[str],
+    priors: Sequence[float | None],
+    scores: Scores,
+    about: dict[str, str | int],
+) -> str:
+    """Everything as one JSON object: `about`, totals, attributes, unscored."""
+    return json.dumps(
+        {
+            **about,
+            "totals": total_record(scores),
+            "attributes": attribute_records(attributes, priors, scores),
+            "unscored": unscored(attributes, scores),
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def evaluation_csv(
+    attributes: Sequence[str], priors: Sequence[float | None], scores: Scores
+) -> str:
+    """A row an attribute; cells that cannot be scored are empty."""
+    records = attribute_records(attributes, priors, scores)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()
+
+
+def evaluation_tables(
+    attributes: Sequence[str], priors: Sequence[float | None], scores: Scores, title: str
+) -> Group:
+    """The per-attribute table and the totals, for a terminal."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table.add_column("attribute", overflow="fold")
+    for name in ("prior", "mA", "recall+", "recall-", "precis.", "F1", "AP", "thresh."):
+        table.add_column(name, justify="right", no_wrap=True)
+    for record in attribute_records(attributes, priors, scores):
+        figures = [value for key, value in record.items() if key not in _NOT_FIGURES]
+        table.add_row(escape(str(record["attribute"])), *map(_cell, figures))
+
+    totals = total_record(scores)
+    summary = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    summary.add_column("totals")
+    for name in ("accuracy", "precision", "recall", "F1"):
+        summary.add_column(name, justify="right")
+    for kind, about in _TOTALS.items():
+        names = [f"{kind}_{what}" for what in ("accuracy", "precision", "recall", "f1")]
+        cells = [_cell(totals[name]) if name in totals else "" for name in names]
+        summary.add_row(f"{kind} ({about})", *cells)
+    line = Table.grid(padding=(0, 4))
+    line.add_row(f"[bold]mA {_cell(totals['mA'])}[/]", f"[bold]mAP {_cell(totals['mAP'])}[/]")
+    return Group(table, summary, line)
+
+
+def priors_table(priors: Priors, splits: dict[str, LabelTable], title: str) -> Table:
+    """Each attribute's share of positives in training, and its positives in each split."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table.add_column("attribute", overflow="fold")
+    table.add_column("prior", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True, width=_BAR)
+    for split in splits:
+        table.add_column(f"{split}+", justify="right", no_wrap=True)
+    unspecified = bool(priors.unspecified.any())
+    if unspecified:
+        table.add_column("unspecified", justify="right")
+    counts = {split: Priors.of(part).positives for split, part in splits.items()}
+    for i, name in enumerate(priors.attributes):
+        prior = float(priors.prior[i])
+        bar = "" if math.isnan(prior) else "█" * max(round(prior * _BAR), int(prior > 0))
+        cells = [_cell(_number(prior)), bar, *(str(counts[split][i]) for split in splits)]
+        if unspecified:
+            cells.append(str(priors.unspecified[i]))
+        table.add_row(escape(name), *cells)
+    return table
+
+
+def _number(value: float | np.floating) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _cell(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else "-"
