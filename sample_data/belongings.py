@@ -89,13 +89,13 @@ def draw_scarf(canvas: Canvas, rng: np.random.Generator, look: Look) -> None:
     """Draw a thick band round the neck with an end hanging down the chest."""
     colour = look.accessories["scarf"]
     x = rng.uniform(2.5, 5.5) * (1 if chance(rng, 0.5) else -1)
-    bottom = rng.uniform(56, 63)
-    end = [(x - 2.8, 42), (x + 2.8, 42), (x + 3.6, bottom), (x - 3.0, bottom + 0.8)]
+    bottom = rng.uniform(58, 65)
+    end = [(x - 4.2, 42), (x + 4.2, 42), (x + 4.8, bottom), (x - 4.4, bottom + 0.8)]
     canvas.shape(end, colour, "scarf")
-    for offset in (-2.0, 0.2, 2.4):
+    for offset in (-3.2, 0.2, 3.6):
         tassel = capsule((x + offset, bottom), (x + offset, bottom + 2.4), 1.0, 1.0)
         canvas.polygon(tassel, shade(colour, 0.7), "scarf")
-    canvas.shape(arc((0.0, 40.5), (10.5, 3.8)), colour, "scarf")
+    canvas.shape(arc((0.0, 40.0), (11.5, 4.8)), colour, "scarf")
     fold = capsule((-8.0, 40.0), (8.0, 41.5), 0.8, 0.8)
     canvas.polygon(fold, shade(colour, 0.7), "scarf")
 
@@ -135,7 +135,7 @@ def draw_hat(canvas: Canvas, rng: np.random.Generator, head: Point, colour: Colo
 def draw_bag(canvas: Canvas, rng: np.random.Generator, pose: Pose, colour: Colour) -> None:
     """Draw a bag in a lowered hand, or at the hip on a strap over the shoulder."""
     side = -pose.raised_side if pose.raised_side else (1 if chance(rng, 0.5) else -1)
-    half, height = rng.uniform(6.0, 7.5), rng.uniform(12, 15)
+    half, height = rng.uniform(7.5, 9.0), rng.uniform(14, 17)
     if chance(rng, 0.5):
         x, y = pose.arms[side][2]
         top = y + 3.5

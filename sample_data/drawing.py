@@ -73,7 +73,7 @@ def draw_person(
     if labels["bag"]:
         draw_bag(canvas, rng, pose, look.accessories["bag"])
     boxes = {name: canvas.box(name) for name in LOCAL_ATTRIBUTES if labels[name]}
-    if chance(rng, 0.25):
+    if chance(rng, 0.2):
         draw_occluder(canvas, rng)
     return photograph(canvas, rng), boxes
 
@@ -95,7 +95,7 @@ def _draw_legs(
 ) -> None:
     """Draw bare legs under shorts, or trousers, and then boots or low shoes."""
     hem = rng.uniform(0.4, 0.5) if labels["shorts"] else 1.0
-    boot_top, flare = rng.uniform(0.65, 0.73), rng.uniform(0.0, 1.2)
+    boot_top, flare = rng.uniform(0.56, 0.66), rng.uniform(0.4, 1.6)
     leg_width = rng.uniform(7.0, 8.2)
     socks = chance(rng, 0.4)
     for side in (-1, 1):

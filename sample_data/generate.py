@@ -1,6 +1,6 @@
 """Writes the sample set: drawn people, their attributes and where the local ones are.
 
-Run as ``python sample_data/generate.py --count 800 --seed 7 --out DIR``. The same count and seed
+Run as ``python sample_data/generate.py --count 1000 --seed 7 --out DIR``. The same count and seed
 give the same bytes with the same versions of Pillow and numpy.
 """
 
@@ -34,7 +34,7 @@ PRIORS = {
 SPLIT_SHARES = {"val": 0.10, "test": 0.20}
 # The images come first, so that no table ever lists a picture that is not there yet.
 PARTS = ("images", "boxes.csv", "labels.csv")
-JPEG_QUALITY = 86
+JPEG_QUALITY = 84
 
 
 class SampleSetError(Exception):
@@ -149,7 +149,7 @@ def generate(out: Path, count: int, seed: int, force: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line, write the set and return the exit code."""
     parser = argparse.ArgumentParser(description="Draw the sample set of people.")
-    parser.add_argument("--count", type=int, default=800, help="pictures (default 800)")
+    parser.add_argument("--count", type=int, default=1000, help="pictures (default 800)")
     parser.add_argument("--seed", type=int, default=7, help="seed (default 7)")
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).parent, help="folder (default: this one)"

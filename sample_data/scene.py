@@ -127,10 +127,18 @@ def shade(colour: Colour, factor: float) -> Colour:
 
 
 def any_colour(rng: np.random.Generator) -> Colour:
-    """A colour from the one wide palette that clothes, accessories and scenery share."""
+    """A colour from the one wide palette that clothes, accessories and clutter share."""
     saturation = rng.uniform(0.0, 0.12) if chance(rng, 0.3) else rng.uniform(0.25, 0.9)
-    channels = colorsys.hsv_to_rgb(rng.random(), saturation, rng.uniform(0.14, 0.97))
-    red, green, blue = (round(255 * channel) for channel in channels)
+    return _from_hsv(rng.random(), saturation, rng.uniform(0.14, 0.97))
+
+
+def backdrop_colour(rng: np.random.Generator) -> Colour:
+    """A muted colour, as walls, streets and parks have beside what people wear."""
+    return _from_hsv(rng.random(), rng.uniform(0.0, 0.25), rng.uniform(0.3, 0.9))
+
+
+def _from_hsv(hue: float, saturation: float, value: float) -> Colour:
+    red, green, blue = (round(255 * c) for c in colorsys.hsv_to_rgb(hue, saturation, value))
     return red, green, blue
 
 
@@ -203,14 +211,14 @@ def draw_background(canvas: Canvas, rng: np.random.Generator) -> None:
         for _ in range(int(rng.integers(2, 5))):
             left, top = rng.uniform(-10, width - 8), rng.uniform(-10, horizon - 10)
             right, bottom = left + rng.uniform(12, 35), top + rng.uniform(15, 60)
-            canvas.polygon(rectangle(left, top, right, bottom), any_colour(rng))
-    for _ in range(int(rng.integers(0, 4))):
+            canvas.polygon(rectangle(left, top, right, bottom), backdrop_colour(rng))
+    for _ in range(int(rng.integers(0, 3))):
         _draw_clutter(canvas, rng)
 
 
 def _draw_gradient(canvas: Canvas, rng: np.random.Generator, top: float, bottom: float) -> None:
     """Fill the rows from top to bottom with a slow change from one colour to another."""
-    start = any_colour(rng)
+    start = backdrop_colour(rng)
     end = shade(start, rng.uniform(0.6, 1.4))
     bands = 12
     for i in range(bands):
@@ -227,7 +235,7 @@ def _draw_buildings(canvas: Canvas, rng: np.random.Generator, horizon: float) ->
     while left < canvas.width:
         right = left + rng.uniform(16, 32)
         top = rng.uniform(0, horizon * 0.5)
-        wall, glass = any_colour(rng), any_colour(rng)
+        wall, glass = backdrop_colour(rng), backdrop_colour(rng)
         canvas.polygon(rectangle(left, top, right, horizon), wall)
         pitch = rng.uniform(8, 12)
         for x in np.arange(left + 3, right - 5, pitch):
@@ -238,7 +246,7 @@ def _draw_buildings(canvas: Canvas, rng: np.random.Generator, horizon: float) ->
 
 def _draw_fence(canvas: Canvas, rng: np.random.Generator, horizon: float) -> None:
     """Draw slats, so that stripes alone do not mean a striped top."""
-    colour, pitch = any_colour(rng), rng.uniform(5, 12)
+    colour, pitch = backdrop_colour(rng), rng.uniform(5, 12)
     top = horizon - rng.uniform(25, 70)
     if chance(rng, 0.5):
         for x in np.arange(0, canvas.width, pitch):
@@ -251,8 +259,8 @@ def _draw_fence(canvas: Canvas, rng: np.random.Generator, horizon: float) -> Non
 def _draw_tree(canvas: Canvas, rng: np.random.Generator, horizon: float) -> None:
     """Draw a trunk and a round crown, so that a dome alone does not mean an umbrella."""
     x, top = rng.uniform(0, canvas.width), rng.uniform(0, 40)
-    canvas.polygon(rectangle(x - 2, top, x + 2, horizon), any_colour(rng))
-    canvas.polygon(arc((x, top), (rng.uniform(8, 18), rng.uniform(8, 18))), any_colour(rng))
+    canvas.polygon(rectangle(x - 2, top, x + 2, horizon), backdrop_colour(rng))
+    canvas.polygon(arc((x, top), (rng.uniform(8, 18), rng.uniform(8, 18))), backdrop_colour(rng))
 
 
 def _draw_clutter(canvas: Canvas, rng: np.random.Generator) -> None:

@@ -195,11 +195,12 @@ def model_file(run: Path | None) -> Path:
         VAAError: there is none.
     """
     if run is None:
-        run = RUNS / LATEST
-        if not run.exists():
+        link = RUNS / LATEST
+        if not link.exists():
             raise VAAError(
                 f"no trained run in ./{RUNS}; train one with: vaa train, or name one with --run"
             )
+        run = RUNS / link.resolve().name  # messages name the run itself
     if run.is_dir():
         if not (run / BEST).is_file():
             raise VAAError(f"{run} has no {BEST}; name a run folder that vaa train made")

@@ -10,7 +10,7 @@ from typing import TextIO
 from PIL import Image
 
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.labels import BOX_COLUMNS, Box, image_column, parse_boxes, read_csv
+from vaa_cli.core.labels import Box, box_columns, image_column, parse_boxes, read_csv
 from vaa_cli.core.loading import Request
 
 STDIN = "-"
@@ -95,11 +95,9 @@ def _table(path: Path) -> tuple[list[Request], bool]:
     column = image_column(list(frame.columns))
     if column is None:
         raise VAAError(f"{path} has no image column, so it names no pictures")
-    lowered = {name.lower(): name for name in frame.columns}
-    boxes_from = [lowered[name] for name in BOX_COLUMNS if name in lowered]
-    boxed = len(boxes_from) == len(BOX_COLUMNS)
+    boxes_from = box_columns(list(frame.columns))
     paths = [str(path.parent / image) for image in frame[column]]
-    if not boxed:
+    if not boxes_from:
         return [Request(image) for image in paths], False
     boxes = parse_boxes(frame[boxes_from], path).tolist()
     return [

@@ -206,6 +206,13 @@ def image_column(columns: Sequence[str]) -> str | None:
     return next((lowered[name] for name in IMAGE_COLUMNS if name in lowered), None)
 
 
+def box_columns(columns: Sequence[str]) -> list[str]:
+    """The names of the four box columns, or none: a lone `top` is a piece of clothing."""
+    lowered = {name.lower(): name for name in columns}
+    found = [lowered[name] for name in BOX_COLUMNS if name in lowered]
+    return found if len(found) == len(BOX_COLUMNS) else []
+
+
 def table_from_csv(path: Path) -> LabelTable:
     """Read a label CSV: an image column, optional split and box columns, the rest attributes.
 
@@ -222,10 +229,7 @@ def table_from_csv(path: Path) -> LabelTable:
         raise VAAError(f"{path} has no image column; name one of {', '.join(IMAGE_COLUMNS)}")
     lowered = {name.lower(): name for name in frame.columns}
     split_from = lowered.get(SPLIT_COLUMN)
-    boxes_from = [lowered[name] for name in BOX_COLUMNS if name in lowered]
-    if boxes_from and len(boxes_from) < len(BOX_COLUMNS):
-        missing = ", ".join(name for name in BOX_COLUMNS if name not in lowered)
-        raise VAAError(f"{path} has some box columns but lacks {missing}")
+    boxes_from = box_columns(list(frame.columns))
     special = {images_from, split_from, *boxes_from}
     attributes = tuple(name for name in frame.columns if name not in special)
     if not attributes:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import compress
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from vaa_cli.core.metrics import Scores
 
 # A bar of this many characters is a prior of 1.
 _BAR = 20
+_STYLE: dict[str, Any] = {"box": box.SIMPLE_HEAD, "pad_edge": False, "collapse_padding": True}
 _NOT_FIGURES = ("attribute", "positives", "negatives")
 _TOTALS = {
     "instance": "mean of images",
@@ -99,16 +101,16 @@ def evaluation_tables(
     attributes: Sequence[str], priors: Sequence[float | None], scores: Scores, title: str
 ) -> Group:
     """The per-attribute table and the totals, for a terminal."""
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = Table(title=title, title_justify="left", **_STYLE)
     table.add_column("attribute", overflow="fold")
-    for name in ("prior", "mA", "recall+", "recall-", "precis.", "F1", "AP", "thresh."):
+    for name in ("prior", "mA", "rec+", "rec-", "prec", "F1", "AP", "thr"):
         table.add_column(name, justify="right", no_wrap=True)
     for record in attribute_records(attributes, priors, scores):
         figures = [value for key, value in record.items() if key not in _NOT_FIGURES]
         table.add_row(escape(str(record["attribute"])), *map(_cell, figures))
 
     totals = total_record(scores)
-    summary = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    summary = Table(**_STYLE)
     summary.add_column("totals")
     for name in ("accuracy", "precision", "recall", "F1"):
         summary.add_column(name, justify="right")
@@ -123,7 +125,7 @@ def evaluation_tables(
 
 def priors_table(priors: Priors, splits: dict[str, LabelTable], title: str) -> Table:
     """Each attribute's share of positives in training, and its positives in each split."""
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = Table(title=title, title_justify="left", **_STYLE)
     table.add_column("attribute", overflow="fold")
     table.add_column("prior", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True, width=_BAR)

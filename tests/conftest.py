@@ -1,0 +1,116 @@
+"""What several test files share: a tiny dataset, the real `vaa`, and one trained run."""
+
+import csv
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ATTRIBUTES = ("red", "hat", "striped")
+# A backbone and a size that train in seconds.
+QUICK = (
+    "--backbone", "resnet18", "--weights", "none", "--image-size", "64x32", "--batch-size", "8",
+    "--lr", "1e-3", "--workers", "0",
+)  # fmt: skip
+
+
+def draw_figure(seed: int, red: bool, hat: bool, striped: bool) -> Image.Image:
+    """A picture of 32 x 64: a coloured body, perhaps a white bar on top, perhaps black stripes."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(90, 130, (64, 32, 3), dtype=np.uint8)
+    pixels[16:, 8:24] = (200, 30, 30) if red else (30, 30, 200)
+    if striped:
+        pixels[16::8, 8:24] = 0
+        pixels[17::8, 8:24] = 0
+    if hat:
+        pixels[4:14, 6:26] = 250
+    return Image.fromarray(pixels)
+
+
+def make_dataset(folder: Path, count: int = 40, split: bool = True) -> Path:
+    """A dataset of drawn figures in `folder/images` with labels.csv."""
+    (folder / "images").mkdir(parents=True)
+    rows = []
+    for i in range(count):
+        labels = {"red": i % 2 == 0, "hat": i % 4 < 2, "striped": i % 5 < 2}
+        draw_figure(i, **labels).save(folder / "images" / f"{i:03d}.png")
+        part = ("train", "train", "train", "val", "test")[i % 11 % 5]
+        row = [f"images/{i:03d}.png", *([part] if split else []), *map(int, labels.values())]
+        rows.append(row)
+    with (folder / "labels.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", *(["split"] if split else []), *ATTRIBUTES])
+        writer.writerows(rows)
+    return folder
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left on its streams, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_vaa(
+    *arguments: str | Path,
+    cwd: Path,
+    stdin: str | None = None,
+    environment: dict[str, str] | None = None,
+    before: Callable[[], None] | None = None,
+) -> Outcome:
+    """Run the real `vaa` in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "vaa_cli", *map(str, arguments)],
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        timeout=600,
+        check=False,
+        env={**os.environ, **(environment or {})},
+        preexec_fn=before,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def assert_one_line_error(outcome: Outcome, *parts: str) -> None:
+    """The outcome is a wrong request: exit code 2, one line on stderr that has all the parts."""
+    assert outcome.code == 2, outcome
+    lines = outcome.err.strip().splitlines()
+    errors = [line for line in lines if line.startswith("error:")]
+    assert len(errors) == 1, outcome.err
+    assert lines[-1] == errors[0], outcome.err
+    assert "Traceback" not in outcome.err
+    for part in parts:
+        assert part in errors[0], (part, errors[0])
+
+
+def read_rows(text: str) -> list[dict[str, str]]:
+    """The rows of a CSV by column name."""
+    return list(csv.DictReader(text.splitlines()))
+
+
+def contents(folder: Path) -> Sequence[str]:
+    """The names in a folder, hidden ones too."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where the tiny dataset was prepared and a model was trained on it."""
+    folder = tmp_path_factory.mktemp("workspace")
+    make_dataset(folder / "dataset", count=60)
+    prepared = run_vaa("prepare", "dataset", cwd=folder)
+    assert prepared.code == 0, prepared.err
+    trained = run_vaa("train", *QUICK, "--epochs", "8", cwd=folder)
+    assert trained.code == 0, trained.err
+    return folder
