@@ -55,8 +55,10 @@ def evaluate(
     from vaa_cli.core.checkpoint import load_model, model_file
 
     path = model_file(run)
+
     from vaa_cli.core.devices import Compute
     from vaa_cli.core.inference import Predictor, table_probabilities
+    from vaa_cli.core.loading import PictureLoader
     from vaa_cli.core.metrics import score
     from vaa_cli.core.prepared import read_prepared
     from vaa_cli.core.report import (
@@ -76,7 +78,9 @@ def evaluate(
     if extra:
         warn(f"the model does not know {', '.join(extra)} of {folder}; they are left out")
 
-    predictor = Predictor(model, card, Compute.choose(device, precision), batch_size, workers)
+    compute = Compute.choose(device, precision)
+    loader = PictureLoader(card.image_size, workers, compute.pins_memory)
+    predictor = Predictor(model, card, compute, loader, batch_size)
     scores = score(table_probabilities(predictor, table), labels, card.thresholds)
 
     if format is FormatChoice.csv:
@@ -87,7 +91,7 @@ def evaluate(
         }  # fmt: skip
         print(evaluation_json(card.attributes, card.priors, scores, about))
     else:
-        title = f"{path} on {split.value} of {folder}: {len(table):,} pictures"
+        title = f"{path.parent if run is None or run.is_dir() else path}: {len(table):,} {split.value} pictures of {folder}"
         Console(highlight=False).print(
             evaluation_tables(card.attributes, card.priors, scores, title)
         )

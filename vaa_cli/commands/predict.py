@@ -52,10 +52,13 @@ def predict(
     from vaa_cli.core.checkpoint import load_model, model_file
     from vaa_cli.core.devices import Compute
     from vaa_cli.core.inference import Predictor
+    from vaa_cli.core.loading import PictureLoader
     from vaa_cli.core.prediction_csv import PredictionWriter, output_file
 
     model, card = load_model(model_file(run))
-    predictor = Predictor(model, card, Compute.choose(device, precision), batch_size, workers)
+    compute = Compute.choose(device, precision)
+    loader = PictureLoader(card.image_size, workers, compute.pins_memory)
+    predictor = Predictor(model, card, compute, loader, batch_size)
     with (
         progress(SpinnerColumn(), TextColumn("pictures"), MofNCompleteColumn()) as bar,
         output_file(out) as file,

@@ -191,7 +191,8 @@ def train(
         typer.Option(
             "--patience",
             min=0,
-            help="Epochs without a better score before the end; 0: never. Default: 10; paper: 40.",
+            help="Epochs with neither a better score nor a lower loss on val before the end; "
+            "0: never. Default: 10; paper: 40.",
             show_default=False,
             rich_help_panel=_OPTIMISATION,
         ),
@@ -267,7 +268,7 @@ def train(
     except BaseException:
         discard_untrained(folder)
         raise
-    why = " (no better epoch for a while)" if finished.stopped_early else ""
+    why = " (stopped early: no progress on val)" if finished.stopped_early else ""
     say(f"best epoch {finished.best_epoch}: val {best_by.value} {finished.best_score:.4f}{why}")
     which = "" if run is None else f" --run {quote(folder)}"
     empty_test = not len(prepared.splits["test"])

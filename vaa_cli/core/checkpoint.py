@@ -211,13 +211,15 @@ def model_file(run: Path | None) -> Path:
 
 
 def mark_latest(run: Path) -> None:
-    """Make `latest`, beside the run folder, a link to it.
+    """Make runs/latest a link to a run in there; runs elsewhere are named when they are used.
 
     Raises:
         VAAError: it cannot be written.
     """
-    link = run.parent / LATEST
-    beside = run.parent / f".{LATEST}.{os.getpid()}"
+    if run.resolve().parent != RUNS.resolve():
+        return
+    link = RUNS / LATEST
+    beside = RUNS / f".{LATEST}.{os.getpid()}"
     with writing_errors(link):
         beside.unlink(missing_ok=True)
         beside.symlink_to(run.name, target_is_directory=True)

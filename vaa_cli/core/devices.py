@@ -53,6 +53,11 @@ class Compute:
         """Whether gradients must be scaled to be represented: fp16 only."""
         return self.precision == "fp16"
 
+    @property
+    def pins_memory(self) -> bool:
+        """Whether batches in page-locked memory reach the device faster."""
+        return self.device.type == "cuda"
+
     def __str__(self) -> str:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
         return f"{self.device}{name and f' ({name})'}, {self.precision}"

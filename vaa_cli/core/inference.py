@@ -31,14 +31,14 @@ class Prediction:
 
 
 class Predictor:
-    """A trained model on its device, with the loader that feeds it.
+    """A model on its device, with the loader that feeds it.
 
     Args:
         model: the model, in evaluation mode or not.
         card: what the model needs to know of its images.
         compute: device and precision.
+        loader: decodes pictures to the card's size.
         batch_size: pictures a step.
-        workers: decoding processes; None chooses for the machine.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class Predictor:
         model: VAA,
         card: ModelCard,
         compute: Compute,
+        loader: PictureLoader,
         batch_size: int = 32,
-        workers: int | None = None,
     ) -> None:
         self.card, self.compute, self.batch_size = card, compute, batch_size
         self.model = model.to(compute.device).to(memory_format=torch.channels_last)
-        self._loader = PictureLoader(card.image_size, workers, compute.device.type == "cuda")
+        self._loader = loader
 
     @torch.inference_mode()
     def logits(self, pixels: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from rich import box
 from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from vaa_cli.core.labels import LabelTable, Priors
 from vaa_cli.core.metrics import Scores
@@ -101,7 +102,7 @@ def evaluation_tables(
     attributes: Sequence[str], priors: Sequence[float | None], scores: Scores, title: str
 ) -> Group:
     """The per-attribute table and the totals, for a terminal."""
-    table = Table(title=title, title_justify="left", **_STYLE)
+    table = Table(**_STYLE)
     table.add_column("attribute", overflow="fold")
     for name in ("prior", "mA", "rec+", "rec-", "prec", "F1", "AP", "thr"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -120,12 +121,12 @@ def evaluation_tables(
         summary.add_row(f"{kind} ({about})", *cells)
     line = Table.grid(padding=(0, 4))
     line.add_row(f"[bold]mA {_cell(totals['mA'])}[/]", f"[bold]mAP {_cell(totals['mAP'])}[/]")
-    return Group(table, summary, line)
+    return Group(Text(title), table, summary, line)
 
 
-def priors_table(priors: Priors, splits: dict[str, LabelTable], title: str) -> Table:
+def priors_table(priors: Priors, splits: dict[str, LabelTable], title: str) -> Group:
     """Each attribute's share of positives in training, and its positives in each split."""
-    table = Table(title=title, title_justify="left", **_STYLE)
+    table = Table(**_STYLE)
     table.add_column("attribute", overflow="fold")
     table.add_column("prior", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True, width=_BAR)
@@ -142,7 +143,7 @@ def priors_table(priors: Priors, splits: dict[str, LabelTable], title: str) -> T
         if unspecified:
             cells.append(str(priors.unspecified[i]))
         table.add_row(escape(name), *cells)
-    return table
+    return Group(Text(title), table)
 
 
 def _number(value: float | np.floating) -> float | None:

@@ -52,7 +52,7 @@ class Recipe:
 
     Attributes:
         optimizer: `adamw` with warm-up and cosine, or `sgd` with a schedule by plateaus.
-        patience: epochs without a better validation score after which training ends.
+        patience: epochs with neither a better score nor a lower loss on val that end training.
     """
 
     optimizer: Literal["adamw", "sgd"]
@@ -95,7 +95,8 @@ class TrainingOptions:
         batch_size: images a step.
         lr: highest learning rate.
         weight_decay: of all weights but norms and biases.
-        patience: epochs without a better score before the end; 0 never ends early.
+        patience: epochs with neither a better score nor a lower loss on val before the end; 0
+            never ends early.
         best_by: the score on val that tells the best epoch.
         seed: of weights, order and augmentation.
         device: see `Compute.choose`.
@@ -224,17 +225,17 @@ def train(data: Prepared, options: TrainingOptions, run: Path) -> Iterator[Event
     history = PredictionHistory(len(train_split), len(data.attributes), options.history, device)
     steps = len(training_batches(train_split, recipe.batch_size, options.seed, epoch=0))
     optimizer = _optimizer(model, recipe, device)
-    schedule = _schedule(optimizer, recipe, steps)
+    schedule = make_schedule(optimizer, recipe, steps)
     scaler = torch.amp.GradScaler(device.type, enabled=compute.needs_scaler)
 
-    pin = device.type == "cuda"
-    loader = PictureLoader(options.image_size, options.workers, pin)
-    predictor = Predictor(model, card, compute, recipe.batch_size, options.workers)
+    loader = PictureLoader(options.image_size, options.workers, compute.pins_memory)
+    predictor = Predictor(model, card, compute, loader, recipe.batch_size)
     labels = torch.from_numpy(train_split.labels).to(device)
 
     create_run(run, _config(data, options, recipe, compute))
     log: list[dict[str, float]] = []
-    best_epoch, best_score, epochs_since_best = 0, -math.inf, 0
+    best_epoch, best_score = 0, -math.inf
+    lowest_loss, last_progress = math.inf, 0
     yield Started(compute, steps, recipe.epochs, sum(p.numel() for p in model.parameters()))
 
     for epoch in range(recipe.epochs):
@@ -247,7 +248,8 @@ def train(data: Prepared, options: TrainingOptions, run: Path) -> Iterator[Event
             batch.require_whole()
             rows = torch.tensor([request.row for request in batch.requests], device=device)
             targets = labels[rows]
-            images = normalise(batch.pixels.to(device, non_blocking=pin), card.mean, card.std)
+            pixels = batch.pixels.to(device, non_blocking=compute.pins_memory)
+            images = normalise(pixels, card.mean, card.std)
             images = images.contiguous(memory_format=torch.channels_last)
 
             with compute.autocast():
@@ -284,7 +286,10 @@ def train(data: Prepared, options: TrainingOptions, run: Path) -> Iterator[Event
         is_best = current > best_score
         if is_best:
             best_epoch, best_score = epoch + 1, current
-        epochs_since_best = epoch + 1 - best_epoch
+        # While rare attributes are all predicted absent, mA stands still and the loss still falls.
+        if is_best or val_loss < lowest_loss:
+            last_progress = epoch + 1
+        lowest_loss = min(lowest_loss, val_loss)
         if isinstance(schedule, ReduceLROnPlateau):
             schedule.step(current)
 
@@ -316,6 +321,7 @@ def train(data: Prepared, options: TrainingOptions, run: Path) -> Iterator[Event
                 "history": history.state_dict(),
                 "rng": _random_state(device),
                 "best": {"epoch": best_epoch, "score": best_score},
+                "patience": {"lowest_loss": lowest_loss, "last_progress": last_progress},
                 "log": log,
             },
         )
@@ -323,7 +329,7 @@ def train(data: Prepared, options: TrainingOptions, run: Path) -> Iterator[Event
         if epoch == 0:
             mark_latest(run)
         yield EpochReport(epoch + 1, log[-1], is_best)
-        if recipe.patience and epochs_since_best >= recipe.patience:
+        if recipe.patience and epoch + 1 - last_progress >= recipe.patience:
             break
 
     stopped_early = epoch + 1 < recipe.epochs
@@ -415,9 +421,10 @@ def _optimizer(model: VAA, recipe: Recipe, device: torch.device) -> torch.optim.
     return torch.optim.AdamW(groups, recipe.lr, fused=device.type in ("cpu", "cuda"))
 
 
-def _schedule(
+def make_schedule(
     optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int
 ) -> LambdaLR | ReduceLROnPlateau:
+    """The learning rate's way: by step for AdamW, by the validation score for SGD."""
     if recipe.optimizer == "sgd":
         return ReduceLROnPlateau(
             optimizer,
