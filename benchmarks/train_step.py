@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import torch
 
-from vaa_cli.commands.console import parse_image_size
+from vaa_cli.commands.options import parse_image_size
 from vaa_cli.core.backbones import backbone_name
 from vaa_cli.core.devices import Compute
 from vaa_cli.core.history import PredictionHistory

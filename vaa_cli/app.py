@@ -83,7 +83,9 @@ def main(arguments: list[str] | None = None) -> None:
         # Typer before 0.26 raises click's exceptions, later ones its own; both have this method.
         if debug or not hasattr(error, "format_message"):
             raise
-        code = _fail(f"{error.format_message().rstrip('.')}; see vaa --help")
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "vaa"
+        code = _fail(f"{error.format_message().rstrip('.')}; see {command} --help")
     raise SystemExit(code if isinstance(code, int) else 0)
 
 

@@ -91,10 +91,8 @@ def evaluate(
         }  # fmt: skip
         print(evaluation_json(card.attributes, card.priors, scores, about))
     else:
-        title = f"{path.parent if run is None or run.is_dir() else path}: {len(table):,} {split.value} pictures of {folder}"
-        Console(highlight=False).print(
-            evaluation_tables(card.attributes, card.priors, scores, title)
-        )
+        print(f"{path}: {len(table):,} {split.value} pictures of {folder}")
+        Console(highlight=False).print(evaluation_tables(card.attributes, card.priors, scores))
     left_out = [name for name in unscored(card.attributes, scores) if name not in missing]
     if left_out:
         warn(

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 
 from vaa_cli.commands.console import progress, quote, say, stderr, warn
 from vaa_cli.commands.options import PREPARED, SeedOption
+from vaa_cli.core.errors import VAAError
 
 # So many dropped pictures are named on the terminal; dataset.json has all of them.
 _NAMED = 10
@@ -47,7 +48,6 @@ def prepare(
     70/10/20 so that each part has its share of every attribute.
     """
     from vaa_cli.core.datasets import csv as csv_format
-    from vaa_cli.core.errors import VAAError
     from vaa_cli.core.files import require_replaceable
     from vaa_cli.core.images import check_pictures
     from vaa_cli.core.labels import SPLITS
@@ -88,7 +88,8 @@ def prepare(
     priors = write_prepared(out_dir, table, name, "csv", dropped)
 
     sizes = ", ".join(f"{split} {len(part):,}" for split, part in parts.items())
-    stderr.print(priors_table(priors, parts, title=f"{name}: {sizes}"))
+    say(f"{name}: {sizes}")
+    stderr.print(priors_table(priors, parts))
     if dropped:
         say(f"{len(dropped)} of {len(problems)} pictures dropped; {out_dir}/dataset.json says why")
     for split in SPLITS[1:]:

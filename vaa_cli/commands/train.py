@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 
-from vaa_cli.commands.console import parse_image_size, progress, quote, say, warn
+from vaa_cli.commands.console import progress, quote, say, warn
 from vaa_cli.commands.options import (
     PREPARED,
     DeviceOption,
     PrecisionOption,
     SeedOption,
     WorkersOption,
+    parse_image_size,
+    parse_stages,
 )
+from vaa_cli.core.errors import VAAError
 
 if TYPE_CHECKING:
     from vaa_cli.core.prepared import Prepared
@@ -220,12 +223,11 @@ def train(
     workers: WorkersOption = None,
 ) -> None:
     """Train a model on a prepared folder."""
-    from vaa_cli.core.errors import VAAError
     from vaa_cli.core.prepared import read_prepared
 
     # What can be wrong without torch is told before torch is loaded.
     size = parse_image_size(image_size)
-    attention_stages = _parse_stages(stages)
+    attention_stages = parse_stages(stages)
     prepared = read_prepared(data)
     if run is not None and run.exists() and (not run.is_dir() or any(run.iterdir())):
         raise VAAError(f"{run} exists already; name a new run folder, so that no run is lost")
@@ -328,15 +330,6 @@ _LOSS_PARTS = ("loss", "primary", "attention_")
 def _parts(losses: dict[str, float]) -> str:
     total, *parts = losses.items()
     return f"loss {total[1]:.3f} ({', '.join(f'{name} {value:.3f}' for name, value in parts)})"
-
-
-def _parse_stages(text: str) -> tuple[int, ...]:
-    from vaa_cli.core.errors import VAAError
-
-    stages = [part.strip() for part in text.split(",")]
-    if not set(stages) <= {"2", "3", "4"} or len(set(stages)) < len(stages):
-        raise VAAError(f"stages {text!r}: name one or more of 2, 3 and 4, such as 3,4")
-    return tuple(sorted(map(int, stages)))
 
 
 def _new_run(runs: Path, backbone: str) -> Path:

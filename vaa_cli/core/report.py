@@ -15,7 +15,6 @@ from rich import box
 from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from vaa_cli.core.labels import LabelTable, Priors
 from vaa_cli.core.metrics import Scores
@@ -99,7 +98,7 @@ def evaluation_csv(
 
 
 def evaluation_tables(
-    attributes: Sequence[str], priors: Sequence[float | None], scores: Scores, title: str
+    attributes: Sequence[str], priors: Sequence[float | None], scores: Scores
 ) -> Group:
     """The per-attribute table and the totals, for a terminal."""
     table = Table(**_STYLE)
@@ -121,10 +120,10 @@ def evaluation_tables(
         summary.add_row(f"{kind} ({about})", *cells)
     line = Table.grid(padding=(0, 4))
     line.add_row(f"[bold]mA {_cell(totals['mA'])}[/]", f"[bold]mAP {_cell(totals['mAP'])}[/]")
-    return Group(Text(title), table, summary, line)
+    return Group(table, summary, line)
 
 
-def priors_table(priors: Priors, splits: dict[str, LabelTable], title: str) -> Group:
+def priors_table(priors: Priors, splits: dict[str, LabelTable]) -> Table:
     """Each attribute's share of positives in training, and its positives in each split."""
     table = Table(**_STYLE)
     table.add_column("attribute", overflow="fold")
@@ -143,7 +142,7 @@ def priors_table(priors: Priors, splits: dict[str, LabelTable], title: str) -> G
         if unspecified:
             cells.append(str(priors.unspecified[i]))
         table.add_row(escape(name), *cells)
-    return Group(Text(title), table)
+    return table
 
 
 def _number(value: float | np.floating) -> float | None:
