@@ -20,10 +20,10 @@ demo: install
 	mkdir $(DEMO)
 	$(BIN)/vaa prepare sample_data $(DEMO)/prepared
 	$(BIN)/vaa train --data $(DEMO)/prepared --run $(DEMO)/run --backbone resnet18 --weights none \
-		--image-size 128x64 --lr 1e-3 --batch-size 16 --epochs 24 --patience 0
-	$(BIN)/vaa predict sample_data/images --run $(DEMO)/run --out $(DEMO)/out.csv
-	head -n 4 $(DEMO)/out.csv
+		--image-size 128x64 --lr 1e-3 --batch-size 16 --epochs 22 --patience 0
 	$(BIN)/vaa evaluate --run $(DEMO)/run
+	$(BIN)/vaa predict sample_data/images --run $(DEMO)/run > $(DEMO)/out.csv
+	head -n 4 $(DEMO)/out.csv
 
 test: install
 	$(BIN)/ruff check .

@@ -67,8 +67,9 @@ def save_oriented(upright: Pixels, orientation: int, path: Path) -> Path:
     """Save a picture as a camera does that was held in some way; JPEG, PNG or TIFF."""
     exif = Image.Exif()
     exif[ORIENTATION_TAG] = orientation
-    options = {"quality": 95, "subsampling": 0} if path.suffix == ".jpg" else {}
-    Image.fromarray(stored(upright, orientation)).save(path, exif=exif, **options)
+    # Only JPEG looks at its quality.
+    picture = Image.fromarray(stored(upright, orientation))
+    picture.save(path, exif=exif, quality=95, subsampling=0)
     return path
 
 

@@ -144,8 +144,8 @@ def entry(tag: int, kind: int, count: int, value: int) -> bytes:
     ids=["rational", "text", "directory", "directory-text", "loop", "type"],
 )
 def test_orientation_holds_beside_broken_tags(tmp_path: Path, broken: bytes) -> None:
-    tags = sorted([entry(ORIENTATION_TAG, 3, 1, 3), broken])
-    tags.sort(key=lambda tag: struct.unpack("<H", tag[:2])[0])
+    tags = [entry(ORIENTATION_TAG, 3, 1, 3), broken]
+    tags.sort(key=lambda tag: int(struct.unpack("<H", tag[:2])[0]))
     exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + b"".join(tags) + b"\0" * 4
     path = tmp_path / "a.jpg"
     upside_down = np.ascontiguousarray(quarters(48, 32)[::-1, ::-1])
@@ -195,8 +195,7 @@ def test_rgba_is_laid_on_white(tmp_path: Path, suffix: str) -> None:
     picture = Image.new("RGBA", (12, 6), (200, 0, 100, 255))
     picture.paste((200, 0, 100, 51), (4, 0, 8, 6))  # a fifth
     picture.paste((200, 0, 100, 0), (8, 0, 12, 6))
-    options = {"lossless": True} if suffix == ".webp" else {}
-    picture.save(tmp_path / f"a{suffix}", **options)
+    picture.save(tmp_path / f"a{suffix}", lossless=True)  # for WebP; others are by nature
     pixels = opened(tmp_path / f"a{suffix}")
     assert (pixels[:, :4] == (200, 0, 100)).all()
     np.testing.assert_allclose(pixels[:, 4:8] - np.array((244, 204, 224)), 0, atol=1)
@@ -281,9 +280,11 @@ def test_floats_that_are_no_numbers_are_black(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".gif", ".png", ".webp", ".tif"])
 def test_the_first_of_several_frames(tmp_path: Path, suffix: str) -> None:
-    options = {"lossless": True} if suffix == ".webp" else {}
     plain(RED).save(
-        tmp_path / f"a{suffix}", save_all=True, append_images=[plain(BLUE), plain(GREEN)], **options
+        tmp_path / f"a{suffix}",
+        save_all=True,
+        append_images=[plain(BLUE), plain(GREEN)],
+        lossless=True,
     )
     with Image.open(tmp_path / f"a{suffix}") as picture:
         assert getattr(picture, "n_frames", 1) == 3, "the test needs several frames"
@@ -460,10 +461,12 @@ def test_checking_no_pictures() -> None:
 
 def test_checking_many_leaves_warnings_as_they_were(tmp_path: Path) -> None:
     plain().save(tmp_path / "a.png")
-    before = list(warnings.filters)
-    for _ in range(20):
-        list(check_pictures([tmp_path / "a.png"] * 64, [None] * 64, workers=8))
-    assert list(warnings.filters) == before
+    with warnings.catch_warnings():
+        before = list(warnings.filters)
+        for _ in range(20):
+            list(check_pictures([tmp_path / "a.png"] * 64, [None] * 64, workers=8))
+        after = list(warnings.filters)
+    assert after == before
 
 
 # Enough detail

@@ -180,11 +180,20 @@ def test_box_columns_stand_in_any_order(path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["left", "top", "width", "height"])
-def test_box_columns_are_all_or_none(path: Path, missing: str) -> None:
+def test_fewer_than_four_box_columns_are_attributes(path: Path, missing: str) -> None:
+    # A lone `top` is a piece of clothing.
     columns = [name for name in ("left", "top", "width", "height") if name != missing]
-    message = refusal(path, f"image,{','.join(columns)},hat\na.jpg,1,2,3,1\n")
-    assert missing in message
-    assert not any(name in message for name in columns)
+    table = table_of(path, f"image,{','.join(columns)},hat\na.jpg,1,0,,1\n")
+    assert table.boxes is None
+    assert table.attributes == (*columns, "hat")
+    assert table.labels.tolist() == [[1, 0, -1, 1]]
+
+
+@pytest.mark.parametrize("missing", ["left", "top", "width", "height"])
+def test_pixels_in_fewer_than_four_box_columns_are_an_error(path: Path, missing: str) -> None:
+    columns = [name for name in ("left", "top", "width", "height") if name != missing]
+    message = refusal(path, f"image,{','.join(columns)},hat\na.jpg,100,200,300,1\n")
+    assert "row 2" in message and repr(columns[0]) in message and "'100'" in message
 
 
 @pytest.mark.parametrize("cells", ["1,2,3,", ",2,3,4", "1,,,", "1,2, ,4"])

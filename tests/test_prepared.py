@@ -86,6 +86,7 @@ def table(tmp_path: Path) -> LabelTable:
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(table=tables())
 @example(table=make_table([[-1], [-1]], ["NA", " "], [0, 1], attributes=["nan"]))
+@example(table=make_table([[1, 0, -1]], ["a.jpg"], [0], attributes=["top", "width", "left"]))
 @example(table=make_table([[1]], ['a\nb, "c".jpg'], [0], [[math.nan] * 4], ['x,"y"\nz']))
 def test_a_table_survives(table: LabelTable) -> None:
     with tempfile.TemporaryDirectory() as name:

@@ -92,7 +92,9 @@ def evaluate(
         print(evaluation_json(card.attributes, card.priors, scores, about))
     else:
         print(f"{path}: {len(table):,} {split.value} pictures of {folder}")
-        Console(highlight=False).print(evaluation_tables(card.attributes, card.priors, scores))
+        Console(highlight=False, emoji=False).print(
+            evaluation_tables(card.attributes, card.priors, scores)
+        )
     left_out = [name for name in unscored(card.attributes, scores) if name not in missing]
     if left_out:
         warn(

@@ -68,6 +68,7 @@ def predict(
         for prediction in predictor.predict(inputs.requests):
             writer.write(prediction)
             bar.update(task, completed=writer.rows)
+        writer.finish()
     if writer.failed:
         say(f"{writer.failed} of {writer.rows} pictures could not be read; see the column error")
         raise typer.Exit(1)

@@ -68,9 +68,11 @@ def whole_folder(path: Path, contents: Collection[str]) -> Iterator[Path]:
         contents: the names of the entries that such a folder may hold.
 
     Raises:
-        VAAError: the place is taken by something else or cannot be written; nothing is left.
+        VAAError: the place is taken by something else or cannot be written; nothing half-written
+            is left.
     """
     require_replaceable(path, contents)
+    path = path.resolve() if path.is_symlink() else path  # the folder is replaced, not the link
     with writing_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))

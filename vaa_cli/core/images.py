@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
@@ -16,9 +17,29 @@ from vaa_cli.core.labels import Box
 
 # Pillow's own limit against decompression bombs; past it a small file fills the memory.
 MAX_PIXELS = 89_478_485
+# EPS is a program that an interpreter runs; the others Pillow knows by name but cannot decode.
+_REFUSED_FORMATS = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
 # EXIF orientations that swap width and height.
 _SIDEWAYS = {5, 6, 7, 8}
 _ORIENTATION_TAG = 0x0112
+
+# Pillow warns of odd EXIF data, which does no harm, and of large pictures, which are refused
+# below. Filtered once, since filters are the whole process's and pictures are read in threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+@cache
+def picture_formats() -> tuple[str, ...]:
+    """The formats that are read, by Pillow's names, usual ones first."""
+    Image.init()
+    return tuple(name for name in Image.OPEN if name not in _REFUSED_FORMATS)
+
+
+@cache
+def picture_endings() -> tuple[str, ...]:
+    """How the names of files in these formats end: .jpg, .png, …"""
+    formats = set(picture_formats())
+    return tuple(end for end, name in Image.registered_extensions().items() if name in formats)
 
 
 class PictureError(VAAError):
@@ -33,16 +54,13 @@ def _opened(path: Path | str) -> Iterator[Image.Image]:
         PictureError: opening it, or anything done with it in the block, failed.
     """
     try:
-        # Pillow warns of odd EXIF data and of large pictures, which are refused below.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as picture:
-                width, height = picture.size
-                if width * height > MAX_PIXELS:
-                    raise PictureError(
-                        f"{width} x {height} pixels, more than the limit of {MAX_PIXELS:,}"
-                    )
-                yield picture
+        with Image.open(path, formats=picture_formats()) as picture:
+            width, height = picture.size
+            if width * height > MAX_PIXELS:
+                raise PictureError(
+                    f"{width} x {height} pixels, more than the limit of {MAX_PIXELS:,}"
+                )
+            yield picture
     except PictureError:
         raise
     except FileNotFoundError as error:
@@ -97,9 +115,10 @@ def picture_size(path: Path | str) -> tuple[int, int]:
     """
     with _opened(path) as picture:
         width, height = picture.size
-        sideways = _orientation(picture) in _SIDEWAYS
         picture.draft("RGB", (1, 1))  # reads all of a JPEG's data at an eighth of its size
         picture.load()
+        # Asked after loading: TIFF pictures are turned by then, and of their upright size at once.
+        sideways = _orientation(picture) in _SIDEWAYS
     return (height, width) if sideways else (width, height)
 
 
@@ -151,14 +170,15 @@ def _orientation(picture: Image.Image) -> int:
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode == "RGB":
+    if picture.mode == "RGB" and not picture.has_transparency_data:
         return picture
     if picture.mode.startswith("I;16"):
         return _from_numbers(np.asarray(picture, dtype=np.float32), 65535.0)
     if picture.mode in ("I", "F"):
         numbers = np.asarray(picture, dtype=np.float32)
+        numbers = np.nan_to_num(numbers, nan=0, posinf=0, neginf=0)
         # These modes do not say their range: the smallest usual one that holds the values.
-        peak = float(np.nanmax(numbers))
+        peak = float(numbers.max())
         ranges = (1.0, 255.0, 65535.0) if picture.mode == "F" else (255.0, 65535.0)
         return _from_numbers(numbers, next((top for top in ranges if peak <= top), peak))
     if picture.has_transparency_data:
@@ -169,5 +189,5 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
 
 
 def _from_numbers(numbers: np.ndarray, white: float) -> Image.Image:
-    scaled = np.nan_to_num(numbers * (255.0 / white)).clip(0, 255).round().astype(np.uint8)
+    scaled = (numbers * (255.0 / white)).clip(0, 255).round().astype(np.uint8)
     return Image.fromarray(scaled).convert("RGB")

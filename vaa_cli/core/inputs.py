@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from PIL import Image
-
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.images import picture_endings
 from vaa_cli.core.labels import Box, box_columns, image_column, parse_boxes, read_csv
 from vaa_cli.core.loading import Request
 
@@ -56,7 +55,7 @@ def find_inputs(names: Sequence[str], stdin: TextIO) -> Inputs:
         elif path.exists():
             sources.append(lambda name=name: iter([Request(name)]))  # type: ignore[misc]
         elif glob.has_magic(name):
-            found = sorted(glob.glob(name, recursive=True))
+            found = sorted(f for f in glob.glob(name, recursive=True) if not Path(f).is_dir())
             if not found:
                 raise VAAError(f"{name}: no file fits this pattern")
             sources.append(lambda found=found: map(Request, found))  # type: ignore[misc]
@@ -78,10 +77,10 @@ def _lines(stdin: TextIO) -> Iterator[Request]:
 
 
 def _folder(name: str) -> Iterator[Request]:
-    endings = tuple(Image.registered_extensions())
+    endings = picture_endings()
     found = False
     for folder, folders, files in os.walk(name):
-        folders.sort()
+        folders[:] = sorted(below for below in folders if not below.startswith("."))
         for file in sorted(files):
             if file.lower().endswith(endings) and not file.startswith("."):
                 found = True
@@ -96,6 +95,9 @@ def _table(path: Path) -> tuple[list[Request], bool]:
     if column is None:
         raise VAAError(f"{path} has no image column, so it names no pictures")
     boxes_from = box_columns(list(frame.columns))
+    if (frame[column] == "").any():
+        row = frame.index[frame[column] == ""][0]
+        raise VAAError(f"{path}: row {row}, column {column!r} names no picture")
     paths = [str(path.parent / image) for image in frame[column]]
     if not boxes_from:
         return [Request(image) for image in paths], False

@@ -2,7 +2,8 @@
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from vaa_cli.core.csv_text import number
 from vaa_cli.core.errors import VAAError
 
 PRESENT, ABSENT, UNSPECIFIED = 1, 0, -1
@@ -24,6 +26,7 @@ IMAGE_COLUMNS = ("image", "file", "filename", "path")
 SPLIT_COLUMN = "split"
 BOX_COLUMNS = ("left", "top", "width", "height")
 
+_CELLS = {PRESENT: "1", ABSENT: "0", UNSPECIFIED: ""}
 _YES = {"1", "true", "yes", "1.0"}
 _NO = {"0", "false", "no", "0.0"}
 _MISSING = {"", "na"}
@@ -172,32 +175,59 @@ class Priors:
         )
 
 
+def read_header(path: Path) -> tuple[list[str], int]:
+    """The column names of a CSV, and how many blank lines stand before them.
+
+    Raises:
+        VAAError: it cannot be read, is no CSV, or has no header.
+    """
+    with _reading_errors(path), path.open(encoding="utf-8-sig", newline="") as file:
+        for blank, row in enumerate(csv.reader(file)):
+            if row:
+                return [name.strip() for name in row], blank
+    raise VAAError(f"{path} is empty; it needs a header row and a row a picture")
+
+
 def read_csv(path: Path) -> pd.DataFrame:
-    """Read a CSV as text: every cell a string, empty cells empty.
+    """Read a CSV as text: every cell a string, empty cells empty, blank rows left out.
+
+    The index tells each row's number as a spreadsheet shows it: a header on top is row 1.
 
     Raises:
         VAAError: it cannot be read, is no CSV, or names a column twice.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = [name.strip() for name in next(csv.reader(file), [])]
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except OSError as error:
-        raise VAAError(f"cannot read {path}: {error.strerror or error}") from error
-    except (UnicodeDecodeError, csv.Error, pd.errors.ParserError) as error:
-        reason = str(error).splitlines()[0]
-        raise VAAError(f"{path} is not a CSV in UTF-8: {reason}") from error
-    except pd.errors.EmptyDataError as error:
-        raise VAAError(f"{path} is empty; it needs a header row and a row a picture") from error
+    header, blank = read_header(path)
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise VAAError(f"{path}: column {twice[0]!r} stands there twice; name each column once")
     if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
         raise VAAError(f"{path}: columns must be separated by commas, not by ';' or tabs")
+    with _reading_errors(path):
+        frame = pd.read_csv(
+            path,
+            dtype=str,
+            keep_default_na=False,
+            encoding="utf-8-sig",
+            header=blank,
+            skip_blank_lines=False,
+        )
     if not isinstance(frame.index, pd.RangeIndex):
         raise VAAError(f"{path}: rows have more cells than the header names columns")
     # pandas pads short rows with NaN even for text.
-    return frame.fillna("").set_axis(header, axis="columns")
+    frame = frame.fillna("").set_axis(header, axis="columns")
+    frame.index += blank + 2
+    return frame[(frame != "").any(axis="columns")]
+
+
+@contextmanager
+def _reading_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise VAAError(f"cannot read {path}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, csv.Error, pd.errors.ParserError) as error:
+        reason = str(error).splitlines()[0]
+        raise VAAError(f"{path} is not a CSV in UTF-8: {reason}") from error
 
 
 def image_column(columns: Sequence[str]) -> str | None:
@@ -247,17 +277,17 @@ def table_from_csv(path: Path) -> LabelTable:
         splits=None if split_from is None else _parse_splits(frame[split_from], path),
         boxes=parse_boxes(frame[boxes_from], path) if boxes_from else None,
     )
-    _require_no_repeats(table, path)
+    _require_no_repeats(table, frame.index, path)
     return table
 
 
-def table_to_frame(table: LabelTable) -> pd.DataFrame:
-    """The CSV form of a table, without its splits: image, box columns, attributes."""
-    columns: dict[str, object] = {"image": table.images}
-    if table.boxes is not None:
-        columns |= {name: table.boxes[:, i] for i, name in enumerate(BOX_COLUMNS)}
-    labels = pd.DataFrame(table.labels, columns=list(table.attributes)).astype("Int8")
-    return pd.concat([pd.DataFrame(columns), labels.mask(labels == UNSPECIFIED)], axis="columns")
+def table_cells(table: LabelTable) -> Iterator[list[str]]:
+    """The CSV form of a table, without its splits, header first: image, boxes, attributes."""
+    boxes_from = BOX_COLUMNS if table.boxes is not None else ()
+    yield ["image", *boxes_from, *table.attributes]
+    for row, image in enumerate(table.images):
+        box = () if table.boxes is None else map(number, table.boxes[row])
+        yield [image, *box, *map(_CELLS.__getitem__, table.labels[row].tolist())]
 
 
 def parse_boxes(columns: pd.DataFrame, path: Path) -> NDArray[np.float64]:
@@ -273,11 +303,11 @@ def parse_boxes(columns: pd.DataFrame, path: Path) -> NDArray[np.float64]:
         wrong = (texts != "") & ~np.isfinite(boxes[:, i])
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
-            raise _cell_error(path, row, name, texts.iloc[row], "is not a number of pixels")
+            raise _cell_error(path, columns[name], row, "is not a number of pixels")
     partial = np.isnan(boxes).any(axis=1) & ~np.isnan(boxes).all(axis=1)
     if partial.any():
         row = int(np.flatnonzero(partial)[0])
-        raise VAAError(f"{path}: row {row + 2} gives a box in part; give all four or none")
+        raise VAAError(f"{path}: row {columns.index[row]} has a box in part; give all four or none")
     return boxes
 
 
@@ -286,11 +316,9 @@ def _parse_images(column: pd.Series, path: Path) -> list[str]:
     for row, name in enumerate(images):
         pure = PurePosixPath(name)
         if not name:
-            raise VAAError(f"{path}: row {row + 2}, column {column.name!r}: no picture is named")
+            raise _cell_error(path, column, row, "names no picture")
         if pure.is_absolute() or ".." in pure.parts:
-            raise _cell_error(
-                path, row, str(column.name), name, "leaves the dataset folder; use paths inside it"
-            )
+            raise _cell_error(path, column, row, "leaves the dataset folder; use paths inside it")
     return images
 
 
@@ -304,10 +332,8 @@ def _parse_labels(frame: pd.DataFrame, path: Path) -> NDArray[np.int8]:
         wrong = [k for k, cell in enumerate(cells) if cell not in known]
         if wrong:
             row = int(np.flatnonzero(np.isin(codes, wrong))[0])
-            raise _cell_error(
-                path, row, name, frame[name].iloc[row],
-                "is neither yes nor no; use 1/0, true/false, yes/no, or leave it empty",
-            )  # fmt: skip
+            problem = "is neither yes nor no; use 1/0, true/false, yes/no, or leave it empty"
+            raise _cell_error(path, frame[name], row, problem)
         meaning = [PRESENT if cell in _YES else ABSENT if cell in _NO else UNSPECIFIED
                    for cell in cells]  # fmt: skip
         labels[:, i] = np.array(meaning, dtype=np.int8)[codes]
@@ -325,27 +351,28 @@ def _parse_splits(column: pd.Series, path: Path) -> NDArray[np.int8]:
         position = SPLIT_NAMES.get(text.strip().lower())
         if position is None:
             row = int(np.flatnonzero(codes == k)[0])
-            raise _cell_error(
-                path, row, str(column.name), text, f"is not a split; use {', '.join(SPLITS)}"
-            )
+            raise _cell_error(path, column, row, f"is not a split; use {', '.join(SPLITS)}")
         positions.append(position)
     return np.array(positions, dtype=np.int8)[codes]
 
 
-def _require_no_repeats(table: LabelTable, path: Path) -> None:
+def _require_no_repeats(table: LabelTable, rows: pd.Index, path: Path) -> None:
     keys = pd.DataFrame({"image": table.images})
     if table.boxes is not None:
         keys = pd.concat([keys, pd.DataFrame(table.boxes)], axis="columns")
     repeats = keys.duplicated()
     if repeats.any():
-        row = int(np.flatnonzero(repeats)[0])
-        first = int(np.flatnonzero((keys == keys.iloc[row]).image)[0])
+        second = int(np.flatnonzero(repeats)[0])
+        # NaN, the whole picture, is a place like any other here.
+        alike = keys.fillna(-1.0).eq(keys.fillna(-1.0).iloc[second]).all(axis="columns")
+        first = int(np.flatnonzero(alike)[0])
         what = "and box " if table.boxes is not None else ""
         raise VAAError(
-            f"{path}: rows {first + 2} and {row + 2} are the same picture {what}"
-            f"{table.images[row]!r} ({int(repeats.sum())} such rows); keep one of each"
+            f"{path}: rows {rows[first]} and {rows[second]} are the same picture {what}"
+            f"{table.images[second]!r} ({int(repeats.sum())} such rows); keep one of each"
         )
 
 
-def _cell_error(path: Path, row: int, column: str, cell: str, problem: str) -> VAAError:
-    return VAAError(f"{path}: row {row + 2}, column {column!r}: {cell!r} {problem}")
+def _cell_error(path: Path, column: pd.Series, row: int, problem: str) -> VAAError:
+    cell = f"row {column.index[row]}, column {column.name!r}"
+    return VAAError(f"{path}: {cell}: {column.iloc[row]!r} {problem}")

@@ -1,6 +1,5 @@
 """The CSV of predictions: image, box columns where there are boxes, attributes, error."""
 
-import csv
 import io
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import BinaryIO, TextIO
 import numpy as np
 
 from vaa_cli.core.checkpoint import ModelCard
+from vaa_cli.core.csv_text import CSVFormatter, number
 from vaa_cli.core.files import whole_file, writing_errors
 from vaa_cli.core.inference import Prediction
 from vaa_cli.core.labels import BOX_COLUMNS
@@ -65,7 +65,7 @@ class PredictionWriter:
     def __init__(self, file: TextIO, card: ModelCard, boxes: bool, decisions: bool) -> None:
         self.rows = self.failed = 0
         self._file = file
-        self._writer = csv.writer(file, lineterminator="\n")
+        self._formatter = CSVFormatter()
         self._boxes = BOX_COLUMNS if boxes else ()
         self._thresholds = np.array(card.thresholds)
         self._decisions = decisions
@@ -74,16 +74,22 @@ class PredictionWriter:
     def write(self, prediction: Prediction) -> None:
         """Write a row, the first time after the header."""
         if not self.rows:
-            self._writer.writerow(self._header)
+            self._file.write(self._formatter.line(self._header))
         request, probabilities = prediction.request, prediction.probabilities
-        sides = [f"{side:g}" for side in request.box or ()] or [""] * len(self._boxes)
+        sides = [number(side) for side in request.box or ()] or [""] * len(self._boxes)
         if probabilities is None:
             cells = [""] * len(self._thresholds)
         elif self._decisions:
             cells = [str(int(yes)) for yes in probabilities >= self._thresholds]
         else:
             cells = [f"{probability:.6f}" for probability in probabilities]
-        self._writer.writerow([request.path, *sides, *cells, prediction.problem or ""])
+        row = [request.path, *sides[: len(self._boxes)], *cells, prediction.problem]
+        self._file.write(self._formatter.line(row))
         self._file.flush()  # rows are few a second; who reads them sees them at once
         self.rows += 1
         self.failed += prediction.problem is not None
+
+    def finish(self) -> None:
+        """Write the header if there were no rows."""
+        if not self.rows:
+            self._file.write(self._formatter.line(self._header))

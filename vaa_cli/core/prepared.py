@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vaa_cli.core.csv_text import csv_text
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.files import whole_folder, write_text
 from vaa_cli.core.labels import (
@@ -14,8 +15,8 @@ from vaa_cli.core.labels import (
     LabelTable,
     Priors,
     read_csv,
+    table_cells,
     table_from_csv,
-    table_to_frame,
 )
 
 SCHEMA = 1
@@ -91,7 +92,7 @@ def write_prepared(
     }
     with whole_folder(folder, CONTENTS) as beside:
         for split, part in parts.items():
-            write_text(beside / f"{split}.csv", table_to_frame(part).to_csv(index=False))
+            write_text(beside / f"{split}.csv", csv_text(table_cells(part)))
         write_text(beside / PRIORS, priors.to_frame().to_csv(index=False))
         write_text(beside / DESCRIPTION, json.dumps(description, indent=2, ensure_ascii=False))
     return priors
@@ -105,7 +106,8 @@ def read_prepared(folder: Path) -> Prepared:
     """
     path = folder / DESCRIPTION
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
+        # Paths need not be UTF-8; they are written with the bytes that they have.
+        description = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
         root, name = Path(description["root"]), str(description["name"])
         schema, attributes = description["schema"], tuple(description["attributes"])
     except (FileNotFoundError, NotADirectoryError) as error:

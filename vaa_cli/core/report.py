@@ -1,7 +1,5 @@
 """Tables for people and for machines."""
 
-import csv
-import io
 import json
 import math
 from collections.abc import Sequence
@@ -13,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from rich import box
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from vaa_cli.core.csv_text import csv_text
 from vaa_cli.core.labels import LabelTable, Priors
 from vaa_cli.core.metrics import Scores
 
 # A bar of this many characters is a prior of 1.
-_BAR = 20
+_BAR = 14
 _STYLE: dict[str, Any] = {"box": box.SIMPLE_HEAD, "pad_edge": False, "collapse_padding": True}
 _NOT_FIGURES = ("attribute", "positives", "negatives")
 _TOTALS = {
@@ -90,11 +89,7 @@ def evaluation_csv(
 ) -> str:
     """A row an attribute; cells that cannot be scored are empty."""
     records = attribute_records(attributes, priors, scores)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    return text.getvalue()
+    return csv_text([list(records[0]), *(list(record.values()) for record in records)])
 
 
 def evaluation_tables(
@@ -107,7 +102,7 @@ def evaluation_tables(
         table.add_column(name, justify="right", no_wrap=True)
     for record in attribute_records(attributes, priors, scores):
         figures = [value for key, value in record.items() if key not in _NOT_FIGURES]
-        table.add_row(escape(str(record["attribute"])), *map(_cell, figures))
+        table.add_row(Text(str(record["attribute"])), *map(_cell, figures))
 
     totals = total_record(scores)
     summary = Table(**_STYLE)
@@ -133,7 +128,7 @@ def priors_table(priors: Priors, splits: dict[str, LabelTable]) -> Table:
         table.add_column(f"{split}+", justify="right", no_wrap=True)
     unspecified = bool(priors.unspecified.any())
     if unspecified:
-        table.add_column("unspecified", justify="right")
+        table.add_column("unspec.", justify="right")
     counts = {split: Priors.of(part).positives for split, part in splits.items()}
     for i, name in enumerate(priors.attributes):
         prior = float(priors.prior[i])
@@ -141,7 +136,7 @@ def priors_table(priors: Priors, splits: dict[str, LabelTable]) -> Table:
         cells = [_cell(_number(prior)), bar, *(str(counts[split][i]) for split in splits)]
         if unspecified:
             cells.append(str(priors.unspecified[i]))
-        table.add_row(escape(name), *cells)
+        table.add_row(Text(name), *cells)
     return table
 
 

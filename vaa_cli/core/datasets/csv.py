@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.labels import IMAGE_COLUMNS, LabelTable, image_column, read_csv, table_from_csv
+from vaa_cli.core.labels import IMAGE_COLUMNS, LabelTable, image_column, read_header, table_from_csv
 
 LABELS_NAME = "labels.csv"
 # Where tables keep their pictures when paths do not start at the table's own folder.
@@ -37,7 +37,7 @@ def find_labels(source: Path) -> Path:
     if (source / LABELS_NAME).is_file():
         return source / LABELS_NAME
     tables = sorted(source.glob("*.csv"))
-    fitting = [path for path in tables if image_column(list(read_csv(path).columns))]
+    fitting = [path for path in tables if _names_pictures(path)]
     if not fitting:
         found = f"{len(tables)} without an image column" if tables else "none"
         raise VAAError(
@@ -48,6 +48,13 @@ def find_labels(source: Path) -> Path:
         names = ", ".join(path.name for path in fitting)
         raise VAAError(f"{source} has several label tables ({names}); name the file to read")
     return fitting[0]
+
+
+def _names_pictures(path: Path) -> bool:
+    try:
+        return image_column(read_header(path)[0]) is not None
+    except VAAError:
+        return False  # some other file that happens to end in .csv
 
 
 def _picture_root(table: LabelTable, path: Path) -> Path:
