@@ -13,7 +13,7 @@ from safetensors.torch import save as serialise_tensors
 from torch import Tensor
 
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.files import whole_file, write_text, writing_errors
+from vaa_cli.core.files import make_folder, whole_file, write_text, writing_errors
 from vaa_cli.core.model import VAA, ClassifierName
 
 SCHEMA = 1
@@ -103,8 +103,7 @@ def create_run(run: Path, config: dict[str, Any]) -> None:
     Raises:
         VAAError: it cannot be written.
     """
-    with writing_errors(run):
-        run.mkdir(parents=True, exist_ok=True)
+    make_folder(run)
     write_text(run / CONFIG, json.dumps(config, indent=2, ensure_ascii=False))
 
 

@@ -95,12 +95,24 @@ def whole_folder(path: Path, contents: Collection[str]) -> Iterator[Path]:
             shutil.rmtree(retired, ignore_errors=True)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are not there yet.
+
+    Raises:
+        VAAError: it cannot be made; names the file that stands in the way, if that is the reason.
+    """
+    _require_folders_above(path)
+    with writing_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
 def require_replaceable(path: Path, contents: Collection[str]) -> None:
     """Make sure that a folder may be written at a place.
 
     Raises:
         VAAError: a file stands there, or a folder that holds more than `contents`.
     """
+    _require_folders_above(path)
     with writing_errors(path):
         if path.exists() and not path.is_dir():
             raise VAAError(f"{path} is a file; name a folder to write")
@@ -113,6 +125,12 @@ def require_replaceable(path: Path, contents: Collection[str]) -> None:
         raise VAAError(
             f"{path} holds other files ({foreign[0]}); name a new folder, so that nothing is lost"
         )
+
+
+def _require_folders_above(path: Path) -> None:
+    for place in path.parents:
+        if place.exists() and not place.is_dir():
+            raise VAAError(f"cannot write {path}: {place} is a file")
 
 
 def _umask() -> int:

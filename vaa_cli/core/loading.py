@@ -156,9 +156,22 @@ class PictureLoader:
         )
 
     def load(self, batches: Iterable[list[Request]]) -> Iterator[Batch]:
-        """Decode batches of requests, in order. One such pass at a time."""
+        """Decode batches of requests, in order. One such pass at a time.
+
+        Raises:
+            VAAError: a decoding process died.
+        """
         self._stream.batches = batches
-        return iter(self._loader)
+        try:
+            yield from self._loader
+        except RuntimeError as error:
+            # torch tells of a dead worker, killed for want of memory for instance, in this way.
+            if "DataLoader worker" not in str(error):
+                raise
+            raise VAAError(
+                "a process that decodes pictures died, perhaps for want of memory "
+                "(of /dev/shm, in a container); try fewer --workers, or 0"
+            ) from error
 
 
 def table_requests(table: LabelTable) -> Iterator[Request]:
