@@ -111,9 +111,9 @@ def discard_untrained(run: Path) -> bool:
     """Remove a run folder in which no model came to be; tells whether it did."""
     if (run / BEST).exists():
         return False
-    for name in CONTENTS:
-        (run / name).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # never there, or someone put something into it
+    with contextlib.suppress(OSError):  # never made, or someone put something into it
+        for name in CONTENTS:
+            (run / name).unlink(missing_ok=True)
         run.rmdir()
     return True
 
