@@ -22,7 +22,10 @@ def warn(message: str) -> None:
 
 def progress(*columns: ProgressColumn) -> Progress:
     """Progress bars that vanish when done, and do not show where stderr is no terminal."""
-    return Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal)
+    if stderr.is_terminal:
+        return Progress(*columns, console=stderr, transient=True)
+    # Quiet, since a disabled bar still ends in an empty line with rich before 15.
+    return Progress(*columns, console=Console(quiet=True), disable=True)
 
 
 def quote(path: Path) -> str:
