@@ -294,7 +294,7 @@ def test_full_disk_while_predicting(workspace: Path) -> None:
 
     outcome = run_vaa(
         "predict", "dataset/images", "--workers", "0", "--out", "small.csv", cwd=workspace,
-        before=lambda: limit_file_size(64),
+        before=lambda: limit_file_size(1000),
     )  # fmt: skip
     assert_one_line_error(outcome, "cannot write small.csv")
     assert not [name for name in os.listdir(workspace) if "small" in name]
