@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: install demo test test-slow format clean
+.PHONY: install demo test format clean
 
 install: $(VENV)/installed
 
@@ -30,10 +30,6 @@ test: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
-
-# The tests that take minutes.
-test-slow: install
-	$(BIN)/python -m pytest -m slow
 
 format: install
 	$(BIN)/ruff check --fix .
