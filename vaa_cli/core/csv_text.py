@@ -3,6 +3,9 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from vaa_cli.core.files import whole_file
 
 Cell = str | int | float | None
 
@@ -29,6 +32,17 @@ class CSVFormatter:
 def csv_text(rows: Iterable[Sequence[Cell]]) -> str:
     """The text of a whole table, header first."""
     return "".join(map(CSVFormatter().line, rows))
+
+
+def write_csv(path: Path, rows: Iterable[Sequence[Cell]]) -> None:
+    """Write a table, header first, whole or not at all; rows are not kept in memory.
+
+    Raises:
+        VAAError: it cannot be written.
+    """
+    with whole_file(path) as file:
+        for line in map(CSVFormatter().line, rows):
+            file.write(line.encode("utf-8", errors="surrogateescape"))
 
 
 def number(value: float) -> str:

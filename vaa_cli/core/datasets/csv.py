@@ -3,13 +3,20 @@
 from dataclasses import replace
 from pathlib import Path
 
+from vaa_cli.core.datasets.format import DatasetFormat
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.labels import IMAGE_COLUMNS, LabelTable, image_column, read_header, table_from_csv
+from vaa_cli.core.label_csv import IMAGE_COLUMNS, image_column, read_header, table_from_csv
+from vaa_cli.core.labels import LabelTable
 
 LABELS_NAME = "labels.csv"
 # Where tables keep their pictures when paths do not start at the table's own folder.
 PICTURE_FOLDERS = ("", "images", "image", "imgs", "img", "pictures", "photos", "data")
 _PROBES = 50
+
+
+def find(source: Path) -> Path | None:
+    """The first CSV with an image column, if there is one."""
+    return next(iter(_fitting(source)), None)
 
 
 def read(source: Path) -> LabelTable:
@@ -34,12 +41,10 @@ def find_labels(source: Path) -> Path:
         return source
     if not source.is_dir():
         raise VAAError(f"{source}: no such folder; name the folder that holds the label CSV")
-    if (source / LABELS_NAME).is_file():
-        return source / LABELS_NAME
-    tables = sorted(source.glob("*.csv"))
-    fitting = [path for path in tables if _names_pictures(path)]
+    fitting = _fitting(source)
     if not fitting:
-        found = f"{len(tables)} without an image column" if tables else "none"
+        tables = len(list(source.glob("*.csv")))
+        found = f"{tables} without an image column" if tables else "none"
         raise VAAError(
             f"{source} has no labels: looked for a CSV with a column named "
             f"{', '.join(IMAGE_COLUMNS[:-1])} or {IMAGE_COLUMNS[-1]} and found {found}"
@@ -48,6 +53,12 @@ def find_labels(source: Path) -> Path:
         names = ", ".join(path.name for path in fitting)
         raise VAAError(f"{source} has several label tables ({names}); name the file to read")
     return fitting[0]
+
+
+def _fitting(source: Path) -> list[Path]:
+    if (source / LABELS_NAME).is_file():
+        return [source / LABELS_NAME]
+    return [path for path in sorted(source.glob("*.csv")) if _names_pictures(path)]
 
 
 def _names_pictures(path: Path) -> bool:
@@ -72,3 +83,8 @@ def _picture_root(table: LabelTable, path: Path) -> Path:
             f"and under {', '.join(PICTURE_FOLDERS[1:])}"
         )
     return path.parent / best
+
+
+FORMAT = DatasetFormat(
+    "csv", "a label CSV", f"a CSV with a column {', '.join(IMAGE_COLUMNS)}", find, read
+)

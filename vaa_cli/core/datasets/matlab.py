@@ -1,0 +1,139 @@
+"""MATLAB files: v5 to v7 by SciPy, v7.3 (HDF5) by h5py, with the same values from either."""
+
+import warnings
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import scipy.io
+from numpy.typing import NDArray
+
+from vaa_cli.core.errors import VAAError
+
+
+class _UnsupportedError(Exception):
+    """A value of a kind that no dataset keeps its labels in."""
+
+
+def read_mat(path: Path) -> dict[str, Any]:
+    """The variables of a MATLAB file by name.
+
+    A struct is a dict with its fields in order, an array of structs a 2-D object array of dicts,
+    a cell array a 2-D object array, characters are a str, and numbers a 2-D array of MATLAB's
+    shape. Values must not be changed: whoever reads the same file next gets the same ones.
+
+    Raises:
+        VAAError: it cannot be read, is no whole MATLAB file, or holds objects of classes, which
+            only MATLAB can read.
+    """
+    try:
+        status = path.stat()
+        return _read(path, status.st_size, status.st_mtime_ns)
+    except _UnsupportedError as error:
+        raise VAAError(
+            f"{path} holds {error}; save its variables as structs, cells, text and numbers"
+        ) from error
+    except FileNotFoundError as error:
+        raise VAAError(f"{path}: no such file") from error
+    except PermissionError as error:
+        raise VAAError(f"cannot read {path}: {error.strerror}") from error
+    except Exception as error:
+        # Parsers of broken files raise anything: ValueError, TypeError, OSError, zlib.error …
+        raise VAAError(
+            f"{path} is no whole MATLAB file ({_in_one_line(error)}); download it again"
+        ) from error
+
+
+# The last file is kept: two formats look into the same one to tell which of them it is.
+@lru_cache(maxsize=1)
+def _read(path: Path, size: int, mtime: int) -> dict[str, Any]:
+    if h5py.is_hdf5(path):
+        with h5py.File(path, "r") as file:
+            return {name: _from_hdf5(file, file[name]) for name in file if name[0] != "#"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd variables; what matters is asked for later
+        variables = scipy.io.loadmat(str(path), appendmat=False)
+    return {name: _from_scipy(value) for name, value in variables.items() if name[:2] != "__"}
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _from_scipy(value: Any) -> Any:
+    if isinstance(value, scipy.io.matlab.MatlabOpaque):
+        raise _UnsupportedError("an object of a class")
+    if isinstance(value, scipy.io.matlab.MatlabFunction):
+        raise _UnsupportedError("a function")
+    if not isinstance(value, np.ndarray):
+        raise _UnsupportedError(f"a {type(value).__name__}")
+    if value.dtype.names is not None:
+        fields = value.dtype.names
+        return _structs(
+            {name: value[name] for name in fields}, value.shape, lambda cell: _from_scipy(cell)
+        )
+    if value.dtype.kind == "U":
+        return str(value[0]) if value.size == 1 else "" if value.size == 0 else value
+    if value.dtype.kind == "O":
+        return _mapped(value, _from_scipy)
+    if value.dtype.kind not in "biufc":
+        raise _UnsupportedError(f"values of type {value.dtype}")
+    return value
+
+
+def _from_hdf5(file: h5py.File, item: Any) -> Any:
+    def follow(reference: Any) -> Any:
+        return _from_hdf5(file, file[reference])
+
+    attributes = item.attrs
+    kind = attributes.get("MATLAB_class", b"")
+    kind = kind.decode() if isinstance(kind, bytes) else str(kind)
+    if "MATLAB_object_decode" in attributes or kind == "function_handle":
+        raise _UnsupportedError("an object of a class or a function")
+    if isinstance(item, h5py.Group):
+        if "MATLAB_sparse" in attributes:
+            raise _UnsupportedError("a sparse array")
+        names = [_field_name(letters) for letters in attributes.get("MATLAB_fields", ())]
+        fields = {name: item[name] for name in names or item}
+        if all(_is_struct_array_field(field) for field in fields.values()) and fields:
+            cells = {name: field[()].T for name, field in fields.items()}
+            return _structs(cells, next(iter(cells.values())).shape, follow)
+        return {name: _from_hdf5(file, field) for name, field in fields.items()}
+    if "MATLAB_empty" in attributes:
+        shape = tuple(int(side) for side in item[()])
+        return "" if kind == "char" else np.empty(shape, object if kind == "cell" else float)
+    values: NDArray[Any] = np.asarray(item[()]).T
+    if kind == "char":
+        rows = [row.astype("<u2").tobytes().decode("utf-16-le") for row in values]
+        return rows[0] if len(rows) == 1 else np.array(rows)
+    if item.dtype == h5py.ref_dtype:
+        return _mapped(values, follow)
+    if values.dtype.kind not in "biuf":
+        raise _UnsupportedError(f"values of type {values.dtype}")
+    return values
+
+
+def _field_name(letters: Any) -> str:
+    return b"".join(bytes(letter) for letter in letters).decode()
+
+
+def _is_struct_array_field(item: Any) -> bool:
+    # The field of one struct has a class of its own; a cell array's is "cell".
+    is_reference = isinstance(item, h5py.Dataset) and item.dtype == h5py.ref_dtype
+    return is_reference and "MATLAB_class" not in item.attrs
+
+
+def _structs(fields: dict[str, Any], shape: tuple[int, ...], convert: Any) -> Any:
+    array = np.empty(shape, dtype=object)
+    for at in np.ndindex(shape):
+        array[at] = {name: convert(values[at]) for name, values in fields.items()}
+    return array[0, 0] if shape == (1, 1) else array
+
+
+def _mapped(cells: NDArray[Any], convert: Any) -> NDArray[Any]:
+    array = np.empty(cells.shape, dtype=object)
+    for at in np.ndindex(cells.shape):
+        array[at] = convert(cells[at])
+    return array

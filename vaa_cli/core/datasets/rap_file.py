@@ -1,0 +1,87 @@
+"""What the two releases of RAP share: the file's name, the pictures' folder, what is in a row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaa_cli.core.datasets import matlab_values as values
+from vaa_cli.core.datasets.format import first_there
+from vaa_cli.core.datasets.matlab import read_mat
+from vaa_cli.core.datasets.partitions import chosen_rows
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.labels import LabelTable, leaves_folder
+
+FILE = "RAP_annotation.mat"
+FOLDER, PICTURES = "RAP_annotation", "RAP_dataset"
+# By this field the second release is told from the first, which has no such names.
+SECOND_RELEASE = "partition_attribute"
+
+
+def annotation_file(root: Path) -> Path | None:
+    """The annotation file of either release, if it is there."""
+    return first_there(root / FOLDER / FILE, root / FILE)
+
+
+def annotation(root: Path) -> tuple[Path, dict[str, Any]]:
+    """The annotation file, and the struct that it holds.
+
+    Raises:
+        VAAError: it is missing or broken.
+    """
+    path = annotation_file(root)
+    if path is None:
+        raise VAAError(f"{root} has no {FILE}; looked in {FOLDER} too")
+    content = values.variable(read_mat(path), "RAP_annotation", path)
+    return path, values.struct(content, f"{path}: RAP_annotation")
+
+
+def image_paths(names: Any, place: str) -> list[str]:
+    """The paths of pictures, of which the file has the names.
+
+    Raises:
+        VAAError: one is no name, leaves the folder, or stands there twice.
+    """
+    images = values.names(names, place)
+    seen: set[str] = set()
+    for number, name in enumerate(images, start=1):
+        if leaves_folder(name):
+            raise VAAError(f"{place}: cell {number}, {name!r}, leaves the dataset folder")
+        if name in seen:
+            raise VAAError(f"{place}: cell {number}, {name!r}, stands there twice")
+        seen.add(name)
+    return [f"{PICTURES}/{name}" for name in images]
+
+
+def labels_of(
+    value: Any, attributes: Sequence[str], images: Sequence[str], place: str
+) -> NDArray[np.int8]:
+    """The labels, of which 2 is what the annotators could not tell.
+
+    Raises:
+        VAAError: they are of another size or another kind.
+    """
+    return values.labels(value, attributes, len(images), place, values.YES_NO_UNKNOWN)
+
+
+def rap_table(
+    table: LabelTable, benchmark: Sequence[str], parts: Mapping[str, Any], place: str
+) -> LabelTable:
+    """The rows that are in one partition.
+
+    Args:
+        table: all rows.
+        benchmark: the attributes that the benchmark scores.
+        parts: 1-based indices by the name of the split.
+        place: which partition of which file this is.
+
+    Raises:
+        VAAError: an index is none of a picture, or a picture is in two splits.
+    """
+    splits = values.splits_of(parts, len(table), place)
+    chosen = tuple(dict.fromkeys(benchmark))
+    scored = None if chosen in ((), table.attributes) else chosen
+    return chosen_rows(replace(table, splits=splits, benchmark=scored), place)
