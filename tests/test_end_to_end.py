@@ -266,7 +266,7 @@ def test_a_dataset_with_gaps_goes_through(tmp_path: Path) -> None:
     assert prepared.code == 0, prepared.err
     assert "images/gone.png: no such file" in prepared.err
     assert "images/003.png: not a picture" in prepared.err
-    assert "2 of 41 pictures dropped" in prepared.err
+    assert "2 of 41 rows dropped" in prepared.err
     assert "constant in train" in prepared.err
     assert "always, never_said" in prepared.err
     description = json.loads((tmp_path / "prepared" / "dataset.json").read_text())

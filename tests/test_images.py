@@ -25,16 +25,10 @@ from tests.pictures import (
     truncated,
 )
 from vaa_cli.core import images
-from vaa_cli.core.errors import VAAError
-from vaa_cli.core.images import (
-    PictureError,
-    check_picture,
-    check_pictures,
-    clip,
-    open_picture,
-    picture_size,
-)
-from vaa_cli.core.labels import Box
+from vaa_cli.core.boxes import Box
+from vaa_cli.core.errors import PictureError, VAAError
+from vaa_cli.core.images import open_picture
+from vaa_cli.core.picture_check import check_picture
 
 PROPERTY = settings(max_examples=60, deadline=None, derandomize=True)
 EVERY_ORIENTATION = pytest.mark.parametrize("orientation", list(ORIENTATIONS))
@@ -48,13 +42,13 @@ def opened(path: Path) -> np.ndarray:
     return np.asarray(picture).astype(int)
 
 
-def problem_of(path: Path, box: Box | None = None) -> str:
+def problem_of(path: Path) -> str:
     """What is wrong with a picture; looking and opening agree on it, in one line."""
-    problem = check_picture(path, box)
-    assert problem
+    problem = check_picture(path)
+    assert isinstance(problem, str) and problem
     assert len(problem.splitlines()) == 1
     with pytest.raises(PictureError) as caught:
-        open_picture(path, box)
+        open_picture(path)
     assert str(caught.value)
     return problem
 
@@ -69,7 +63,7 @@ def test_orientation(tmp_path: Path, suffix: str, orientation: int) -> None:
     picture = open_picture(path)
     assert (picture.mode, picture.size) == ("RGB", (48, 32))
     assert corners(picture) == CORNERS
-    assert picture_size(path) == (48, 32)
+    assert check_picture(path) == check_picture(path, decode=False) == (48, 32)
 
 
 @EVERY_ORIENTATION
@@ -84,8 +78,8 @@ def test_boxes_are_places_in_the_upright_picture(
     np.testing.assert_allclose(np.asarray(picture).mean(axis=(0, 1)), GREEN, atol=20)
     # Inside the picture lying on its side, but below the upright one.
     below = Box(2, 34, 20, 10)
-    assert check_picture(path, top_right) is None
-    assert "48 x 32" in problem_of(path, below)
+    with pytest.raises(PictureError, match="48 x 32"):
+        open_picture(path, below)
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 99, -1])
@@ -122,7 +116,7 @@ def test_orientation_of_16_bit_pictures(tmp_path: Path) -> None:
 def test_broken_exif_does_not_break_the_picture(tmp_path: Path, exif: bytes) -> None:
     path = tmp_path / "a.jpg"
     Image.fromarray(quarters(48, 32)).save(path, exif=exif, quality=95, subsampling=0)
-    assert check_picture(path) is None
+    assert check_picture(path) == (48, 32)
     assert corners(open_picture(path)) == CORNERS
 
 
@@ -150,7 +144,7 @@ def test_orientation_holds_beside_broken_tags(tmp_path: Path, broken: bytes) -> 
     path = tmp_path / "a.jpg"
     upside_down = np.ascontiguousarray(quarters(48, 32)[::-1, ::-1])
     Image.fromarray(upside_down).save(path, exif=exif, quality=95, subsampling=0)
-    assert check_picture(path) is None
+    assert check_picture(path) == (48, 32)
     assert corners(open_picture(path)) == CORNERS
 
 
@@ -294,54 +288,6 @@ def test_the_first_of_several_frames(tmp_path: Path, suffix: str) -> None:
 # Boxes
 
 
-@pytest.mark.parametrize(
-    ("box", "expected"),
-    [
-        (Box(2, 3, 5, 4), (2, 3, 7, 7)),
-        (Box(0, 0, 20, 10), (0, 0, 20, 10)),
-        (Box(-5, -5, 100, 100), (0, 0, 20, 10)),
-        (Box(15, 8, 10, 10), (15, 8, 20, 10)),
-        (Box(1.6, 2.4, 3.0, 3.0), (2, 2, 5, 5)),
-        (Box(19, 9, 1, 1), (19, 9, 20, 10)),
-    ],
-)
-def test_clip(box: Box, expected: tuple[int, int, int, int]) -> None:
-    assert clip(box, 20, 10) == expected
-
-
-OUTSIDE = [
-    Box(20, 0, 5, 5), Box(0, 10, 5, 5), Box(-5, 0, 5, 5), Box(0, -5, 5, 5), Box(500, 500, 5, 5),
-    Box(3, 3, 0, 5), Box(3, 3, 5, 0), Box(8, 3, -4, 5), Box(3, 8, 5, -4),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("box", OUTSIDE, ids=str)
-def test_boxes_with_nothing_in_the_picture(tmp_path: Path, box: Box) -> None:
-    with pytest.raises(PictureError, match="20 x 10"):
-        clip(box, 20, 10)
-    plain(size=(20, 10)).save(tmp_path / "a.png")
-    assert "20 x 10" in problem_of(tmp_path / "a.png", box)
-
-
-sides = st.floats(-60, 60)
-
-
-@PROPERTY
-@given(box=st.builds(Box, sides, sides, sides, sides), width=st.integers(1, 40), height=st.just(30))
-def test_what_is_clipped_lies_in_the_picture_and_the_box(box: Box, width: int, height: int) -> None:
-    try:
-        left, top, right, bottom = clip(box, width, height)
-    except PictureError:
-        # At most a rounded sliver of it can be inside.
-        across = min(width, box.left + box.width) - max(0, box.left)
-        down = min(height, box.top + box.height) - max(0, box.top)
-        assert across <= 1 or down <= 1
-    else:
-        assert 0 <= left < right <= width and 0 <= top < bottom <= height
-        assert left >= box.left - 0.5 and right <= box.left + box.width + 0.5
-        assert top >= box.top - 0.5 and bottom <= box.top + box.height + 0.5
-
-
 def test_a_box_is_cut_out(tmp_path: Path) -> None:
     picture = noise(20, 10)
     picture.save(tmp_path / "a.png")
@@ -404,14 +350,15 @@ def test_damaged_bytes_are_a_problem_or_a_picture(tmp_path: Path, seed: int) -> 
         assert open_picture(path).mode == "RGB"
     except PictureError as error:
         assert len(str(error).splitlines()) == 1
-    assert check_picture(path) is None or isinstance(check_picture(path), str)
+    assert isinstance(check_picture(path), tuple | str)
+    assert isinstance(check_picture(path, decode=False), tuple | str)
 
 
 def test_decompression_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain(size=(20, 10)).save(tmp_path / "fits.png")
     plain(size=(21, 10)).save(tmp_path / "bomb.png")
     monkeypatch.setattr(images, "MAX_PIXELS", 200)
-    assert check_picture(tmp_path / "fits.png") is None
+    assert check_picture(tmp_path / "fits.png") == (20, 10)
     assert open_picture(tmp_path / "fits.png").size == (20, 10)
     assert "21 x 10" in problem_of(tmp_path / "bomb.png")
 
@@ -426,47 +373,6 @@ def test_a_picture_that_pillow_itself_refuses(
 
 def test_a_picture_error_is_an_error_for_people() -> None:
     assert issubclass(PictureError, VAAError)
-
-
-# Many at once
-
-
-@pytest.mark.parametrize("workers", [1, 4, None])
-def test_many_pictures_are_checked_in_order(tmp_path: Path, workers: int | None) -> None:
-    plain(size=(8, 8)).save(tmp_path / "fine.png")
-    (tmp_path / "empty.jpg").touch()
-    (tmp_path / "text.jpg").write_text("words")
-    truncated(tmp_path / "half.jpg")
-    kinds: list[tuple[str, Box | None, str | None]] = [
-        ("fine.png", None, None),
-        ("empty.jpg", None, "empty"),
-        ("fine.png", Box(1, 1, 4, 4), None),
-        ("text.jpg", None, "not a picture"),
-        ("fine.png", Box(9, 9, 4, 4), "box"),
-        ("half.jpg", None, "broken"),
-        ("missing.jpg", None, "no such file"),
-    ]
-    chosen = [kinds[k] for k in np.random.default_rng(0).integers(0, len(kinds), 300)]
-    results = check_pictures(
-        [tmp_path / name for name, _, _ in chosen], [box for _, box, _ in chosen], workers
-    )
-    for problem, (name, box, part) in zip(results, chosen, strict=True):
-        assert problem == check_picture(tmp_path / name, box)
-        assert (problem is None) if part is None else (problem is not None and part in problem)
-
-
-def test_checking_no_pictures() -> None:
-    assert list(check_pictures([], [])) == []
-
-
-def test_checking_many_leaves_warnings_as_they_were(tmp_path: Path) -> None:
-    plain().save(tmp_path / "a.png")
-    with warnings.catch_warnings():
-        before = list(warnings.filters)
-        for _ in range(20):
-            list(check_pictures([tmp_path / "a.png"] * 64, [None] * 64, workers=8))
-        after = list(warnings.filters)
-    assert after == before
 
 
 # Enough detail

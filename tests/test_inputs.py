@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.pictures import plain, write_rows
+from vaa_cli.core.boxes import Box
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.inputs import find_inputs
-from vaa_cli.core.labels import Box
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.pictures import BLUE, GREEN, RED, make_table, noise, plain, truncated
+from vaa_cli.core.boxes import Box
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.labels import Box
 from vaa_cli.core.loading import (
     Batch,
     PictureLoader,

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import contents
+from vaa_cli.core.boxes import Box
 from vaa_cli.core.checkpoint import ModelCard
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.inference import Prediction
-from vaa_cli.core.labels import Box
 from vaa_cli.core.loading import Request
 from vaa_cli.core.prediction_csv import PredictionWriter, output_file
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from tests.pictures import make_table
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels import SPLITS, LabelTable, Priors
-from vaa_cli.core.prepared import Dropped, read_prepared, write_prepared
+from vaa_cli.core.prepared import Origin, read_prepared, write_prepared
+from vaa_cli.core.usable_rows import Dropped
 
 FILES = ["dataset.json", "priors.csv", "test.csv", "train.csv", "val.csv"]
 RESERVED = {"image", "file", "filename", "path", "split", "left", "top", "width", "height"}
@@ -92,7 +93,7 @@ def test_a_table_survives(table: LabelTable) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "prepared"
         table = replace(table, root=Path(name))
-        written = write_prepared(folder, table, "people", "csv", [])
+        written = write_prepared(folder, table, Origin("people", "csv"))
         prepared = read_prepared(folder)
     assert prepared.attributes == table.attributes
     assert list(prepared.splits) == list(SPLITS)
@@ -110,7 +111,7 @@ def test_carriage_returns_in_names_survive(tmp_path: Path) -> None:
     table = make_table(
         [[1, 0], [0, 1]], ["Icon\r", "a\rb.jpg"], [0, 0], attributes=["h\rt", "bag"], root=tmp_path
     )
-    write_prepared(tmp_path / "prepared", table, "people", "csv", [])
+    write_prepared(tmp_path / "prepared", table, Origin("people", "csv"))
     assert_same(read_prepared(tmp_path / "prepared").split("train"), table)
 
 
@@ -119,7 +120,7 @@ def test_paths_lead_to_the_pictures_from_any_working_folder(
 ) -> None:
     (tmp_path / "dataset").mkdir()
     monkeypatch.chdir(tmp_path)
-    write_prepared(Path("prepared"), replace(table, root=Path("dataset")), "people", "csv", [])
+    write_prepared(Path("prepared"), replace(table, root=Path("dataset")), Origin("people", "csv"))
     monkeypatch.chdir("/")
     train = read_prepared(tmp_path / "prepared").split("train")
     assert train.path(1).resolve() == (tmp_path / "dataset" / "sub" / "b.jpg").resolve()
@@ -128,7 +129,7 @@ def test_paths_lead_to_the_pictures_from_any_working_folder(
 @pytest.mark.skipif(os.name != "posix", reason="file names are bytes on POSIX only")
 def test_a_root_that_is_no_utf8_survives(table: LabelTable, tmp_path: Path) -> None:
     root = tmp_path / os.fsdecode(b"caf\xe9")
-    write_prepared(tmp_path / "prepared", replace(table, root=root), "people", "csv", [])
+    write_prepared(tmp_path / "prepared", replace(table, root=root), Origin("people", "csv"))
     assert read_prepared(tmp_path / "prepared").split("train").path(0) == root / "a.jpg"
 
 
@@ -136,13 +137,13 @@ def test_a_root_that_is_no_utf8_survives(table: LabelTable, tmp_path: Path) -> N
 
 
 def test_files(table: LabelTable, tmp_path: Path) -> None:
-    write_prepared(tmp_path / "new" / "prepared", table, "people", "csv", [])
+    write_prepared(tmp_path / "new" / "prepared", table, Origin("people", "csv"))
     assert sorted(path.name for path in (tmp_path / "new" / "prepared").iterdir()) == FILES
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["prepared"]
 
 
 def test_split_tables(table: LabelTable, tmp_path: Path) -> None:
-    write_prepared(tmp_path / "prepared", table, "people", "csv", [])
+    write_prepared(tmp_path / "prepared", table, Origin("people", "csv"))
     header = ["image", "hat", "bag, large"]
     assert read_cells(tmp_path / "prepared" / "train.csv") == [
         header, ["a.jpg", "1", "0"], ["sub/b.jpg", "", "0"], ["d.jpg", "0", "1"],
@@ -154,7 +155,7 @@ def test_split_tables(table: LabelTable, tmp_path: Path) -> None:
 def test_split_tables_with_boxes(table: LabelTable, tmp_path: Path) -> None:
     boxes = np.full((4, 4), math.nan)
     boxes[0] = 1, 2.5, 30, 40
-    write_prepared(tmp_path / "prepared", replace(table, boxes=boxes), "people", "csv", [])
+    write_prepared(tmp_path / "prepared", replace(table, boxes=boxes), Origin("people", "csv"))
     header, first, second, _ = read_cells(tmp_path / "prepared" / "train.csv")
     assert header == ["image", "left", "top", "width", "height", "hat", "bag, large"]
     assert [float(cell) for cell in first[1:5]] == [1, 2.5, 30, 40]
@@ -162,7 +163,7 @@ def test_split_tables_with_boxes(table: LabelTable, tmp_path: Path) -> None:
 
 
 def test_priors_table(table: LabelTable, tmp_path: Path) -> None:
-    write_prepared(tmp_path / "prepared", table, "people", "csv", [])
+    write_prepared(tmp_path / "prepared", table, Origin("people", "csv"))
     header, hat, bag = read_cells(tmp_path / "prepared" / "priors.csv")
     assert header == ["attribute", "positives", "negatives", "unspecified", "prior", "weight"]
     # The train split alone: hat 1, ?, 0; bag 0, 0, 1.
@@ -176,7 +177,7 @@ def test_priors_table(table: LabelTable, tmp_path: Path) -> None:
 
 def test_a_prior_that_nothing_tells_is_empty(tmp_path: Path) -> None:
     table = make_table([[-1], [1]], splits=[0, 1], root=tmp_path)
-    write_prepared(tmp_path / "prepared", table, "people", "csv", [])
+    write_prepared(tmp_path / "prepared", table, Origin("people", "csv"))
     _, row = read_cells(tmp_path / "prepared" / "priors.csv")
     assert row[1:5] == ["0", "0", "1", ""]
     assert float(row[5]) == 1
@@ -184,7 +185,7 @@ def test_a_prior_that_nothing_tells_is_empty(tmp_path: Path) -> None:
 
 def test_description(table: LabelTable, tmp_path: Path) -> None:
     dropped = [Dropped("x.jpg", "no such file"), Dropped("ß.jpg", "an empty file")]
-    write_prepared(tmp_path / "prepared", table, "people", "csv", dropped)
+    write_prepared(tmp_path / "prepared", table, Origin("people", "csv", dropped, 0.25))
     text = (tmp_path / "prepared" / "dataset.json").read_text(encoding="utf-8")
     description = json.loads(text)
     assert description["name"] == "people"
@@ -200,8 +201,8 @@ def test_description(table: LabelTable, tmp_path: Path) -> None:
 
 
 def test_an_earlier_folder_is_replaced(table: LabelTable, tmp_path: Path) -> None:
-    write_prepared(tmp_path / "prepared", table, "first", "csv", [])
-    write_prepared(tmp_path / "prepared", table.select([3, 0]), "second", "csv", [])
+    write_prepared(tmp_path / "prepared", table, Origin("first", "csv"))
+    write_prepared(tmp_path / "prepared", table.select([3, 0]), Origin("second", "csv"))
     prepared = read_prepared(tmp_path / "prepared")
     assert prepared.name == "second"
     assert prepared.split("train").images == ["d.jpg", "a.jpg"]
@@ -212,7 +213,7 @@ def test_a_folder_of_other_files_is_left_alone(table: LabelTable, tmp_path: Path
     folder.mkdir()
     (folder / "thesis.tex").write_text("dear")
     with pytest.raises(VAAError, match=r"thesis\.tex"):
-        write_prepared(folder, table, "people", "csv", [])
+        write_prepared(folder, table, Origin("people", "csv"))
     assert [path.name for path in folder.iterdir()] == ["thesis.tex"]
 
 
@@ -220,13 +221,13 @@ def test_a_folder_of_other_files_is_left_alone(table: LabelTable, tmp_path: Path
 
 
 def test_a_split_without_pictures(table: LabelTable, tmp_path: Path) -> None:
-    write_prepared(tmp_path / "prepared", table, "people", "csv", [])
+    write_prepared(tmp_path / "prepared", table, Origin("people", "csv"))
     with pytest.raises(VAAError, match="'val'"):
         read_prepared(tmp_path / "prepared").split("val")
 
 
 def test_a_split_that_does_not_exist(table: LabelTable, tmp_path: Path) -> None:
-    write_prepared(tmp_path / "prepared", table, "people", "csv", [])
+    write_prepared(tmp_path / "prepared", table, Origin("people", "csv"))
     with pytest.raises(VAAError, match=r"'exam'.*train"):
         read_prepared(tmp_path / "prepared").split("exam")
 
@@ -243,7 +244,7 @@ def test_what_is_no_prepared_folder(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_missing_table(table: LabelTable, tmp_path: Path, split: str) -> None:
-    write_prepared(tmp_path / "prepared", table, "people", "csv", [])
+    write_prepared(tmp_path / "prepared", table, Origin("people", "csv"))
     (tmp_path / "prepared" / f"{split}.csv").unlink()
     with pytest.raises(VAAError, match=rf"{split}\.csv"):
         read_prepared(tmp_path / "prepared")
@@ -253,7 +254,7 @@ def test_a_missing_table(table: LabelTable, tmp_path: Path, split: str) -> None:
     "text", ["", "{", "[]", "null", "7", "{}", '{"schema": 1, "name": "x"}', "\udcff"]
 )
 def test_a_broken_description(table: LabelTable, tmp_path: Path, text: str) -> None:
-    write_prepared(tmp_path / "prepared", table, "people", "csv", [])
+    write_prepared(tmp_path / "prepared", table, Origin("people", "csv"))
     path = tmp_path / "prepared" / "dataset.json"
     path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(VAAError, match=r"dataset\.json"):
@@ -264,7 +265,7 @@ def test_a_broken_description(table: LabelTable, tmp_path: Path, text: str) -> N
 def test_a_description_of_another_kind(
     table: LabelTable, tmp_path: Path, field: str, value: object
 ) -> None:
-    write_prepared(tmp_path / "prepared", table, "people", "csv", [])
+    write_prepared(tmp_path / "prepared", table, Origin("people", "csv"))
     path = tmp_path / "prepared" / "dataset.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
     with pytest.raises(VAAError, match=r"dataset\.json"):
@@ -272,7 +273,7 @@ def test_a_description_of_another_kind(
 
 
 def test_a_table_with_other_attributes(table: LabelTable, tmp_path: Path) -> None:
-    write_prepared(tmp_path / "prepared", table, "people", "csv", [])
+    write_prepared(tmp_path / "prepared", table, Origin("people", "csv"))
     path = tmp_path / "prepared" / "test.csv"
     path.write_text(path.read_text().replace("hat", "cap"))
     with pytest.raises(VAAError, match=r"test\.csv"):

@@ -110,6 +110,30 @@ def test_other_shares(seed: int, share: float) -> None:
     assert parts.mean() == pytest.approx(share, abs=0.05)
 
 
+@PROPERTY
+@given(seed=seeds, n=st.integers(1, 60), people=st.integers(1, 20))
+def test_rows_of_one_person_stay_together(seed: int, n: int, people: int) -> None:
+    identities = np.random.default_rng(seed).integers(-5, people, n)
+    parts = assign_splits(replace(draw_table(seed, n, 2), identities=identities))
+    assert all(len({*parts[identities == person].tolist()}) == 1 for person in identities)
+
+
+@PROPERTY
+@given(seed=seeds)
+def test_val_cut_from_train_shares_no_person_with_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    table = replace(
+        draw_table(seed, 200, 2),
+        identities=np.repeat(rng.permutation(50), 4),
+        splits=np.repeat([0, 2], 100).astype(np.int8),
+    )
+    assert table.identities is not None
+    parts = assign_splits(table)
+    assert {*parts.tolist()} == {0, 1, 2}
+    people = [{*table.identities[parts == part].tolist()} for part in range(3)]
+    assert sum(map(len, people)) == len(set().union(*people))
+
+
 # With a split of its own
 
 
@@ -117,7 +141,14 @@ def test_its_own_split_is_kept() -> None:
     splits = [2, 0, 1, 0, 2, 1]
     table = make_table([[1], [0]] * 3, splits=splits)
     assert assign_splits(table, seed=5).tolist() == splits
-    assert assign_splits(make_table([[1]] * 2, splits=[0, 2])).tolist() == [0, 2]
+    assert assign_splits(make_table([[1]] * 2, splits=[0, 2]), val_share=0).tolist() == [0, 2]
+
+
+def test_a_tenth_of_train_becomes_val_where_there_is_none() -> None:
+    drawn = draw_table(3, 200, 3)
+    parts = assign_splits(replace(drawn, splits=np.repeat([0, 2], 100).astype(np.int8)))
+    assert (parts[100:] == 2).all()
+    assert (parts[:100] == 1).sum() == pytest.approx(10, abs=4)
 
 
 def test_val_is_cut_from_train_when_asked() -> None:

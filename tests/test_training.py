@@ -16,7 +16,7 @@ from vaa_cli.core import training
 from vaa_cli.core.datasets import csv as csv_format
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.metrics import Scores, score
-from vaa_cli.core.prepared import Prepared, read_prepared, write_prepared
+from vaa_cli.core.prepared import Origin, Prepared, read_prepared, write_prepared
 from vaa_cli.core.splits import assign_splits
 from vaa_cli.core.training import (
     RECIPES,
@@ -40,7 +40,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     folder = tmp_path_factory.mktemp("training")
     table = csv_format.read(make_dataset(folder / "dataset", count=25, split=False))
     table = replace(table, splits=assign_splits(table))
-    write_prepared(folder / "prepared", table, "figures", "csv", [])
+    write_prepared(folder / "prepared", table, Origin("figures", "csv"))
     return read_prepared(folder / "prepared")
 
 

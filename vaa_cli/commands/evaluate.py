@@ -79,7 +79,7 @@ def evaluate(
         warn(f"the model does not know {', '.join(extra)} of {folder}; they are left out")
 
     compute = Compute.choose(device, precision)
-    loader = PictureLoader(card.image_size, workers, compute.pins_memory)
+    loader = PictureLoader(card.image_size, workers, compute.pins_memory, card.box_margin)
     predictor = Predictor(model, card, compute, loader, batch_size)
     scores = score(table_probabilities(predictor, table), labels, card.thresholds)
 

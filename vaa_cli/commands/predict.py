@@ -57,7 +57,7 @@ def predict(
 
     model, card = load_model(model_file(run))
     compute = Compute.choose(device, precision)
-    loader = PictureLoader(card.image_size, workers, compute.pins_memory)
+    loader = PictureLoader(card.image_size, workers, compute.pins_memory, card.box_margin)
     predictor = Predictor(model, card, compute, loader, batch_size)
     with (
         progress(SpinnerColumn(), TextColumn("pictures"), MofNCompleteColumn()) as bar,

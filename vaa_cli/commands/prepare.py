@@ -1,97 +1,350 @@
 """`vaa prepare`: a dataset to label CSVs and attribute priors."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
 from itertools import compress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.console import RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vaa_cli.commands.console import progress, quote, say, stderr, warn
 from vaa_cli.commands.options import PREPARED, SeedOption
 from vaa_cli.core.errors import VAAError
 
-# So many dropped pictures are named on the terminal; dataset.json has all of them.
+if TYPE_CHECKING:
+    from vaa_cli.core.crops import CropOptions
+    from vaa_cli.core.labels import LabelTable, Priors
+    from vaa_cli.core.usable_rows import Dropped
+
+AUTO = "auto"
+# So many dropped rows are named on the terminal; dataset.json has all of them.
 _NAMED = 10
 
 
+class Check(str, Enum):
+    """How closely each picture is looked at."""
+
+    QUICK = "quick"
+    FULL = "full"
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Rows that were read, and what is known of them.
+
+    Attributes:
+        folder: the dataset folder, which no picture may leave.
+        checked: whether `vaa prepare` looked at the pictures before.
+    """
+
+    table: "LabelTable"
+    name: str
+    format: str
+    folder: Path
+    box_margin: float
+    checked: bool = False
+
+
 def prepare(
-    dataset_dir: Annotated[
-        Path,
+    paths: Annotated[
+        list[Path],
         typer.Argument(
-            help="Folder with pictures and a label CSV, or the CSV itself.", show_default=False
+            metavar="DATASET_DIR [OUT_DIR]",
+            help="The dataset folder, or a label CSV; and where the prepared folder goes "
+            "(default: prepared). With --merge: prepared folders, and where the joined one goes.",
+            show_default=False,
         ),
     ],
-    out_dir: Annotated[Path, typer.Argument(help="Where the prepared folder goes.")] = PREPARED,
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="csv, wider, peta, pa100k, rap, rap2, market1501, duke, celeba, ccp; or auto: "
+            "told by the files in the folder.",
+        ),
+    ] = AUTO,
+    partition: Annotated[
+        int | None,
+        typer.Option(
+            "--partition",
+            min=0,
+            help="Which of the dataset's partitions, where it has several (PETA, RAP). Default: 0.",
+            show_default=False,
+        ),
+    ] = None,
+    attributes: Annotated[
+        str | None,
+        typer.Option(
+            "--attributes",
+            help="Attributes to keep: names with commas between them, or a YAML or JSON file with "
+            "a list of names or a mapping of new names to old ones; or all. "
+            "Default: those that the dataset's benchmark scores.",
+            show_default=False,
+        ),
+    ] = None,
+    merge: Annotated[
+        bool,
+        typer.Option("--merge", help="Join prepared folders by the names of their attributes."),
+    ] = False,
+    box_margin: Annotated[
+        float | None,
+        typer.Option(
+            "--box-margin",
+            min=0.0,
+            max=10.0,
+            help="Context on each side of a box, as a share of its width and height. Default: 0.",
+            show_default=False,
+        ),
+    ] = None,
+    crops: Annotated[
+        bool,
+        typer.Option(
+            "--crops",
+            help="Cut the people out into small files, so that training reads little. "
+            "A run that was stopped goes on where it was.",
+        ),
+    ] = False,
+    short_side: Annotated[
+        int,
+        typer.Option("--short-side", min=32, help="Pixels that larger crops are scaled down to."),
+    ] = 256,
+    check: Annotated[
+        Check | None,
+        typer.Option(
+            "--check",
+            help="quick: each picture has a right header and ends as it should. full: each is "
+            "decoded. Default: quick; none with --merge, of pictures that were looked at before.",
+            show_default=False,
+        ),
+    ] = None,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Open no picture: all are taken to be there.")
+    ] = False,
     strict: Annotated[
         bool,
-        typer.Option("--strict", help="Stop at missing or broken pictures; do not drop them."),
+        typer.Option("--strict", help="Stop at rows that cannot be used; do not drop them."),
+    ] = False,
+    follow_links: Annotated[
+        bool,
+        typer.Option("--follow-links", help="Allow links that lead out of the dataset folder."),
     ] = False,
     val_share: Annotated[
         float | None,
         typer.Option(
             "--val-share",
-            min=0.01,
+            min=0.0,
             max=0.9,
-            help="Cut this share of train off as val, where the split column has no val.",
+            help="Share of train that becomes val where the dataset has no val. Default: 0.1.",
             show_default=False,
         ),
     ] = None,
+    stats: Annotated[
+        bool,
+        typer.Option(
+            "--stats",
+            help="Show imbalance and co-occurrence of the attributes in train; draw them too.",
+        ),
+    ] = False,
     seed: SeedOption = 0,
 ) -> None:
     """Check a dataset; write its label CSVs and attribute priors.
 
-    The CSV has a column with the pictures' paths (image, file, filename or path), perhaps one
-    named split and box columns (left, top, width, height); all others are attributes with cells
-    1/0, true/false, yes/no, or empty for unspecified. Without a split column, pictures are split
-    70/10/20 so that each part has its share of every attribute.
+    Reads WIDER-Attribute, PETA, PA-100K, RAP, Market-1501, DukeMTMC, CelebA and Clothing
+    Co-Parsing as published, and any CSV that has a column with the pictures' paths (image, file,
+    filename or path), perhaps one named split and box columns (left, top, width, height); all
+    others are attributes with cells 1/0, true/false, yes/no, or empty for unspecified. Without a
+    split, rows are split 70/10/20 so that each part has its share of every attribute; pictures
+    of one person stay together where the dataset tells people apart.
     """
-    from vaa_cli.core.datasets import csv as csv_format
+    from vaa_cli.core.attribute_choice import choose_attributes
+    from vaa_cli.core.containment import require_inside
+    from vaa_cli.core.crops import CropOptions
     from vaa_cli.core.files import require_replaceable
-    from vaa_cli.core.images import check_pictures
-    from vaa_cli.core.labels import SPLITS
-    from vaa_cli.core.prepared import CONTENTS, Dropped, write_prepared
-    from vaa_cli.core.report import priors_table
+    from vaa_cli.core.prepared import CONTENTS, Origin, write_prepared
     from vaa_cli.core.splits import assign_splits
+    from vaa_cli.core.statistics import LabelStatistics
+    from vaa_cli.core.statistics_picture import require_matplotlib, statistics_picture
+    from vaa_cli.core.statistics_report import statistics_tables
+    from vaa_cli.core.usable_rows import DistinctPictures
 
+    folders, out_dir = _places(paths, merge)
+    if no_check and check is not None:
+        raise VAAError("--check and --no-check contradict each other; leave out one of them")
     require_replaceable(out_dir, CONTENTS)
-    table = csv_format.read(dataset_dir)
+    if stats:
+        require_matplotlib()
+    if merge:
+        source = _merged(folders, out_dir, format, partition, box_margin)
+    else:
+        source = _read(folders[0], format, partition, box_margin or 0.0)
+    table = choose_attributes(source.table, attributes)
+    if not follow_links and not source.checked:
+        pictures = DistinctPictures.of(table).names
+        require_inside(source.folder, table.root, pictures)
+    rows = len(table)
+    chosen_check = None if no_check else check or (None if source.checked else Check.QUICK)
+    table, dropped = _usable(table, chosen_check, strict)
 
-    rows = range(len(table))
-    with progress(
-        TextColumn("checking pictures"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    ) as bar:
-        checks = check_pictures([table.path(i) for i in rows], [table.box(i) for i in rows])
-        problems = list(bar.track(checks, total=len(table)))
-    dropped = [
-        Dropped(image, problem)
-        for image, problem in zip(table.images, problems, strict=True)
-        if problem is not None
-    ]
+    splits = assign_splits(table, seed, val_share)
+    if table.splits is not None and (splits != table.splits).any():
+        say(f"no val split in the dataset: {(splits != table.splits).sum():,} rows cut from train")
+    table = replace(table, splits=splits)
+    staged = None
+    if crops:
+        options = CropOptions(source.box_margin, short_side)
+        table, staged, not_cropped = _cropped(table, out_dir, options, strict)
+        dropped += not_cropped
+    statistics = LabelStatistics.of(table.split("train")) if stats else None
+    picture = statistics_picture(statistics, source.name) if statistics else None
+    origin = Origin(source.name, source.format, dropped, source.box_margin)
+    priors = write_prepared(out_dir, table, origin, staged, picture)
+
+    _report(table, source.name, priors, statistics_tables(statistics) if statistics else None)
+    if dropped:
+        say(f"{len(dropped):,} of {rows:,} rows dropped; {out_dir}/dataset.json says why")
+    where = "" if out_dir == PREPARED else f" --data {quote(out_dir)}"
+    say(f"wrote {out_dir}; next: vaa train{where} --backbone densenet")
+
+
+def _places(paths: Sequence[Path], merge: bool) -> tuple[Sequence[Path], Path]:
+    """The folders to read, and the one to write."""
+    if merge:
+        if len(paths) < 3:
+            raise VAAError(
+                "--merge joins two prepared folders or more; write vaa prepare A B OUT_DIR --merge"
+            )
+        return paths[:-1], paths[-1]
+    if len(paths) > 2:
+        raise VAAError(
+            f"{len(paths)} folders given; vaa prepare reads one (DATASET_DIR [OUT_DIR]), unless "
+            "--merge joins prepared ones"
+        )
+    return paths[:1], paths[1] if len(paths) == 2 else PREPARED
+
+
+def _read(path: Path, format: str, partition: int | None, box_margin: float) -> _Source:
+    from vaa_cli.core.datasets.detection import detect, format_named
+
+    if format == AUTO:
+        found = detect(path)
+        chosen = found.format
+        say(
+            f"reading {path} as {chosen.name} ({chosen.title}): found {found.evidence}; --format "
+            "chooses another"
+        )
+    else:
+        chosen = format_named(format)
+    if partition is None:
+        table = chosen.read(path)
+    elif chosen.read_partition is None:
+        raise VAAError(f"--partition {partition}: {chosen.title} has one partition only")
+    else:
+        table = chosen.read_partition(path, partition)
+    for note in table.notes:
+        say(f"note: {note}")
+    folder = path.parent if path.is_file() else path
+    return _Source(table, folder.resolve().name, chosen.name, folder, box_margin)
+
+
+def _merged(
+    folders: Sequence[Path],
+    out_dir: Path,
+    format: str,
+    partition: int | None,
+    box_margin: float | None,
+) -> _Source:
+    from vaa_cli.core.merging import merged_margin, merged_table
+    from vaa_cli.core.prepared import read_prepared
+
+    if format != AUTO or partition is not None or box_margin is not None:
+        raise VAAError(
+            "--format, --partition and --box-margin are for datasets; --merge joins prepared "
+            "folders, which have them already"
+        )
+    if out_dir.resolve() in [folder.resolve() for folder in folders]:
+        raise VAAError(f"{out_dir} is one of the folders to join; name a new one")
+    prepared = [read_prepared(folder) for folder in folders]
+    table = merged_table(prepared)
+    name = " + ".join(dict.fromkeys(folder.name for folder in prepared))
+    return _Source(table, name, "merged", table.root, merged_margin(prepared), checked=True)
+
+
+def _usable(
+    table: "LabelTable", check: Check | None, strict: bool
+) -> tuple["LabelTable", list["Dropped"]]:
+    """Look at the pictures, and leave out the rows that cannot be used; says which."""
+    from vaa_cli.core.picture_check import check_pictures
+    from vaa_cli.core.usable_rows import DistinctPictures, usable_rows
+
+    pictures = DistinctPictures.of(table)
+    checked = None
+    if check is not None:
+        paths = (str(table.root / name) for name in pictures.names)
+        with _bar("checking pictures") as bar:
+            looks = check_pictures(paths, decode=check is Check.FULL)
+            checked = list(bar.track(looks, total=len(pictures.names)))
+    usable, dropped = usable_rows(table, pictures, checked)
+    _tell_dropped(dropped, len(table), strict)
+    return usable, dropped
+
+
+def _cropped(
+    table: "LabelTable", out_dir: Path, options: "CropOptions", strict: bool
+) -> tuple["LabelTable", Path, list["Dropped"]]:
+    """Cut out each row's crop; says which could not be."""
+    from vaa_cli.core.crops import crop_names, cropped, staging_folder, write_crops
+    from vaa_cli.core.prepared import CROPS
+    from vaa_cli.core.usable_rows import DistinctPictures
+
+    staging = staging_folder(out_dir)
+    names = crop_names(table, options)
+    total = len(DistinctPictures.of(table).names)
+    try:
+        with _bar("cutting people out") as bar:
+            done = write_crops(table, names, staging, out_dir / CROPS, options)
+            problems = list(bar.track(done, total=total))
+    except KeyboardInterrupt:
+        say(f"stopped; the same command goes on with the crops in {staging}")
+        raise
+    crops, dropped = cropped(table, names, problems)
+    _tell_dropped(dropped, len(table), strict)
+    return crops, staging, dropped
+
+
+def _bar(doing: str) -> Progress:
+    return progress(TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+
+
+def _tell_dropped(dropped: Sequence["Dropped"], rows: int, strict: bool) -> None:
     for drop in dropped[:_NAMED]:
         warn(f"{drop.image}: {drop.reason}")
     if len(dropped) > _NAMED:
-        warn(f"… and {len(dropped) - _NAMED} more")
+        warn(f"… and {len(dropped) - _NAMED:,} more")
     if dropped and strict:
         raise VAAError(
-            f"{len(dropped)} of {len(table)} pictures cannot be used, such as {dropped[0].image}: "
+            f"{len(dropped):,} of {rows:,} rows cannot be used, such as {dropped[0].image}: "
             f"{dropped[0].reason}; mend them, or leave out --strict to drop them"
         )
-    if len(dropped) == len(table):
-        raise VAAError(f"{dataset_dir}: none of the {len(table)} pictures can be used")
-    table = table.select(list(compress(rows, (problem is None for problem in problems))))
-    table = replace(table, splits=assign_splits(table, seed, val_share))
+    if dropped and len(dropped) == rows:
+        raise VAAError(f"none of the {rows:,} rows can be used, such as {dropped[0].image}: "
+                       f"{dropped[0].reason}")  # fmt: skip
+
+
+def _report(
+    table: "LabelTable", name: str, priors: "Priors", statistics: RenderableType | None
+) -> None:
+    """Say how large the splits are, how the labels are spread, and what may surprise."""
+    from vaa_cli.core.labels import SPLITS
+    from vaa_cli.core.report import priors_table
 
     parts = {split: table.split(split) for split in SPLITS}
-    name = (dataset_dir.parent if dataset_dir.is_file() else dataset_dir).resolve().name
-    priors = write_prepared(out_dir, table, name, "csv", dropped)
-
     sizes = ", ".join(f"{split} {len(part):,}" for split, part in parts.items())
     say(f"{name}: {sizes}")
-    stderr.print(priors_table(priors, parts))
-    if dropped:
-        say(f"{len(dropped)} of {len(problems)} pictures dropped; {out_dir}/dataset.json says why")
+    stderr.print(priors_table(priors, parts) if statistics is None else statistics)
     for split in SPLITS[1:]:
         if not len(parts[split]):
             hint = "; vaa train needs one: --val-share 0.1 cuts it from train"
@@ -99,5 +352,3 @@ def prepare(
     constant = list(compress(priors.attributes, priors.constant))
     if constant:
         warn(f"constant in train, so that nothing about them can be learnt: {', '.join(constant)}")
-    where = "" if out_dir == PREPARED else f" --data {quote(out_dir)}"
-    say(f"wrote {out_dir}; next: vaa train{where} --backbone densenet")

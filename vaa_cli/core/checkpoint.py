@@ -39,6 +39,7 @@ class ModelCard:
         thresholds: C probabilities at or above which an attribute is decided to be present.
         priors: C shares of positives in training; None where an attribute had no label.
         image_size: height and width.
+        box_margin: context around boxes that it was trained with, see `boxes.crop_region`.
         mean: per channel, of images in [0, 1].
         std: per channel.
         stages: which stages carry attention.
@@ -62,6 +63,7 @@ class ModelCard:
     data: str
     epoch: int
     validation: dict[str, float | None]
+    box_margin: float = 0.0
 
     def to_json(self) -> str:
         """The card as the model file keeps it."""

@@ -1,5 +1,9 @@
-"""The one error that a person at the terminal can do something about."""
+"""The errors that a person at the terminal can do something about."""
 
 
 class VAAError(Exception):
     """A wrong request or broken input, told in one line: what was found, where, what to do."""
+
+
+class PictureError(VAAError):
+    """A picture that cannot be used, and why; the message does not name the file."""

@@ -55,8 +55,17 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         VAAError: it cannot be written.
     """
+    write_bytes(path, text.encode("utf-8", errors="surrogateescape"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all.
+
+    Raises:
+        VAAError: it cannot be written.
+    """
     with whole_file(path) as file:
-        file.write(text.encode("utf-8", errors="surrogateescape"))
+        file.write(content)
 
 
 @contextmanager

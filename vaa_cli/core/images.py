@@ -1,26 +1,23 @@
 """Pictures from files: whatever a camera or the web gives, as upright 8-bit RGB."""
 
-import os
 import warnings
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from vaa_cli.core.errors import VAAError
-from vaa_cli.core.labels import Box
+from vaa_cli.core.boxes import Box, crop_region
+from vaa_cli.core.errors import PictureError
 
 # Pillow's own limit against decompression bombs; past it a small file fills the memory.
 MAX_PIXELS = 89_478_485
 # EPS is a program that an interpreter runs; the others Pillow knows by name but cannot decode.
 _REFUSED_FORMATS = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
 # EXIF orientations that swap width and height.
-_SIDEWAYS = {5, 6, 7, 8}
+SIDEWAYS = {5, 6, 7, 8}
 _ORIENTATION_TAG = 0x0112
 
 # Pillow warns of odd EXIF data, which does no harm, and of large pictures, which are refused
@@ -42,12 +39,8 @@ def picture_endings() -> tuple[str, ...]:
     return tuple(end for end, name in Image.registered_extensions().items() if name in formats)
 
 
-class PictureError(VAAError):
-    """A picture that cannot be used, and why; the message does not name the file."""
-
-
 @contextmanager
-def _opened(path: Path | str) -> Iterator[Image.Image]:
+def opened_picture(path: Path | str) -> Iterator[ImageFile.ImageFile]:
     """Open a picture, telling in few words what is wrong with it.
 
     Raises:
@@ -78,7 +71,10 @@ def _opened(path: Path | str) -> Iterator[Image.Image]:
 
 
 def open_picture(
-    path: Path | str, box: Box | None = None, enough: tuple[int, int] | None = None
+    path: Path | str,
+    box: Box | None = None,
+    enough: tuple[int, int] | None = None,
+    margin: float = 0.0,
 ) -> Image.Image:
     """Decode a picture: upright by its EXIF orientation, RGB, 8 bits a channel.
 
@@ -90,79 +86,26 @@ def open_picture(
         box: the part to cut out, clipped to the picture.
         enough: height and width beyond which detail is not needed: a JPEG may then be decoded
             at a half, a quarter or an eighth of its size, never below these. Not with a box.
+        margin: context around the box, see `crop_region`.
 
     Raises:
         PictureError: it is missing or broken, or the box lies outside it.
     """
-    with _opened(path) as picture:
-        orientation = _orientation(picture)
+    with opened_picture(path) as picture:
+        orientation = orientation_of(picture)
         if enough is not None and box is None:
             height, width = enough
-            sideways = orientation in _SIDEWAYS
+            sideways = orientation in SIDEWAYS
             picture.draft("RGB", (height, width) if sideways else (width, height))
         picture.load()
-        upright = picture if orientation == 1 else ImageOps.exif_transpose(picture)
+        upright: Image.Image = picture if orientation == 1 else ImageOps.exif_transpose(picture)
         if box is not None:
-            upright = upright.crop(clip(box, *upright.size))
+            upright = upright.crop(crop_region(box, *upright.size, margin))
         return _to_rgb(upright)
 
 
-def picture_size(path: Path | str) -> tuple[int, int]:
-    """Width and height of a picture as it is seen, after decoding all of it as a check.
-
-    Raises:
-        PictureError: it is missing or broken.
-    """
-    with _opened(path) as picture:
-        width, height = picture.size
-        picture.draft("RGB", (1, 1))  # reads all of a JPEG's data at an eighth of its size
-        picture.load()
-        # Asked after loading: TIFF pictures are turned by then, and of their upright size at once.
-        sideways = _orientation(picture) in _SIDEWAYS
-    return (height, width) if sideways else (width, height)
-
-
-def check_picture(path: Path | str, box: Box | None = None) -> str | None:
-    """What is wrong with a picture and the box in it, in a few words; None if nothing is."""
-    try:
-        size = picture_size(path)
-        if box is not None:
-            clip(box, *size)
-    except PictureError as error:
-        return str(error)
-    return None
-
-
-def check_pictures(
-    paths: Sequence[Path], boxes: Sequence[Box | None], workers: int | None = None
-) -> Iterator[str | None]:
-    """`check_picture` for many, in their order, on all cores.
-
-    Threads suffice: Pillow lets go of the interpreter while it decodes.
-    """
-    workers = workers or os.cpu_count() or 1
-    pairs = iter(zip(paths, boxes, strict=True))
-    with ThreadPoolExecutor(workers) as pool:
-        while chunk := list(islice(pairs, 64 * workers)):
-            yield from pool.map(check_picture, *zip(*chunk, strict=True))
-
-
-def clip(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
-    """The whole pixels of a box inside a picture: left, top, right, bottom.
-
-    Raises:
-        PictureError: nothing of the box is inside.
-    """
-    left, top = max(0, round(box.left)), max(0, round(box.top))
-    right = min(width, round(box.left + box.width))
-    bottom = min(height, round(box.top + box.height))
-    if right <= left or bottom <= top:
-        sides = ", ".join(f"{side:g}" for side in box)
-        raise PictureError(f"the box ({sides}) has no area inside the {width} x {height} picture")
-    return left, top, right, bottom
-
-
-def _orientation(picture: Image.Image) -> int:
+def orientation_of(picture: Image.Image) -> int:
+    """The EXIF orientation, 1 (upright) to 8; 1 where it is not said."""
     try:
         return int(picture.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:  # the parser of broken EXIF data raises anything; the picture may be fine

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from vaa_cli.core.boxes import Box
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images import picture_endings
-from vaa_cli.core.labels import Box, box_columns, image_column, parse_boxes, read_csv
+from vaa_cli.core.label_csv import box_columns, image_column, parse_boxes, read_csv
 from vaa_cli.core.loading import Request
 
 STDIN = "-"

@@ -16,9 +16,10 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from vaa_cli.core.errors import VAAError
-from vaa_cli.core.images import PictureError, open_picture
-from vaa_cli.core.labels import Box, LabelTable
+from vaa_cli.core.boxes import Box
+from vaa_cli.core.errors import PictureError, VAAError
+from vaa_cli.core.images import open_picture
+from vaa_cli.core.labels import LabelTable
 
 # Random crops are taken from a picture this much larger than the crop: 256 for 224.
 CROP_MARGIN = 256 / 224
@@ -72,14 +73,16 @@ class Batch:
 class _Decoder(Dataset[tuple[Request, Tensor | str]]):
     """Turns a request into `[3 x h x w]` uint8, or into what is wrong with the picture."""
 
-    def __init__(self, size: tuple[int, int]) -> None:
-        self.size = size
+    def __init__(self, size: tuple[int, int], box_margin: float) -> None:
+        self.size, self.box_margin = size, box_margin
 
     def __getitem__(self, request: Request) -> tuple[Request, Tensor | str]:
         height, width = self.size
         try:
             # Twice the size in the decoder leaves the resampling below enough to work with.
-            picture = open_picture(request.path, request.box, enough=(2 * height, 2 * width))
+            picture = open_picture(
+                request.path, request.box, enough=(2 * height, 2 * width), margin=self.box_margin
+            )
         except PictureError as error:
             return request, str(error)
         if request.draw is None:
@@ -138,16 +141,21 @@ class PictureLoader:
         size: height and width of the tensors.
         workers: processes that decode; 0 decodes in this one, None chooses for the machine.
         pin: put batches into page-locked memory, from which a GPU copies faster.
+        box_margin: context around boxes, see `boxes.crop_region`.
     """
 
     def __init__(
-        self, size: tuple[int, int], workers: int | None = None, pin: bool = False
+        self,
+        size: tuple[int, int],
+        workers: int | None = None,
+        pin: bool = False,
+        box_margin: float = 0.0,
     ) -> None:
         if workers is None:
             workers = min(8, os.cpu_count() or 1)
         self._stream = _Stream()
         self._loader: DataLoader[Batch] = DataLoader(
-            _Decoder(size),  # type: ignore[arg-type]
+            _Decoder(size, box_margin),  # type: ignore[arg-type]
             batch_sampler=self._stream,
             num_workers=workers,
             collate_fn=_collate,

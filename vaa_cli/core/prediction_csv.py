@@ -13,7 +13,7 @@ from vaa_cli.core.checkpoint import ModelCard
 from vaa_cli.core.csv_text import CSVFormatter, number
 from vaa_cli.core.files import whole_file, writing_errors
 from vaa_cli.core.inference import Prediction
-from vaa_cli.core.labels import BOX_COLUMNS
+from vaa_cli.core.label_csv import BOX_COLUMNS
 
 
 @contextmanager

@@ -1,46 +1,68 @@
 """The prepared folder: what `vaa prepare` writes and all other commands read."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from vaa_cli.core.csv_text import csv_text
+from vaa_cli.core.csv_text import write_csv
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.files import whole_folder, write_text
-from vaa_cli.core.labels import (
-    SPLITS,
-    LabelTable,
-    Priors,
+from vaa_cli.core.files import whole_folder, write_bytes, write_text
+from vaa_cli.core.label_csv import (
+    IMAGE_COLUMNS,
+    SPLIT_COLUMN,
     read_csv,
     table_cells,
     table_from_csv,
 )
+from vaa_cli.core.labels import SPLITS, LabelTable, Priors
+from vaa_cli.core.usable_rows import Dropped
 
 SCHEMA = 1
 DESCRIPTION = "dataset.json"
 PRIORS = "priors.csv"
-CONTENTS = (DESCRIPTION, PRIORS, *(f"{split}.csv" for split in SPLITS))
+STATISTICS = "statistics.png"
+CROPS = "crops"
+CONTENTS = (DESCRIPTION, PRIORS, STATISTICS, CROPS, *(f"{split}.csv" for split in SPLITS))
 
 
 @dataclass(frozen=True)
-class Dropped:
-    """A row that was left out, and why."""
+class Origin:
+    """Where the rows of a prepared folder come from.
 
-    image: str
-    reason: str
+    Attributes:
+        name: what the dataset is called.
+        format: the format it was read from.
+        dropped: what was left out of it.
+        box_margin: context to cut out around each box, as a share of its width and height.
+    """
+
+    name: str
+    format: str
+    dropped: Sequence[Dropped] = ()
+    box_margin: float = 0.0
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A dataset made ready: its splits, and the priors of its training split."""
+    """A dataset made ready.
+
+    Attributes:
+        folder: where it is.
+        name: what the dataset is called.
+        splits: the rows of each split, by its name.
+        priors: of the training split.
+        box_margin: see `Origin`.
+    """
 
     folder: Path
     name: str
     splits: dict[str, LabelTable]
     priors: Priors
+    box_margin: float = 0.0
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -62,16 +84,21 @@ class Prepared:
 
 
 def write_prepared(
-    folder: Path, table: LabelTable, name: str, format: str, dropped: Sequence[Dropped]
+    folder: Path,
+    table: LabelTable,
+    origin: Origin,
+    crops: Path | None = None,
+    picture: bytes | None = None,
 ) -> Priors:
     """Write a prepared folder, whole or not at all.
 
     Args:
         folder: where; an earlier prepared folder there is replaced.
         table: the rows, with splits.
-        name: what the dataset is called.
-        format: the format it was read from.
-        dropped: what was left out of it.
+        origin: where they come from.
+        crops: a folder beside it that holds all the pictures, to be moved in; None where they
+            stay where they are.
+        picture: of the label statistics, as a PNG file.
 
     Returns:
         The priors of the training split.
@@ -79,22 +106,28 @@ def write_prepared(
     Raises:
         VAAError: the folder cannot be written or holds other files.
     """
+    _require_names(table.attributes)
     parts = {split: table.split(split) for split in SPLITS}
     priors = Priors.of(parts["train"])
     description = {
         "schema": SCHEMA,
-        "name": name,
-        "format": format,
-        "root": str(table.root.resolve()),
+        "name": origin.name,
+        "format": origin.format,
+        "root": CROPS if crops else str(table.root.resolve()),
+        "box_margin": origin.box_margin,
         "attributes": list(table.attributes),
         "counts": {split: len(part) for split, part in parts.items()},
-        "dropped": [asdict(drop) for drop in dropped],
+        "dropped": [asdict(drop) for drop in origin.dropped],
     }
     with whole_folder(folder, CONTENTS) as beside:
         for split, part in parts.items():
-            write_text(beside / f"{split}.csv", csv_text(table_cells(part)))
+            write_csv(beside / f"{split}.csv", table_cells(part))
         write_text(beside / PRIORS, priors.to_frame().to_csv(index=False))
         write_text(beside / DESCRIPTION, json.dumps(description, indent=2, ensure_ascii=False))
+        if picture is not None:
+            write_bytes(beside / STATISTICS, picture)
+        if crops is not None:  # last: what fails before it leaves them to be used again
+            os.rename(crops, beside / CROPS)
     return priors
 
 
@@ -108,7 +141,8 @@ def read_prepared(folder: Path) -> Prepared:
     try:
         # Paths need not be UTF-8; they are written with the bytes that they have.
         description = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
-        root, name = Path(description["root"]), str(description["name"])
+        root, name = folder / description["root"], str(description["name"])
+        box_margin = float(description.get("box_margin", 0.0))
         schema, attributes = description["schema"], tuple(description["attributes"])
     except (FileNotFoundError, NotADirectoryError) as error:
         raise VAAError(
@@ -124,7 +158,17 @@ def read_prepared(folder: Path) -> Prepared:
             f"{path} has schema {schema}, this vaa reads {SCHEMA}; run vaa prepare again"
         )
     splits = {split: _read_split(folder / f"{split}.csv", root, attributes) for split in SPLITS}
-    return Prepared(folder, name, splits, Priors.of(splits["train"]))
+    return Prepared(folder, name, splits, Priors.of(splits["train"]), box_margin)
+
+
+def _require_names(attributes: Sequence[str]) -> None:
+    taken = {IMAGE_COLUMNS[0], SPLIT_COLUMN}
+    for name in attributes:
+        if name.lower() in taken:
+            raise VAAError(
+                f"an attribute cannot be named {name!r}, as a column of the tables is; give it "
+                "another name with --attributes"
+            )
 
 
 def _read_split(path: Path, root: Path, attributes: tuple[str, ...]) -> LabelTable:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from vaa_cli.core.errors import VAAError
@@ -10,6 +11,7 @@ from vaa_cli.core.labels import ABSENT, PRESENT, SPLITS, LabelTable
 
 TRAIN, VAL = SPLITS.index("train"), SPLITS.index("val")
 SHARES = (0.7, 0.1, 0.2)  # of train, val and test
+VAL_SHARE = 0.1  # of train, where a dataset has no val
 _DRAWS = 20
 
 
@@ -21,7 +23,8 @@ def assign_splits(
     Args:
         table: the rows.
         seed: of the random order.
-        val_share: the share of train that becomes val where the dataset's own split has no val.
+        val_share: the share of train that becomes val where the dataset's own split has no val;
+            None for 0.1, 0 to leave it without.
 
     Returns:
         `[n]` positions in `SPLITS`.
@@ -31,16 +34,17 @@ def assign_splits(
     """
     if table.splits is None:
         if val_share is not None:
-            raise VAAError("--val-share is for datasets with a split column; this one has none")
+            raise VAAError("--val-share is for datasets with a split of their own; this has none")
         return stratified_parts(table, SHARES, seed)
     splits = table.splits.copy()
     train, val = np.flatnonzero(splits == TRAIN), np.flatnonzero(splits == VAL)
     if not len(train):
         raise VAAError("the split 'train' has no pictures; a model needs some to learn from")
-    if val_share is not None:
-        if len(val):
-            raise VAAError(f"--val-share: the dataset has a val split of its own ({len(val)})")
-        parts = stratified_parts(table.select(train), (1 - val_share, val_share), seed)
+    if len(val) and val_share is not None:
+        raise VAAError(f"--val-share: the dataset has a val split of its own ({len(val)})")
+    share = VAL_SHARE if val_share is None else val_share
+    if share and not len(val):
+        parts = stratified_parts(table.select(train), (1 - share, share), seed)
         splits[train[parts == 1]] = VAL
     return splits
 
@@ -53,7 +57,7 @@ def stratified_parts(
     Iterative stratification (Sechidis et al., ECML PKDD 2011): labels are dealt out from the
     rarest on, since the common ones can be evened out later and the rare ones cannot. Present and
     absent count as a label each, so that attributes that most people have keep their negatives.
-    Rows of one picture stay together.
+    Rows of one person stay together, or of one picture where the table tells no people apart.
 
     Args:
         table: the rows; its own splits are not looked at.
@@ -63,11 +67,9 @@ def stratified_parts(
     Returns:
         `[n]` the part of each row.
     """
-    _, picture = np.unique(np.array(table.images, dtype=object), return_inverse=True)
-    pictures = int(picture.max()) + 1
-    marks = np.zeros((pictures, 2 * len(table.attributes)), dtype=np.int64)
-    np.add.at(marks, picture, np.hstack([table.labels == PRESENT, table.labels == ABSENT]))
-    marks = (marks > 0).astype(np.int64)
+    keys = table.images if table.identities is None else table.identities
+    group = pd.factorize(np.asarray(keys, dtype=object))[0]
+    marks = _marks(table, group)
 
     # A draw can leave a part without a label that had enough to go round; another seldom does.
     best, fewest = None, None
@@ -79,11 +81,22 @@ def stratified_parts(
         if bare == 0:
             break
     assert best is not None
-    return best[picture].astype(np.int8)
+    return best[group].astype(np.int8)
+
+
+def _marks(table: LabelTable, group: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """`[groups x 2c]` which labels, present and absent, any row of a group has."""
+    order = np.argsort(group, kind="stable")
+    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    marks = [
+        np.logical_or.reduceat(table.labels[order] == label, starts, axis=0)
+        for label in (PRESENT, ABSENT)
+    ]
+    return np.hstack(marks)
 
 
 def _deal(
-    marks: NDArray[np.int64], shares: NDArray[np.float64], rng: np.random.Generator
+    marks: NDArray[np.bool_], shares: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
     parts = np.full(len(marks), -1)
     order = rng.permutation(len(marks))
@@ -92,8 +105,8 @@ def _deal(
     rest = len(marks) * shares
     while (left > 0).any():
         label = int(np.argmin(np.where(left > 0, left, np.iinfo(np.int64).max)))
-        rows = order[(parts[order] < 0) & (marks[order, label] == 1)]
-        lacking = ~np.array([(marks[parts == p, label] == 1).any() for p in range(len(shares))])
+        rows = order[(parts[order] < 0) & marks[order, label]]
+        lacking = ~np.array([marks[parts == p, label].any() for p in range(len(shares))])
         counts = _apportion(len(rows), wanted[:, label], lacking)
         parts[rows] = np.repeat(np.arange(len(shares)), counts)
         for p in range(len(shares)):
@@ -118,7 +131,7 @@ def _apportion(
     return counts
 
 
-def _bare_parts(marks: NDArray[np.int64], parts: NDArray[np.int64], n: int) -> int:
+def _bare_parts(marks: NDArray[np.bool_], parts: NDArray[np.int64], n: int) -> int:
     """How many (label, part) pairs lack a label that n pictures or more have."""
     enough = marks.sum(axis=0) >= n
     held = np.stack([marks[parts == p].sum(axis=0) for p in range(n)])

@@ -228,7 +228,9 @@ def train(data: Prepared, options: TrainingOptions, run: Path) -> Iterator[Event
     schedule = make_schedule(optimizer, recipe, steps)
     scaler = torch.amp.GradScaler(device.type, enabled=compute.needs_scaler)
 
-    loader = PictureLoader(options.image_size, options.workers, compute.pins_memory)
+    loader = PictureLoader(
+        options.image_size, options.workers, compute.pins_memory, data.box_margin
+    )
     predictor = Predictor(model, card, compute, loader, recipe.batch_size)
     labels = torch.from_numpy(train_split.labels).to(device)
 
@@ -372,6 +374,7 @@ def _card(data: Prepared, options: TrainingOptions) -> ModelCard:
         thresholds=(THRESHOLD,) * len(data.attributes),
         priors=tuple(None if math.isnan(a) else a for a in data.priors.prior.tolist()),
         image_size=options.image_size,
+        box_margin=data.box_margin,
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
         stages=tuple(sorted(options.stages)),

@@ -1,0 +1,36 @@
+"""Making sure that a dataset's pictures lie in its folder, whatever links there are."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from vaa_cli.core.errors import VAAError
+
+
+def require_inside(folder: Path, root: Path, images: Iterable[str]) -> None:
+    """Make sure that no link leads a picture's path out of the dataset folder.
+
+    A dataset from elsewhere could name any file of this machine. The folder may be a link itself.
+
+    Args:
+        folder: the dataset folder.
+        root: the folder that paths start from.
+        images: the paths.
+
+    Raises:
+        VAAError: a path leaves the folder.
+    """
+    real = Path(os.path.realpath(folder))
+    inside: dict[str, bool] = {}
+    for image in images:
+        path = os.path.join(root, image)
+        above = os.path.dirname(path)
+        if above not in inside:
+            inside[above] = Path(os.path.realpath(above)).is_relative_to(real)
+        if not inside[above] or (
+            os.path.islink(path) and not Path(os.path.realpath(path)).is_relative_to(real)
+        ):
+            raise VAAError(
+                f"{path} leads out of {folder}, to {os.path.realpath(path)}; if you trust the "
+                "dataset, add --follow-links"
+            )

@@ -1,0 +1,199 @@
+"""Cutting people out of pictures once, so that training reads small files."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from vaa_cli.core.boxes import Box, crop_region
+from vaa_cli.core.errors import PictureError
+from vaa_cli.core.files import make_folder, whole_file
+from vaa_cli.core.images import open_picture
+from vaa_cli.core.labels import LabelTable
+from vaa_cli.core.parallel import in_processes
+from vaa_cli.core.usable_rows import DistinctPictures, Dropped
+
+# JPEG at this quality is told from the original by a measurement, not by eye.
+_QUALITY = 95
+# Pictures take long enough that few of them are worth other processes.
+_FEW = 8
+
+
+@dataclass(frozen=True)
+class CropOptions:
+    """How people are cut out.
+
+    Attributes:
+        margin: context around each box, see `boxes.crop_region`.
+        short_side: pixels; what is larger is scaled down so that its shorter side has so many.
+    """
+
+    margin: float = 0.0
+    short_side: int = 256
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One picture, and for each of its crops where it goes and what is cut out."""
+
+    source: str
+    crops: tuple[tuple[str, Box | None], ...]
+    options: CropOptions
+
+
+def staging_folder(out: Path) -> Path:
+    """Where the crops of a prepared folder are gathered, to be found again by the next run."""
+    return out.parent / f".{out.name}.crops"
+
+
+def crop_names(table: LabelTable, options: CropOptions) -> list[str]:
+    """A name for each row's crop, which changes with all that the crop depends on."""
+    pictures = DistinctPictures.of(table)
+    versions = [_version(table.root / name) for name in pictures.names]
+    names = []
+    for row, image in enumerate(table.images):
+        parts = (image, versions[pictures.of_row[row]], table.box(row), options, _QUALITY)
+        digest = hashlib.sha256(repr(parts).encode(errors="surrogateescape")).hexdigest()[:16]
+        # Folders stay small, and a person finds the picture that a crop is from.
+        names.append(f"{digest[:2]}/{Path(image).stem[:80]}-{digest}.jpg")
+    return names
+
+
+def write_crops(
+    table: LabelTable,
+    names: Sequence[str],
+    folder: Path,
+    earlier: Path,
+    options: CropOptions,
+    workers: int | None = None,
+) -> Iterator[list[str | None]]:
+    """Write each row's crop, unless it is there; on all cores, each picture decoded once.
+
+    Args:
+        table: the rows.
+        names: of their crops, from `crop_names`.
+        folder: where they go; what is there and of another name is removed.
+        earlier: a folder that may have some of them, from which they are taken over.
+        options: how people are cut out.
+        workers: processes; None for one a core.
+
+    Yields:
+        For each picture in the order of `DistinctPictures`, what is wrong with each of its crops.
+
+    Raises:
+        VAAError: a crop cannot be written.
+    """
+    make_folder(folder)
+    for prefix in {name.split("/")[0] for name in names}:
+        make_folder(folder / prefix)
+    _remove_others(folder, set(names))
+    jobs = _jobs(table, names, folder, options)
+    return in_processes(_write, _taken_over(jobs, folder, earlier), workers, _FEW)
+
+
+def cropped(
+    table: LabelTable, names: Sequence[str], problems: Iterable[Sequence[str | None]]
+) -> tuple[LabelTable, list[Dropped]]:
+    """The table of the crops, and the rows that have none.
+
+    Args:
+        table: the rows.
+        names: of their crops.
+        problems: what `write_crops` gave.
+    """
+    order = _rows_by_picture(table)
+    found = [problem for picture in problems for problem in picture]
+    failed = {int(row): problem for row, problem in zip(order, found, strict=True) if problem}
+    dropped = [Dropped(table.images[row], failed[row]) for row in sorted(failed)]
+    kept = np.array([row not in failed for row in range(len(table))])
+    crops = replace(table, images=list(names), boxes=None)
+    return crops.select(np.flatnonzero(kept)), dropped
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _rows_by_picture(table: LabelTable) -> list[int]:
+    order: list[int] = np.argsort(DistinctPictures.of(table).of_row, kind="stable").tolist()
+    return order
+
+
+def _jobs(
+    table: LabelTable, names: Sequence[str], folder: Path, options: CropOptions
+) -> Iterator[_Job]:
+    rows = _rows_by_picture(table)
+    for image, group in groupby(rows, key=lambda row: table.images[row]):
+        crops = tuple((str(folder / names[row]), table.box(row)) for row in group)
+        yield _Job(str(table.root / image), crops, options)
+
+
+def _taken_over(jobs: Iterable[_Job], folder: Path, earlier: Path) -> Iterator[_Job]:
+    for job in jobs:
+        for target, _ in job.crops:
+            there = earlier / Path(target).relative_to(folder)
+            if there.exists() and not os.path.exists(target):
+                try:
+                    os.link(there, target)
+                except OSError:  # a file system without links: the crop is written once more
+                    break
+        yield job
+
+
+def _remove_others(folder: Path, names: set[str]) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file() and path.relative_to(folder).as_posix() not in names:
+            path.unlink()
+
+
+def _write(job: _Job) -> list[str | None]:
+    """What is wrong with each crop, None where it is written or was there."""
+    wanted = [not os.path.exists(target) for target, _ in job.crops]
+    if not any(wanted):
+        return [None] * len(job.crops)
+    enough = (job.options.short_side,) * 2
+    whole = [box is None for _, box in job.crops]
+    try:
+        picture = open_picture(job.source, enough=enough if all(whole) else None)
+    except PictureError as error:
+        return [str(error)] * len(job.crops)
+    write: Callable[[str, Box | None], str | None] = _Cutter(picture, job.options)
+    return [
+        write(target, box) if missing else None
+        for (target, box), missing in zip(job.crops, wanted, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _Cutter:
+    picture: Image.Image
+    options: CropOptions
+
+    def __call__(self, target: str, box: Box | None) -> str | None:
+        region = (0, 0, *self.picture.size)
+        if box is not None:
+            try:
+                region = crop_region(box, *self.picture.size, self.options.margin)
+            except PictureError as error:
+                return str(error)
+        crop = _scaled(self.picture.crop(region), self.options.short_side)
+        with whole_file(Path(target)) as file:
+            crop.save(file, format="JPEG", quality=_QUALITY)
+        return None
+
+
+def _scaled(picture: Image.Image, short_side: int) -> Image.Image:
+    scale = short_side / min(picture.size)
+    if scale >= 1:
+        return picture
+    width, height = (max(1, round(side * scale)) for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)

@@ -1,0 +1,90 @@
+"""Joining prepared folders to one dataset, by the names of their attributes."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.labels import SPLITS, UNSPECIFIED, LabelTable, repeated_rows
+from vaa_cli.core.prepared import Prepared
+
+
+def merged_table(folders: Sequence[Prepared]) -> LabelTable:
+    """The rows of several prepared folders, each in the split that it is in.
+
+    Attributes are joined by name; what a folder does not have is unspecified in its rows.
+
+    Raises:
+        VAAError: no attribute is in two of the folders, or a row is.
+    """
+    parts = [
+        (folder.splits[split], position, folder)
+        for position, split in enumerate(SPLITS)
+        for folder in folders
+        if len(folder.splits[split])
+    ]
+    attributes = tuple(dict.fromkeys(name for folder in folders for name in folder.attributes))
+    _require_shared(folders, attributes)
+    root = _common_root([table.root.resolve() for table, _, _ in parts])
+    columns = {name: column for column, name in enumerate(attributes)}
+    images: list[str] = []
+    labels, boxes, splits, owners = [], [], [], []
+    for table, position, folder in parts:
+        prefix = table.root.resolve().relative_to(root).as_posix()
+        images += table.images if prefix == "." else [f"{prefix}/{name}" for name in table.images]
+        filled = np.full((len(table), len(attributes)), UNSPECIFIED, dtype=np.int8)
+        filled[:, [columns[name] for name in table.attributes]] = table.labels
+        labels.append(filled)
+        whole = np.full((len(table), 4), np.nan)
+        boxes.append(whole if table.boxes is None else table.boxes)
+        splits.append(np.full(len(table), position, dtype=np.int8))
+        owners += [folder.folder] * len(table)
+    has_boxes = any(table.boxes is not None for table, _, _ in parts)
+    merged = LabelTable(
+        root,
+        images,
+        attributes,
+        np.concatenate(labels),
+        np.concatenate(splits),
+        np.concatenate(boxes) if has_boxes else None,
+    )
+    repeats = np.flatnonzero(repeated_rows(merged))
+    if len(repeats):
+        raise VAAError(
+            f"{owners[repeats[0]]}: {images[repeats[0]]!r} is in another folder too "
+            f"({len(repeats):,} such rows); the same people would be trained and tested on"
+        )
+    return merged
+
+
+def merged_margin(folders: Sequence[Prepared]) -> float:
+    """The context around boxes, which must be the same in all folders.
+
+    Raises:
+        VAAError: it is not.
+    """
+    margins = {folder.box_margin: folder.folder for folder in folders}
+    if len(margins) > 1:
+        told = ", ".join(f"{folder} {margin:g}" for margin, folder in margins.items())
+        raise VAAError(f"the folders have different box margins ({told}); prepare them alike")
+    return folders[0].box_margin
+
+
+def _require_shared(folders: Sequence[Prepared], attributes: Sequence[str]) -> None:
+    if all(sum(name in folder.attributes for folder in folders) < 2 for name in attributes):
+        told = "; ".join(
+            f"{folder.folder}: {', '.join(folder.attributes[:3])}, …" for folder in folders
+        )
+        raise VAAError(
+            f"the folders have no attribute in common ({told}); prepare them with --attributes "
+            "that map their names to the same ones"
+        )
+
+
+def _common_root(roots: Sequence[Path]) -> Path:
+    try:
+        return Path(os.path.commonpath(roots))
+    except ValueError as error:
+        raise VAAError("the folders' pictures are on different drives; move them to one") from error

@@ -1,0 +1,85 @@
+"""Work on many small items in processes on all cores, in order, with bounded memory."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import chain, islice
+from multiprocessing.connection import wait
+from typing import TypeVar
+
+from vaa_cli.core.errors import VAAError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Fewer items are done in this process before others would have started.
+_FEW = 400
+_BATCH = 64
+
+
+def in_processes(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int | None = None,
+    few: int = _FEW,
+) -> Iterator[Result]:
+    """What `work` gives for each item, in order.
+
+    Args:
+        work: a function of a module, which other processes can import.
+        items: asked for as they are needed, never held all at once.
+        workers: processes; None for one a core.
+        few: up to so many items are done in this process.
+
+    Raises:
+        VAAError: a process died, as one does that the system kills for want of memory.
+    """
+    workers = workers or os.cpu_count() or 1
+    source = iter(items)
+    first = list(islice(source, few + 1))
+    if len(first) <= few:
+        yield from map(work, first)
+        return
+    batches = _batches(chain(first, source))
+    # Not fork: the parent has threads (a progress bar's), whose locks a fork would copy as held.
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context(method), _start)
+    try:
+        pending: deque[Future[list[Result]]] = deque()
+        for batch in batches:
+            pending.append(pool.submit(_work_on, work, batch))
+            if len(pending) > 2 * workers:
+                yield from pending.popleft().result()
+        while pending:
+            yield from pending.popleft().result()
+    except BrokenProcessPool as error:
+        raise VAAError("a working process died, perhaps for want of memory; try again") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _batches(items: Iterator[Item]) -> Iterator[list[Item]]:
+    while batch := list(islice(items, _BATCH)):
+        yield batch
+
+
+def _work_on(work: Callable[[Item], Result], batch: Sequence[Item]) -> list[Result]:
+    return [work(item) for item in batch]
+
+
+def _start() -> None:
+    # Ctrl-C is the parent's to handle, and a parent that was killed must not leave workers behind.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
