@@ -34,14 +34,13 @@ class Check(str, Enum):
 
 @dataclass(frozen=True)
 class _Source:
-    """Rows that were read, and what is known of them.
+    """Where rows were read from, and what is known of them.
 
     Attributes:
         folder: the dataset folder, which no picture may leave.
         checked: whether `vaa prepare` looked at the pictures before.
     """
 
-    table: "LabelTable"
     name: str
     format: str
     folder: Path
@@ -164,6 +163,7 @@ def prepare(
     from vaa_cli.core.containment import require_inside
     from vaa_cli.core.crops import CropOptions
     from vaa_cli.core.files import require_replaceable
+    from vaa_cli.core.parallel import start_early
     from vaa_cli.core.prepared import CONTENTS, Origin, write_prepared
     from vaa_cli.core.splits import assign_splits
     from vaa_cli.core.statistics import LabelStatistics
@@ -177,14 +177,15 @@ def prepare(
     require_replaceable(out_dir, CONTENTS)
     if stats:
         require_matplotlib()
+    if not no_check or crops:
+        start_early(["vaa_cli.app", "vaa_cli.core.picture_check", "vaa_cli.core.crops"])
     if merge:
-        source = _merged(folders, out_dir, format, partition, box_margin)
+        table, source = _merged(folders, out_dir, format, partition, box_margin)
     else:
-        source = _read(folders[0], format, partition, box_margin or 0.0)
-    table = choose_attributes(source.table, attributes)
+        table, source = _read(folders[0], format, partition, box_margin or 0.0)
+    table = choose_attributes(table, attributes)
     if not follow_links and not source.checked:
-        pictures = DistinctPictures.of(table).names
-        require_inside(source.folder, table.root, pictures)
+        require_inside(source.folder, table.root, DistinctPictures.of(table).names)
     rows = len(table)
     chosen_check = None if no_check else check or (None if source.checked else Check.QUICK)
     table, dropped = _usable(table, chosen_check, strict)
@@ -226,7 +227,9 @@ def _places(paths: Sequence[Path], merge: bool) -> tuple[Sequence[Path], Path]:
     return paths[:1], paths[1] if len(paths) == 2 else PREPARED
 
 
-def _read(path: Path, format: str, partition: int | None, box_margin: float) -> _Source:
+def _read(
+    path: Path, format: str, partition: int | None, box_margin: float
+) -> tuple["LabelTable", _Source]:
     from vaa_cli.core.datasets.detection import detect, format_named
 
     if format == AUTO:
@@ -247,7 +250,7 @@ def _read(path: Path, format: str, partition: int | None, box_margin: float) -> 
     for note in table.notes:
         say(f"note: {note}")
     folder = path.parent if path.is_file() else path
-    return _Source(table, folder.resolve().name, chosen.name, folder, box_margin)
+    return table, _Source(folder.resolve().name, chosen.name, folder, box_margin)
 
 
 def _merged(
@@ -256,7 +259,7 @@ def _merged(
     format: str,
     partition: int | None,
     box_margin: float | None,
-) -> _Source:
+) -> tuple["LabelTable", _Source]:
     from vaa_cli.core.merging import merged_margin, merged_table
     from vaa_cli.core.prepared import read_prepared
 
@@ -270,7 +273,8 @@ def _merged(
     prepared = [read_prepared(folder) for folder in folders]
     table = merged_table(prepared)
     name = " + ".join(dict.fromkeys(folder.name for folder in prepared))
-    return _Source(table, name, "merged", table.root, merged_margin(prepared), checked=True)
+    source = _Source(name, "merged", table.root, merged_margin(prepared), checked=True)
+    return table, source
 
 
 def _usable(

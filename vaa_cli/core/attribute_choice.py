@@ -43,6 +43,8 @@ def choose_attributes(table: LabelTable, request: str | None) -> LabelTable:
         choice, place = _read(Path(request)), request
     else:
         choice, place = _from_list(request.split(","), "--attributes"), "--attributes"
+    if all([name] == olds for name, olds in choice.items()) and tuple(choice) == table.attributes:
+        return replace(table, benchmark=None)
     columns = {name: column for column, name in enumerate(table.attributes)}
     labels = np.empty((len(table), len(choice)), dtype=np.int8)
     for position, (new, olds) in enumerate(choice.items()):

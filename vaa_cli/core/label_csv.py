@@ -145,10 +145,11 @@ def table_from_csv(path: Path) -> LabelTable:
         raise VAAError(f"{path}: column {position} has no name; name it or delete it")
 
     images: list[str] = []
+    names: dict[str, str] = {}  # one text for all rows of a picture, which saves much memory
     rows, labels, splits, boxes = [], [], [], []
     for frame in csv_chunks(path):
         rows.append(frame.index.to_numpy())
-        images += _parse_images(frame[images_from], path)
+        images += [names.setdefault(name, name) for name in _parse_images(frame[images_from], path)]
         labels.append(_parse_labels(frame[list(attributes)], path))
         if split_from is not None:
             splits.append(_parse_splits(frame[split_from], path))

@@ -15,6 +15,8 @@ PRESENT, ABSENT, UNSPECIFIED = 1, 0, -1
 
 SPLITS = ("train", "val", "test")
 
+_MULTIPLIER = np.uint64(1_000_003)
+
 
 @dataclass(frozen=True)
 class LabelTable:
@@ -112,10 +114,18 @@ def leaves_folder(name: str) -> bool:
 
 def repeated_rows(table: LabelTable) -> NDArray[np.bool_]:
     """Which rows `[n]` are the same picture and box as a row before them."""
-    keys = pd.DataFrame({"image": pd.factorize(np.array(table.images, dtype=object))[0]})
+    columns = [pd.factorize(np.array(table.images, dtype=object))[0]]
     if table.boxes is not None:
-        keys = pd.concat([keys, pd.DataFrame(table.boxes)], axis="columns")
-    return keys.duplicated().to_numpy()
+        columns += list(table.boxes.T + 0.0)  # so that -0 equals 0
+    # Rows of the same hash are few; only these are compared, which takes a table much memory.
+    hashes = np.zeros(len(table), dtype=np.uint64)
+    for column in columns:
+        hashes = hashes * _MULTIPLIER ^ pd.util.hash_array(column)
+    alike = np.flatnonzero(pd.Series(hashes).duplicated(keep=False))
+    repeated = np.zeros(len(table), dtype=bool)
+    keys = pd.DataFrame({number: column[alike] for number, column in enumerate(columns)})
+    repeated[alike] = keys.duplicated()
+    return repeated
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Work on many small items in processes on all cores, in order, with bounded memory."""
 
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import signal
 import threading
@@ -20,6 +21,22 @@ Result = TypeVar("Result")
 # Fewer items are done in this process before others would have started.
 _FEW = 400
 _BATCH = 64
+
+
+# Not fork: the parent has threads (a progress bar's), whose locks a fork would copy as held.
+_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+
+
+def start_early(modules: Sequence[str]) -> None:
+    """Let the process start that others will be forked from, so that `in_processes` need not wait.
+
+    Args:
+        modules: those that the work needs, and the one that this program started from: they are
+            loaded there, while this process goes on.
+    """
+    if _METHOD == "forkserver":
+        multiprocessing.forkserver.set_forkserver_preload(list(modules))
+        multiprocessing.forkserver.ensure_running()
 
 
 def in_processes(
@@ -46,9 +63,7 @@ def in_processes(
         yield from map(work, first)
         return
     batches = _batches(chain(first, source))
-    # Not fork: the parent has threads (a progress bar's), whose locks a fork would copy as held.
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context(method), _start)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context(_METHOD), _start)
     try:
         pending: deque[Future[list[Result]]] = deque()
         for batch in batches:
