@@ -12,6 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each worker has a core: torch's threads of one would wait for those of the other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ATTRIBUTES = ("red", "hat", "striped")
 # A backbone and a size that train in seconds.
 QUICK = (

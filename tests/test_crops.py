@@ -10,6 +10,7 @@ from PIL import Image
 from tests.pictures import make_table, noise, quarters, save_oriented
 from vaa_cli.core.boxes import Box
 from vaa_cli.core.crops import CropOptions, crop_names, cropped, staging_folder, write_crops
+from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images import open_picture
 from vaa_cli.core.labels import LabelTable
 from vaa_cli.core.usable_rows import Dropped
@@ -107,6 +108,19 @@ def test_what_is_there_is_not_written_again(table: LabelTable, tmp_path: Path) -
     assert [name for name in before if before[name] != after[name]] == [missing]
 
 
+def test_a_crop_that_a_power_cut_left_empty_is_written_again(
+    table: LabelTable, tmp_path: Path
+) -> None:
+    crops, _ = crop(table, tmp_path / "crops")
+    whole = (tmp_path / "crops" / crops.images[0]).read_bytes()
+    (tmp_path / "crops" / crops.images[0]).write_bytes(b"")
+    (tmp_path / "crops" / crops.images[1]).write_bytes(whole[: len(whole) // 2])
+    crop(table, tmp_path / "crops")
+    assert (tmp_path / "crops" / crops.images[0]).read_bytes() == whole
+    with Image.open(tmp_path / "crops" / crops.images[1]) as picture:
+        picture.load()
+
+
 def test_crops_of_an_earlier_folder_are_taken_over(table: LabelTable, tmp_path: Path) -> None:
     crop(table, tmp_path / "earlier")
     first = crop(table, tmp_path / "crops", earlier=tmp_path / "earlier")
@@ -142,9 +156,19 @@ def test_whatever_changes_a_crop_changes_its_name(
 
 def test_files_of_other_names_are_removed(table: LabelTable, tmp_path: Path) -> None:
     crop(table, tmp_path / "crops", CropOptions(0.5, 16))
-    (tmp_path / "crops" / ".half.123.tmp").write_bytes(b"half")
+    first = next(iter(files(tmp_path / "crops")))
+    half = tmp_path / "crops" / Path(first).with_name(f".{Path(first).name}.123.tmp")
+    half.write_bytes(b"half")
     crops, _ = crop(table, tmp_path / "crops")
     assert sorted(files(tmp_path / "crops")) == sorted(crops.images)
+
+
+def test_files_that_are_no_crops_are_left_alone(table: LabelTable, tmp_path: Path) -> None:
+    (tmp_path / "crops").mkdir()
+    (tmp_path / "crops" / "thesis.tex").write_text("dear")
+    with pytest.raises(VAAError, match=r"thesis\.tex"):
+        crop(table, tmp_path / "crops")
+    assert list(files(tmp_path / "crops")) == ["thesis.tex"]
 
 
 # What goes wrong
@@ -180,3 +204,6 @@ def test_the_staging_folder_is_the_same_for_every_run(tmp_path: Path) -> None:
     assert staging_folder(tmp_path / "out") == staging_folder(tmp_path / "out")
     assert staging_folder(tmp_path / "out").parent == tmp_path
     assert staging_folder(tmp_path / "out") != staging_folder(tmp_path / "out2")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "out")
+    assert staging_folder(tmp_path / "link").parent == tmp_path / "elsewhere"

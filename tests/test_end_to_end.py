@@ -309,7 +309,7 @@ def test_history_guides_only_after_burn_in_and_two_epochs(workspace: Path, tmp_p
 
 def test_the_three_lines_of_the_readme(tmp_path: Path) -> None:
     """vaa prepare DIR, vaa train --backbone densenet, vaa predict images/ > out.csv; no options."""
-    make_dataset(tmp_path / "dataset", count=12, split=False)
+    make_dataset(tmp_path / "dataset", count=7, split=False)
     (tmp_path / "images").symlink_to(tmp_path / "dataset" / "images")
     cache = tmp_path / "torch" / "hub" / "checkpoints"
     cache.mkdir(parents=True)
@@ -323,7 +323,7 @@ def test_the_three_lines_of_the_readme(tmp_path: Path) -> None:
     predicted = run_vaa("predict", "images/", cwd=tmp_path)
     assert predicted.code == 0, predicted.err
     rows = read_rows(predicted.out)
-    assert [row["image"] for row in rows] == [f"images/{i:03d}.png" for i in range(12)]
+    assert [row["image"] for row in rows] == [f"images/{i:03d}.png" for i in range(7)]
 
 
 def test_help_does_not_wait_for_torch() -> None:

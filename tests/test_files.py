@@ -11,6 +11,7 @@ from tests.conftest import contents
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.files import (
     require_replaceable,
+    sync_tree,
     whole_file,
     whole_folder,
     write_text,
@@ -239,3 +240,25 @@ def test_require_replaceable_touches_nothing(tmp_path: Path) -> None:
     assert texts(tmp_path / "out") == dict.fromkeys(KNOWN, "old")
     with pytest.raises(VAAError, match=r"b\.txt"):
         require_replaceable(tmp_path / "out", KNOWN[:1])
+
+
+# Many files at once
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_every_file_below_a_folder_is_put_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    """By one call where the system has it, else file by file."""
+    (tmp_path / "sub").mkdir()
+    for name in ("a", "sub/b", "sub/c"):
+        with whole_file(tmp_path / name, sync=False) as file:
+            file.write(b"text")
+    synced: list[object] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    if whole:
+        monkeypatch.setattr(os, "sync", lambda: synced.append("all"), raising=False)
+    else:
+        monkeypatch.delattr(os, "sync", raising=False)
+    sync_tree(tmp_path)
+    assert synced == ["all"] if whole else len(synced) == 3

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -11,15 +12,18 @@ import numpy as np
 from PIL import Image
 
 from vaa_cli.core.boxes import Box, crop_region
-from vaa_cli.core.errors import PictureError
+from vaa_cli.core.errors import PictureError, VAAError
 from vaa_cli.core.files import make_folder, whole_file
 from vaa_cli.core.images import open_picture
 from vaa_cli.core.labels import LabelTable
 from vaa_cli.core.parallel import in_processes
+from vaa_cli.core.picture_check import check_picture
 from vaa_cli.core.usable_rows import DistinctPictures, Dropped
 
 # JPEG at this quality is told from the original by a measurement, not by eye.
 _QUALITY = 95
+# How the names of crops end, and of files in the making.
+_CROP = re.compile(r"-[0-9a-f]{16}\.jpg(\.\d+\.tmp)?$")
 # Pictures take long enough that few of them are worth other processes.
 _FEW = 8
 
@@ -48,7 +52,8 @@ class _Job:
 
 def staging_folder(out: Path) -> Path:
     """Where the crops of a prepared folder are gathered, to be found again by the next run."""
-    return out.parent / f".{out.name}.crops"
+    out = out.resolve()  # beside the folder itself, if this is a link
+    return out.with_name(f".{out.name}.crops")
 
 
 def crop_names(table: LabelTable, options: CropOptions) -> list[str]:
@@ -74,10 +79,12 @@ def write_crops(
 ) -> Iterator[list[str | None]]:
     """Write each row's crop, unless it is there; on all cores, each picture decoded once.
 
+    They are not waited for to be on disk; `files.sync_tree` does that.
+
     Args:
         table: the rows.
         names: of their crops, from `crop_names`.
-        folder: where they go; what is there and of another name is removed.
+        folder: where they go; crops of other names there are removed.
         earlier: a folder that may have some of them, from which they are taken over.
         options: how people are cut out.
         workers: processes; None for one a core.
@@ -86,7 +93,7 @@ def write_crops(
         For each picture in the order of `DistinctPictures`, what is wrong with each of its crops.
 
     Raises:
-        VAAError: a crop cannot be written.
+        VAAError: a crop cannot be written, or the folder holds what is none.
     """
     make_folder(folder)
     for prefix in {name.split("/")[0] for name in names}:
@@ -150,14 +157,23 @@ def _taken_over(jobs: Iterable[_Job], folder: Path, earlier: Path) -> Iterator[_
 
 
 def _remove_others(folder: Path, names: set[str]) -> None:
-    for path in folder.rglob("*"):
-        if path.is_file() and path.relative_to(folder).as_posix() not in names:
-            path.unlink()
+    """Remove crops of earlier options, and what a run that was killed left in the making."""
+    others = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if not path.is_dir() and path.relative_to(folder).as_posix() not in names
+    ]
+    for path in others:
+        if not _CROP.search(path.name):
+            raise VAAError(f"{path} is no crop; move it away, so that nothing is lost")
+    for path in others:
+        path.unlink()
 
 
 def _write(job: _Job) -> list[str | None]:
     """What is wrong with each crop, None where it is written or was there."""
-    wanted = [not os.path.exists(target) for target, _ in job.crops]
+    # Looked at, not only for: a machine that stopped may have left a name without its content.
+    wanted = [isinstance(check_picture(target, decode=False), str) for target, _ in job.crops]
     if not any(wanted):
         return [None] * len(job.crops)
     enough = (job.options.short_side,) * 2
@@ -186,7 +202,7 @@ class _Cutter:
             except PictureError as error:
                 return str(error)
         crop = _scaled(self.picture.crop(region), self.options.short_side)
-        with whole_file(Path(target)) as file:
+        with whole_file(Path(target), sync=False) as file:
             crop.save(file, format="JPEG", quality=_QUALITY)
         return None
 

@@ -27,11 +27,13 @@ def writing_errors(path: Path | str) -> Iterator[None]:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
     """A binary file to write that takes its name only when it is complete and on disk.
 
     Args:
         path: the file's name; what stands there stays until the new file replaces it.
+        sync: wait for the disk. Who does not, as with thousands of files, calls `sync_tree` when
+            all are written.
 
     Raises:
         VAAError: it cannot be written; nothing is left behind.
@@ -42,11 +44,29 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             with beside.open("wb") as file:
                 yield file
                 file.flush()
-                os.fsync(file.fileno())
+                if sync:
+                    os.fsync(file.fileno())
             os.replace(beside, path)
-            _sync_folder(path.parent)
+            if sync:
+                _sync_folder(path.parent)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def sync_tree(folder: Path) -> None:
+    """Put all files below a folder on disk.
+
+    Raises:
+        VAAError: the disk fails.
+    """
+    with writing_errors(folder):
+        if hasattr(os, "sync"):
+            os.sync()  # one wait for all, where thousands of single ones take minutes
+            return
+        for path in folder.rglob("*"):
+            if path.is_file():
+                with path.open("r+b") as file:
+                    os.fsync(file.fileno())
 
 
 def write_text(path: Path, text: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from vaa_cli.core.csv_text import write_csv
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.files import whole_folder, write_bytes, write_text
+from vaa_cli.core.files import sync_tree, whole_folder, write_bytes, write_text
 from vaa_cli.core.label_csv import (
     IMAGE_COLUMNS,
     SPLIT_COLUMN,
@@ -127,6 +127,7 @@ def write_prepared(
         if picture is not None:
             write_bytes(beside / STATISTICS, picture)
         if crops is not None:  # last: what fails before it leaves them to be used again
+            sync_tree(crops)
             os.rename(crops, beside / CROPS)
     return priors
 
