@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vaa_cli.commands.console import stderr
+from vaa_cli.commands.console import say, stderr
 from vaa_cli.commands.evaluate import evaluate
 from vaa_cli.commands.predict import predict
 from vaa_cli.commands.prepare import prepare
@@ -91,5 +91,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _fail(message: str) -> int:
     stderr.print("error:", style="bold red", end=" ")
-    stderr.print(" ".join(message.splitlines()), markup=False)
+    say(" ".join(message.splitlines()))
     return WRONG_REQUEST

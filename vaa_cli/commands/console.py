@@ -10,8 +10,16 @@ stderr = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
 def say(message: str) -> None:
-    """Tell something, as it is: no markup, one line."""
-    stderr.print(message, markup=False)
+    """Tell something, as it is: no markup, one line, nothing that steers a terminal."""
+    stderr.print(printable(message), markup=False)
+
+
+def printable(message: str) -> str:
+    """A message of which a file's name, say, can neither end the line nor colour the terminal."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in message
+    )
 
 
 def warn(message: str) -> None:

@@ -108,9 +108,14 @@ def prepare(
         ),
     ] = False,
     short_side: Annotated[
-        int,
-        typer.Option("--short-side", min=32, help="Pixels that larger crops are scaled down to."),
-    ] = 256,
+        int | None,
+        typer.Option(
+            "--short-side",
+            min=32,
+            help="Pixels that the shorter side of larger crops is scaled down to. Default: 256.",
+            show_default=False,
+        ),
+    ] = None,
     check: Annotated[
         Check | None,
         typer.Option(
@@ -161,11 +166,17 @@ def prepare(
     """
     from vaa_cli.core.attribute_choice import choose_attributes
     from vaa_cli.core.containment import require_inside
-    from vaa_cli.core.crops import CropOptions
-    from vaa_cli.core.files import require_replaceable
+    from vaa_cli.core.crops import SHORT_SIDE, CropOptions, staging_folder
+    from vaa_cli.core.files import require_apart, require_replaceable
+    from vaa_cli.core.label_csv import require_column_names
     from vaa_cli.core.parallel import start_early
-    from vaa_cli.core.prepared import CONTENTS, Origin, write_prepared
-    from vaa_cli.core.splits import assign_splits
+    from vaa_cli.core.prepared import (
+        CONTENTS,
+        Origin,
+        require_prepared_or_empty,
+        write_prepared,
+    )
+    from vaa_cli.core.splits import assign_splits, pictures_in_two_splits, require_train
     from vaa_cli.core.statistics import LabelStatistics
     from vaa_cli.core.statistics_picture import require_matplotlib, statistics_picture
     from vaa_cli.core.statistics_report import statistics_tables
@@ -174,39 +185,57 @@ def prepare(
     folders, out_dir = _places(paths, merge)
     if no_check and check is not None:
         raise VAAError("--check and --no-check contradict each other; leave out one of them")
+    if short_side is not None and not crops:
+        raise VAAError("--short-side is the size of crops; add --crops, or leave it out")
     require_replaceable(out_dir, CONTENTS)
+    require_prepared_or_empty(out_dir)
+    require_apart(out_dir, folders)
     if stats:
         require_matplotlib()
     if not no_check or crops:
         start_early(["vaa_cli.app", "vaa_cli.core.picture_check", "vaa_cli.core.crops"])
     if merge:
-        table, source = _merged(folders, out_dir, format, partition, box_margin)
+        table, source = _merged(folders, format, partition, box_margin)
     else:
         table, source = _read(folders[0], format, partition, box_margin or 0.0)
     table = choose_attributes(table, attributes)
+    require_column_names(table)
+    require_apart(out_dir, [table.root])
     if not follow_links and not source.checked:
         require_inside(source.folder, table.root, DistinctPictures.of(table).names)
     rows = len(table)
     chosen_check = None if no_check else check or (None if source.checked else Check.QUICK)
     table, dropped = _usable(table, chosen_check, strict)
 
-    splits = assign_splits(table, seed, val_share)
+    # Prepared folders keep no identities: to cut val from them might part the rows of a person.
+    splits = assign_splits(table, seed, 0.0 if merge and val_share is None else val_share)
+    had_splits = table.splits is not None
     if table.splits is not None and (splits != table.splits).any():
         say(f"no val split in the dataset: {(splits != table.splits).sum():,} rows cut from train")
     table = replace(table, splits=splits)
+    parted = pictures_in_two_splits(table)
+    if parted:
+        warn(f"{len(parted):,} pictures are in more than one split, such as {parted[0]}")
     staged = None
     if crops:
-        options = CropOptions(source.box_margin, short_side)
+        options = CropOptions(source.box_margin, short_side or SHORT_SIDE)
         table, staged, not_cropped = _cropped(table, out_dir, options, strict)
         dropped += not_cropped
+        require_train(table)
     statistics = LabelStatistics.of(table.split("train")) if stats else None
     picture = statistics_picture(statistics, source.name) if statistics else None
     origin = Origin(source.name, source.format, dropped, source.box_margin)
     priors = write_prepared(out_dir, table, origin, staged, picture)
 
     _report(table, source.name, priors, statistics_tables(statistics) if statistics else None)
+    _tell_empty_splits(table, had_splits)
     if dropped:
         say(f"{len(dropped):,} of {rows:,} rows dropped; {out_dir}/dataset.json says why")
+    if staging_folder(out_dir).exists():
+        say(
+            f"crops of a run that was stopped are in {staging_folder(out_dir)}; --crops goes on "
+            "with them, or remove them"
+        )
     where = "" if out_dir == PREPARED else f" --data {quote(out_dir)}"
     say(f"wrote {out_dir}; next: vaa train{where} --backbone densenet")
 
@@ -255,7 +284,6 @@ def _read(
 
 def _merged(
     folders: Sequence[Path],
-    out_dir: Path,
     format: str,
     partition: int | None,
     box_margin: float | None,
@@ -268,8 +296,6 @@ def _merged(
             "--format, --partition and --box-margin are for datasets; --merge joins prepared "
             "folders, which have them already"
         )
-    if out_dir.resolve() in [folder.resolve() for folder in folders]:
-        raise VAAError(f"{out_dir} is one of the folders to join; name a new one")
     prepared = [read_prepared(folder) for folder in folders]
     table = merged_table(prepared)
     name = " + ".join(dict.fromkeys(folder.name for folder in prepared))
@@ -349,10 +375,17 @@ def _report(
     sizes = ", ".join(f"{split} {len(part):,}" for split, part in parts.items())
     say(f"{name}: {sizes}")
     stderr.print(priors_table(priors, parts) if statistics is None else statistics)
-    for split in SPLITS[1:]:
-        if not len(parts[split]):
-            hint = "; vaa train needs one: --val-share 0.1 cuts it from train"
-            warn(f"there are no {split} pictures{hint if split == 'val' else ''}")
     constant = list(compress(priors.attributes, priors.constant))
     if constant:
         warn(f"constant in train, so that nothing about them can be learnt: {', '.join(constant)}")
+
+
+def _tell_empty_splits(table: "LabelTable", had_splits: bool) -> None:
+    """Warn of splits without pictures; `had_splits`, whether the dataset has its own."""
+    from vaa_cli.core.labels import SPLITS
+
+    for split in SPLITS[1:]:
+        if not len(table.split(split)):
+            needed = "; vaa train needs one" if split == "val" else ""
+            hint = ": --val-share 0.1 cuts it from train" if needed and had_splits else ""
+            warn(f"there are no {split} pictures{needed}{hint}")

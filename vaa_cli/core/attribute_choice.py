@@ -78,7 +78,7 @@ def _read(path: Path) -> Choice:
             content = yaml.load(text, Loader=_TextLoader)
     except OSError as error:
         raise VAAError(f"cannot read {path}: {error.strerror or error}") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, yaml.YAMLError, RecursionError) as error:
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise VAAError(f"{path} is not {path.suffix[1:].upper()}: {reason}") from error
     except _RepeatedKeyError as error:
@@ -116,7 +116,10 @@ def _new_name(name: Any, place: str) -> str:
 
 
 def _is_name(name: Any) -> bool:
-    return isinstance(name, str) and bool(name.strip())
+    try:
+        return isinstance(name, str) and bool(name.strip()) and bool(name.encode())
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can spell and no CSV can hold
+        return False
 
 
 class _RepeatedKeyError(Exception):

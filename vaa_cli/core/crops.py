@@ -20,12 +20,13 @@ from vaa_cli.core.parallel import in_processes
 from vaa_cli.core.picture_check import check_picture
 from vaa_cli.core.usable_rows import DistinctPictures, Dropped
 
+SHORT_SIDE = 256
 # JPEG at this quality is told from the original by a measurement, not by eye.
 _QUALITY = 95
 # How the names of crops end, and of files in the making.
 _CROP = re.compile(r"-[0-9a-f]{16}\.jpg(\.\d+\.tmp)?$")
 # Pictures take long enough that few of them are worth other processes.
-_FEW = 8
+_FEW, _BATCH = 8, 4
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class CropOptions:
     """
 
     margin: float = 0.0
-    short_side: int = 256
+    short_side: int = SHORT_SIDE
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def crop_names(table: LabelTable, options: CropOptions) -> list[str]:
         parts = (image, versions[pictures.of_row[row]], table.box(row), options, _QUALITY)
         digest = hashlib.sha256(repr(parts).encode(errors="surrogateescape")).hexdigest()[:16]
         # Folders stay small, and a person finds the picture that a crop is from.
-        names.append(f"{digest[:2]}/{Path(image).stem[:80]}-{digest}.jpg")
+        stem = os.fsencode(Path(image).stem)[:80].decode("utf-8", "ignore")  # names have 255 bytes
+        names.append(f"{digest[:2]}/{stem}-{digest}.jpg")
     return names
 
 
@@ -100,7 +102,7 @@ def write_crops(
         make_folder(folder / prefix)
     _remove_others(folder, set(names))
     jobs = _jobs(table, names, folder, options)
-    return in_processes(_write, _taken_over(jobs, folder, earlier), workers, _FEW)
+    return in_processes(_write, _taken_over(jobs, folder, earlier), workers, _FEW, _BATCH)
 
 
 def cropped(

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -154,6 +154,26 @@ def require_replaceable(path: Path, contents: Collection[str]) -> None:
         raise VAAError(
             f"{path} holds other files ({foreign[0]}); name a new folder, so that nothing is lost"
         )
+
+
+def require_apart(path: Path, sources: Iterable[Path]) -> None:
+    """Make sure that what is read is not in the folder that will be replaced.
+
+    Args:
+        path: the folder to write.
+        sources: the files and folders that are read.
+
+    Raises:
+        VAAError: one of them is the folder or in it, or it is the working folder or above that.
+    """
+    real = path.resolve()
+    if Path.cwd().is_relative_to(real):
+        raise VAAError(f"{path} is the folder that you are in, or above it; name a new folder")
+    for source in sources:
+        if source.resolve().is_relative_to(real):
+            raise VAAError(
+                f"{path} holds what is read ({source}) and would be replaced; name a new folder"
+            )
 
 
 def _require_folders_above(path: Path) -> None:

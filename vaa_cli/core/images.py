@@ -1,10 +1,12 @@
 """Pictures from files: whatever a camera or the web gives, as upright 8-bit RGB."""
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from stat import S_ISREG
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
@@ -47,6 +49,8 @@ def opened_picture(path: Path | str) -> Iterator[ImageFile.ImageFile]:
         PictureError: opening it, or anything done with it in the block, failed.
     """
     try:
+        if not S_ISREG(os.stat(path).st_mode):
+            raise PictureError("not a file")  # opening a pipe waits for ever
         with Image.open(path, formats=picture_formats()) as picture:
             width, height = picture.size
             if width * height > MAX_PIXELS:

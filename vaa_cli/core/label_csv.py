@@ -108,15 +108,19 @@ def _reading_errors(path: Path) -> Iterator[None]:
 
 def image_column(columns: Sequence[str]) -> str | None:
     """The name of the column that holds the pictures' paths, if there is one."""
-    lowered = {name.lower(): name for name in reversed(columns)}
-    return next((lowered[name] for name in IMAGE_COLUMNS if name in lowered), None)
+    return next((found for name in IMAGE_COLUMNS if (found := _column(columns, name))), None)
 
 
 def box_columns(columns: Sequence[str]) -> list[str]:
     """The names of the four box columns, or none: a lone `top` is a piece of clothing."""
-    lowered = {name.lower(): name for name in columns}
-    found = [lowered[name] for name in BOX_COLUMNS if name in lowered]
-    return found if len(found) == len(BOX_COLUMNS) else []
+    found = [_column(columns, name) for name in BOX_COLUMNS]
+    return [] if None in found else [name for name in found if name is not None]
+
+
+def _column(columns: Sequence[str], wanted: str) -> str | None:
+    """The column of a name, in whatever case; if there are several, the one spelt alike."""
+    alike = [name for name in columns if name.lower() == wanted]
+    return wanted if wanted in alike else next(iter(alike), None)
 
 
 def table_from_csv(path: Path) -> LabelTable:
@@ -134,7 +138,7 @@ def table_from_csv(path: Path) -> LabelTable:
     images_from = image_column(header)
     if images_from is None:
         raise VAAError(f"{path} has no image column; name one of {', '.join(IMAGE_COLUMNS)}")
-    split_from = {name.lower(): name for name in header}.get(SPLIT_COLUMN)
+    split_from = _column(header, SPLIT_COLUMN)
     boxes_from = box_columns(header)
     special = {images_from, split_from, *boxes_from}
     attributes = tuple(name for name in header if name not in special)
@@ -167,6 +171,23 @@ def table_from_csv(path: Path) -> LabelTable:
     )
     _require_no_repeats(table, np.concatenate(rows), path)
     return table
+
+
+def require_column_names(table: LabelTable) -> None:
+    """Make sure that a table's attributes can be columns of a CSV and are told apart from others.
+
+    Raises:
+        VAAError: one is named as a column that is none of an attribute.
+    """
+    taken = {IMAGE_COLUMNS[0]} | (set(BOX_COLUMNS) if table.boxes is not None else set())
+    wrong = [name for name in table.attributes if name in taken or name.lower() == SPLIT_COLUMN]
+    if table.boxes is None:
+        wrong += box_columns(table.attributes)[:1]
+    if wrong:
+        raise VAAError(
+            f"an attribute cannot be named {wrong[0]!r}, as a column of the tables is; give it "
+            "another name with --attributes"
+        )
 
 
 def table_cells(table: LabelTable) -> Iterator[list[str]]:

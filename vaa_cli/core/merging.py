@@ -9,6 +9,7 @@ import numpy as np
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels import SPLITS, UNSPECIFIED, LabelTable, repeated_rows
 from vaa_cli.core.prepared import Prepared
+from vaa_cli.core.splits import pictures_in_two_splits
 
 
 def merged_table(folders: Sequence[Prepared]) -> LabelTable:
@@ -17,7 +18,8 @@ def merged_table(folders: Sequence[Prepared]) -> LabelTable:
     Attributes are joined by name; what a folder does not have is unspecified in its rows.
 
     Raises:
-        VAAError: no attribute is in two of the folders, or a row is.
+        VAAError: no attribute is in two of the folders, or a row is, or a picture is in two
+            splits.
     """
     parts = [
         (folder.splits[split], position, folder)
@@ -56,20 +58,30 @@ def merged_table(folders: Sequence[Prepared]) -> LabelTable:
             f"{owners[repeats[0]]}: {images[repeats[0]]!r} is in another folder too "
             f"({len(repeats):,} such rows); the same people would be trained and tested on"
         )
+    parted = pictures_in_two_splits(merged)
+    if parted:
+        raise VAAError(
+            f"{parted[0]!r} is in one split of one folder and in another of another "
+            f"({len(parted):,} such pictures); a model would be tested on what it was trained on"
+        )
     return merged
 
 
 def merged_margin(folders: Sequence[Prepared]) -> float:
-    """The context around boxes, which must be the same in all folders.
+    """The context around boxes, which must be the same in all folders that have any.
 
     Raises:
         VAAError: it is not.
     """
-    margins = {folder.box_margin: folder.folder for folder in folders}
+    margins = {
+        folder.box_margin: folder.folder
+        for folder in folders
+        if folder.box_margin or any(table.boxes is not None for table in folder.splits.values())
+    }
     if len(margins) > 1:
         told = ", ".join(f"{folder} {margin:g}" for margin, folder in margins.items())
         raise VAAError(f"the folders have different box margins ({told}); prepare them alike")
-    return folders[0].box_margin
+    return next(iter(margins), 0.0)
 
 
 def _require_shared(folders: Sequence[Prepared], attributes: Sequence[str]) -> None:

@@ -36,7 +36,12 @@ def start_early(modules: Sequence[str]) -> None:
     """
     if _METHOD == "forkserver":
         multiprocessing.forkserver.set_forkserver_preload(list(modules))
-        multiprocessing.forkserver.ensure_running()
+        # Ctrl-C is for this process: the other would show where in its imports it was.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            multiprocessing.forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def in_processes(
@@ -44,6 +49,7 @@ def in_processes(
     items: Iterable[Item],
     workers: int | None = None,
     few: int = _FEW,
+    batch: int = _BATCH,
 ) -> Iterator[Result]:
     """What `work` gives for each item, in order.
 
@@ -52,6 +58,7 @@ def in_processes(
         items: asked for as they are needed, never held all at once.
         workers: processes; None for one a core.
         few: up to so many items are done in this process.
+        batch: so many items go to a process at a time.
 
     Raises:
         VAAError: a process died, as one does that the system kills for want of memory.
@@ -62,24 +69,29 @@ def in_processes(
     if len(first) <= few:
         yield from map(work, first)
         return
-    batches = _batches(chain(first, source))
+    batches = _batches(chain(first, source), batch)
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context(_METHOD), _start)
     try:
         pending: deque[Future[list[Result]]] = deque()
-        for batch in batches:
-            pending.append(pool.submit(_work_on, work, batch))
+        for items_of_one in batches:
+            pending.append(pool.submit(_work_on, work, items_of_one))
             if len(pending) > 2 * workers:
                 yield from pending.popleft().result()
         while pending:
             yield from pending.popleft().result()
     except BrokenProcessPool as error:
         raise VAAError("a working process died, perhaps for want of memory; try again") from error
+    except BaseException:
+        # Who stops this, by Ctrl-C or otherwise, does not wait for what is being worked on.
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _batches(items: Iterator[Item]) -> Iterator[list[Item]]:
-    while batch := list(islice(items, _BATCH)):
+def _batches(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
+    while batch := list(islice(items, size)):
         yield batch
 
 

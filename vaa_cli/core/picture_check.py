@@ -3,8 +3,9 @@
 import os
 from collections.abc import Iterable, Iterator
 from functools import partial
-from io import BytesIO
+from io import BytesIO, FileIO
 from pathlib import Path
+from stat import S_ISREG
 
 from PIL import Image
 
@@ -21,6 +22,7 @@ _ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 _ORIENTATION_SOURCES = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
 # Bytes that hold the header of nearly every picture, with its EXIF data and its preview.
 _HEAD = 1 << 15
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def picture_size(path: Path | str, decode: bool = True) -> tuple[int, int]:
@@ -50,21 +52,42 @@ def _size_by_decoding(path: Path | str) -> tuple[int, int]:
 def _size_by_ends(path: Path | str) -> tuple[int, int] | None:
     """The size that the first bytes tell; None where first and last do not make a whole picture."""
     try:
+        status = os.stat(path)
+        if not S_ISREG(status.st_mode):
+            return None
         # Two reads from the file, the parser's many small ones from memory: faster than Pillow
         # alone reads the header.
         with open(path, "rb", buffering=0) as file:
             head = file.read(_HEAD)
-            file.seek(-min(16, len(head)), os.SEEK_END)
+            file.seek(max(0, status.st_size - 16))
             tail = file.read(16)
-        with Image.open(BytesIO(head), formats=("JPEG", "PNG")) as picture:
-            width, height = picture.size
-            if width * height > MAX_PIXELS or not tail.endswith(_ENDS[picture.format or ""]):
-                return None
-            # Pillow decodes all of a PNG that has no EXIF at the front, to look behind the data.
-            turned = _ORIENTATION_SOURCES & picture.info.keys()
-            return _upright(picture.size, orientation_of(picture) if turned else 1)
+            with Image.open(BytesIO(head), formats=("JPEG", "PNG")) as picture:
+                width, height = picture.size
+                if width * height > MAX_PIXELS or not tail.endswith(_ENDS[picture.format or ""]):
+                    return None
+                turned = _ORIENTATION_SOURCES & picture.info.keys()
+                if picture.format == "PNG" and not turned and _tells_more_behind(file):
+                    return None
+                return _upright(picture.size, orientation_of(picture) if turned else 1)
     except Exception:  # whatever is wrong, decoding tells it
         return None
+
+
+def _tells_more_behind(file: FileIO) -> bool:
+    """Whether a PNG has EXIF data or texts, where an orientation may be, behind its pixels."""
+    position, pixels = len(_PNG_SIGNATURE), False
+    while len(start := _read_at(file, position, 8)) == 8:
+        length, kind = int.from_bytes(start[:4], "big"), start[4:]
+        if pixels and kind in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
+            return True
+        pixels = pixels or kind == b"IDAT"
+        position += 12 + length
+    return False
+
+
+def _read_at(file: FileIO, position: int, count: int) -> bytes:
+    file.seek(position)
+    return file.read(count)
 
 
 def _upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
@@ -87,4 +110,6 @@ def check_pictures(
     Raises:
         VAAError: a checking process died.
     """
-    return in_processes(partial(check_picture, decode=decode), paths, workers)
+    # A decoded picture takes as long as fifty looks: fewer at a time, so that all cores work.
+    work = partial(check_picture, decode=decode)
+    return in_processes(work, paths, workers, **({"few": 16, "batch": 4} if decode else {}))

@@ -11,13 +11,7 @@ import numpy as np
 from vaa_cli.core.csv_text import write_csv
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.files import sync_tree, whole_folder, write_bytes, write_text
-from vaa_cli.core.label_csv import (
-    IMAGE_COLUMNS,
-    SPLIT_COLUMN,
-    read_csv,
-    table_cells,
-    table_from_csv,
-)
+from vaa_cli.core.label_csv import read_csv, require_column_names, table_cells, table_from_csv
 from vaa_cli.core.labels import SPLITS, LabelTable, Priors
 from vaa_cli.core.usable_rows import Dropped
 
@@ -83,6 +77,19 @@ class Prepared:
         return self.splits[name]
 
 
+def require_prepared_or_empty(folder: Path) -> None:
+    """Make sure that a folder may be replaced: its files could be named as ours by chance.
+
+    Raises:
+        VAAError: there are files in it, but no description of a prepared folder.
+    """
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / DESCRIPTION).is_file():
+        raise VAAError(
+            f"{folder} holds files and is no prepared folder (no {DESCRIPTION}); name a new "
+            "folder, so that nothing is lost"
+        )
+
+
 def write_prepared(
     folder: Path,
     table: LabelTable,
@@ -106,7 +113,7 @@ def write_prepared(
     Raises:
         VAAError: the folder cannot be written or holds other files.
     """
-    _require_names(table.attributes)
+    require_column_names(table)
     parts = {split: table.split(split) for split in SPLITS}
     priors = Priors.of(parts["train"])
     description = {
@@ -126,9 +133,9 @@ def write_prepared(
         write_text(beside / DESCRIPTION, json.dumps(description, indent=2, ensure_ascii=False))
         if picture is not None:
             write_bytes(beside / STATISTICS, picture)
-        if crops is not None:  # last: what fails before it leaves them to be used again
+        if crops is not None:
             sync_tree(crops)
-            os.rename(crops, beside / CROPS)
+            os.rename(crops, beside / CROPS)  # last: what failed before has left them there
     return priors
 
 
@@ -160,16 +167,6 @@ def read_prepared(folder: Path) -> Prepared:
         )
     splits = {split: _read_split(folder / f"{split}.csv", root, attributes) for split in SPLITS}
     return Prepared(folder, name, splits, Priors.of(splits["train"]), box_margin)
-
-
-def _require_names(attributes: Sequence[str]) -> None:
-    taken = {IMAGE_COLUMNS[0], SPLIT_COLUMN}
-    for name in attributes:
-        if name.lower() in taken:
-            raise VAAError(
-                f"an attribute cannot be named {name!r}, as a column of the tables is; give it "
-                "another name with --attributes"
-            )
 
 
 def _read_split(path: Path, root: Path, attributes: tuple[str, ...]) -> LabelTable:

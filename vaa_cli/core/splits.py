@@ -37,9 +37,8 @@ def assign_splits(
             raise VAAError("--val-share is for datasets with a split of their own; this has none")
         return stratified_parts(table, SHARES, seed)
     splits = table.splits.copy()
+    require_train(table)
     train, val = np.flatnonzero(splits == TRAIN), np.flatnonzero(splits == VAL)
-    if not len(train):
-        raise VAAError("the split 'train' has no pictures; a model needs some to learn from")
     if len(val) and val_share is not None:
         raise VAAError(f"--val-share: the dataset has a val split of its own ({len(val)})")
     share = VAL_SHARE if val_share is None else val_share
@@ -47,6 +46,31 @@ def assign_splits(
         parts = stratified_parts(table.select(train), (1 - share, share), seed)
         splits[train[parts == 1]] = VAL
     return splits
+
+
+def require_train(table: LabelTable) -> None:
+    """Make sure that a table with splits has rows to learn from.
+
+    Raises:
+        VAAError: it has none in train.
+    """
+    if table.splits is None or not (table.splits == TRAIN).any():
+        raise VAAError("the split 'train' has no pictures; a model needs some to learn from")
+
+
+def pictures_in_two_splits(table: LabelTable) -> list[str]:
+    """The pictures that have rows in more than one split: a model would be tested on what it saw.
+
+    Raises:
+        ValueError: the table has no splits.
+    """
+    if table.splits is None:
+        raise ValueError("the table has no splits yet")
+    of_row, names = pd.factorize(np.array(table.images, dtype=object))
+    lowest, highest = np.full(len(names), len(SPLITS)), np.full(len(names), -1)
+    np.minimum.at(lowest, of_row, table.splits)
+    np.maximum.at(highest, of_row, table.splits)
+    return [names[position] for position in np.flatnonzero(lowest < highest)]
 
 
 def stratified_parts(

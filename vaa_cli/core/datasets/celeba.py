@@ -54,7 +54,7 @@ def read(root: Path) -> LabelTable:
                 raise VAAError(f"{place}, {attribute}: {value!r} is neither 1 nor -1")
             labels.append(_MEANING[value])
         if leaves_folder(name):
-            raise VAAError(f"{place!r} leaves the dataset folder")
+            raise VAAError(f"{place} leaves the dataset folder; use paths inside it")
         if name in seen:
             raise VAAError(f"{place} stands there a second time")
         if name not in part_of:

@@ -1,7 +1,9 @@
 """The `csv` format: one table with an image column and a column an attribute."""
 
 from dataclasses import replace
+from os.path import isfile
 from pathlib import Path
+from posixpath import normpath
 
 from vaa_cli.core.datasets.format import DatasetFormat
 from vaa_cli.core.errors import VAAError
@@ -28,7 +30,9 @@ def read(source: Path) -> LabelTable:
     """
     path = find_labels(source)
     table = table_from_csv(path)
-    return replace(table, root=_picture_root(table, path))
+    # ./a.jpg is a.jpg: the same picture must not be told as two, which could part in two splits.
+    images = [normpath(name) if "//" in name or "./" in name else name for name in table.images]
+    return replace(table, images=images, root=_picture_root(table, path))
 
 
 def find_labels(source: Path) -> Path:
@@ -73,7 +77,7 @@ def _picture_root(table: LabelTable, path: Path) -> Path:
     step = max(1, len(table) // _PROBES)
     probes = table.images[::step]
     found = {
-        folder: sum((path.parent / folder / name).is_file() for name in probes)
+        folder: sum(isfile(path.parent / folder / name) for name in probes)
         for folder in PICTURE_FOLDERS
     }
     best = max(found, key=lambda folder: found[folder])

@@ -38,6 +38,8 @@ def detect(source: Path) -> Found:
         VAAError: there is no such folder, or none or several of the formats are in it.
     """
     if source.is_file():
+        if source.suffix.lower() == ".mat":
+            raise VAAError(f"{source} is one file of a dataset; name the folder that holds it")
         return Found(csv.FORMAT, source)
     if not source.is_dir():
         raise VAAError(f"{source}: no such folder; name the folder that holds the dataset")

@@ -51,7 +51,7 @@ def read_mat(path: Path) -> dict[str, Any]:
 def _read(path: Path, size: int, mtime: int) -> dict[str, Any]:
     if h5py.is_hdf5(path):
         with h5py.File(path, "r") as file:
-            return {name: _from_hdf5(file, file[name]) for name in file if name[0] != "#"}
+            return _HDF5Reader(file).variables()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd variables; what matters is asked for later
         variables = scipy.io.loadmat(str(path), appendmat=False)
@@ -83,36 +83,76 @@ def _from_scipy(value: Any) -> Any:
     return value
 
 
-def _from_hdf5(file: h5py.File, item: Any) -> Any:
-    def follow(reference: Any) -> Any:
-        return _from_hdf5(file, file[reference])
+class _HDF5Reader:
+    """Turns what stands in a v7.3 file into values, each stored object once.
 
-    attributes = item.attrs
-    kind = attributes.get("MATLAB_class", b"")
-    kind = kind.decode() if isinstance(kind, bytes) else str(kind)
-    if "MATLAB_object_decode" in attributes or kind == "function_handle":
-        raise _UnsupportedError("an object of a class or a function")
-    if isinstance(item, h5py.Group):
-        if "MATLAB_sparse" in attributes:
-            raise _UnsupportedError("a sparse array")
-        names = [_field_name(letters) for letters in attributes.get("MATLAB_fields", ())]
-        fields = {name: item[name] for name in names or item}
-        if all(_is_struct_array_field(field) for field in fields.values()) and fields:
+    Cells refer to other objects of the file, several to the same one if they like, and in a file
+    made to do harm back to themselves.
+    """
+
+    def __init__(self, file: h5py.File) -> None:
+        self._file = file
+        self._values: dict[int, Any] = {}
+
+    def variables(self) -> dict[str, Any]:
+        """The variables by name."""
+        names = [name for name in self._file if not name.startswith("#")]
+        return {name: self._value(self._child(self._file, name)) for name in names}
+
+    def _child(self, group: h5py.Group, name: str) -> Any:
+        # Other links, and data stored elsewhere, would bring in any file of this machine.
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise _UnsupportedError(f"a link to elsewhere ({name!r})")
+        return group[name]
+
+    def _follow(self, reference: Any) -> Any:
+        return self._value(self._file[reference])
+
+    def _value(self, item: Any) -> Any:
+        address = h5py.h5o.get_info(item.id).addr
+        if address not in self._values:
+            self._values[address] = _Unfinished
+            self._values[address] = self._convert(item)
+        if self._values[address] is _Unfinished:
+            raise _UnsupportedError("a cell that holds itself")
+        return self._values[address]
+
+    def _convert(self, item: Any) -> Any:
+        attributes = item.attrs
+        kind = attributes.get("MATLAB_class", b"")
+        kind = kind.decode() if isinstance(kind, bytes) else str(kind)
+        if "MATLAB_object_decode" in attributes or kind == "function_handle":
+            raise _UnsupportedError("an object of a class or a function")
+        if isinstance(item, h5py.Group):
+            if "MATLAB_sparse" in attributes:
+                raise _UnsupportedError("a sparse array")
+            return self._struct(item)
+        if item.external or item.is_virtual:
+            raise _UnsupportedError("data that is stored in another file")
+        if "MATLAB_empty" in attributes:
+            shape = tuple(int(side) for side in item[()])
+            return "" if kind == "char" else np.empty(shape, object if kind == "cell" else float)
+        values: NDArray[Any] = np.asarray(item[()]).T
+        if kind == "char":
+            rows = [row.astype("<u2").tobytes().decode("utf-16-le") for row in values]
+            return rows[0] if len(rows) == 1 else np.array(rows)
+        if item.dtype == h5py.ref_dtype:
+            return _mapped(values, self._follow)
+        if values.dtype.kind not in "biuf":
+            raise _UnsupportedError(f"values of type {values.dtype}")
+        return values
+
+    def _struct(self, group: h5py.Group) -> Any:
+        names = [_field_name(letters) for letters in group.attrs.get("MATLAB_fields", ())]
+        fields = {name: self._child(group, name) for name in names or group}
+        if fields and all(_is_struct_array_field(field) for field in fields.values()):
             cells = {name: field[()].T for name, field in fields.items()}
-            return _structs(cells, next(iter(cells.values())).shape, follow)
-        return {name: _from_hdf5(file, field) for name, field in fields.items()}
-    if "MATLAB_empty" in attributes:
-        shape = tuple(int(side) for side in item[()])
-        return "" if kind == "char" else np.empty(shape, object if kind == "cell" else float)
-    values: NDArray[Any] = np.asarray(item[()]).T
-    if kind == "char":
-        rows = [row.astype("<u2").tobytes().decode("utf-16-le") for row in values]
-        return rows[0] if len(rows) == 1 else np.array(rows)
-    if item.dtype == h5py.ref_dtype:
-        return _mapped(values, follow)
-    if values.dtype.kind not in "biuf":
-        raise _UnsupportedError(f"values of type {values.dtype}")
-    return values
+            return _structs(cells, next(iter(cells.values())).shape, self._follow)
+        return {name: self._value(field) for name, field in fields.items()}
+
+
+class _Unfinished:
+    """Stands for a value that is being read."""
 
 
 def _field_name(letters: Any) -> str:

@@ -4,13 +4,14 @@ Each function takes the place that the value comes from, in words that an error 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.labels import SPLITS
+from vaa_cli.core.labels import SPLITS, LabelTable, leaves_folder
 
 # Labels of 0 and 1; in RAP, 2 is what the annotators could not tell.
 YES_NO = {0: 0, 1: 1}
@@ -74,6 +75,28 @@ def names(value: Any, place: object) -> list[str]:
     for number, name in enumerate(found, start=1):
         if not isinstance(name, str) or not name:
             raise VAAError(f"{place}: cell {number} is {_kind(name)}, not a name")
+    return found
+
+
+def picture_names(value: Any, place: str, seen: dict[str, str]) -> list[str]:
+    """The names of pictures.
+
+    Args:
+        value: cells with them.
+        place: where they are from.
+        seen: names that were read before, and where; those read now are added.
+
+    Raises:
+        VAAError: one is no name, leaves the dataset folder, or was seen before.
+    """
+    found = names(value, place)
+    for number, name in enumerate(found, start=1):
+        where = f"{place}, cell {number}"
+        if leaves_folder(name):
+            raise VAAError(f"{where}: {name!r} leaves the dataset folder; use paths inside it")
+        if name in seen:
+            raise VAAError(f"{where}: {name!r} stands in {seen[name]} too")
+        seen[name] = where
     return found
 
 
@@ -202,6 +225,27 @@ def splits_of(parts: Mapping[str, Any], count: int, place: object) -> NDArray[np
             raise VAAError(f"{place}: picture {taken[0] + 1} is in {name} and in {other} too")
         splits[found] = SPLITS.index(name)
     return splits
+
+
+def chosen_rows(table: LabelTable, place: str) -> LabelTable:
+    """The rows that are in a split, with a note of those that are not.
+
+    Args:
+        table: the rows, with splits of `splits_of`.
+        place: which partition of which file this is.
+
+    Raises:
+        VAAError: there is none.
+    """
+    assert table.splits is not None
+    rows = np.flatnonzero(table.splits != NO_PART)
+    if not len(rows):
+        raise VAAError(f"{place} has no pictures; choose another with --partition")
+    left_out = len(table) - len(rows)
+    if not left_out:
+        return table
+    note = f"{place}: {left_out:,} pictures are in no part of it"
+    return replace(table.select(rows), notes=(*table.notes, note))
 
 
 def _kind(value: Any) -> str:

@@ -8,7 +8,7 @@ from vaa_cli.core.datasets import matlab_values as values
 from vaa_cli.core.datasets.format import DatasetFormat, first_there
 from vaa_cli.core.datasets.matlab import read_mat
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.labels import SPLITS, LabelTable, leaves_folder
+from vaa_cli.core.labels import SPLITS, LabelTable
 
 FILE = "annotation.mat"
 PICTURES = ("release_data/release_data", "data")
@@ -35,17 +35,11 @@ def read(root: Path) -> LabelTable:
     folder = next((name for name in PICTURES if (root / name).is_dir()), PICTURES[-1])
     images: list[str] = []
     labels, splits = [], []
-    where: dict[str, str] = {}
+    seen: dict[str, str] = {}
     for position, split in enumerate(SPLITS):
         variable = f"{split}_images_name"
-        names = values.names(values.variable(content, variable, path), f"{path}: {variable}")
-        for number, name in enumerate(names, start=1):
-            place = f"{variable}, cell {number}"
-            if leaves_folder(name):
-                raise VAAError(f"{path}: {place}: {name!r} leaves the dataset folder")
-            if name in where:
-                raise VAAError(f"{path}: {place}: {name!r} stands in {where[name]} too")
-            where[name] = place
+        cells = values.variable(content, variable, path)
+        names = values.picture_names(cells, f"{path}: {variable}", seen)
         images += [f"{folder}/{name}" for name in names]
         variable = f"{split}_label"
         table = values.variable(content, variable, path)

@@ -10,7 +10,6 @@ import numpy as np
 from vaa_cli.core.datasets import matlab_values as values
 from vaa_cli.core.datasets.format import DatasetFormat
 from vaa_cli.core.datasets.matlab import read_mat
-from vaa_cli.core.datasets.partitions import chosen_rows
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images import picture_endings
 from vaa_cli.core.labels import LabelTable, leaves_folder
@@ -78,7 +77,7 @@ def _read_mat(root: Path, partition: int) -> LabelTable:
     parts = dict(zip(("train", "val", "test"), chosen, strict=True))
     splits = values.splits_of(parts, len(labels), place)
     few = len(attributes) <= len(BENCHMARK)
-    return chosen_rows(
+    return values.chosen_rows(
         LabelTable(
             root,
             [f"images/{number:05d}.png" for number in range(1, len(labels) + 1)],

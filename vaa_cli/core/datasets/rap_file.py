@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from vaa_cli.core.datasets import matlab_values as values
 from vaa_cli.core.datasets.format import first_there
 from vaa_cli.core.datasets.matlab import read_mat
-from vaa_cli.core.datasets.partitions import chosen_rows
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.labels import LabelTable, leaves_folder
+from vaa_cli.core.labels import LabelTable
 
 FILE = "RAP_annotation.mat"
 FOLDER, PICTURES = "RAP_annotation", "RAP_dataset"
@@ -45,15 +44,7 @@ def image_paths(names: Any, place: str) -> list[str]:
     Raises:
         VAAError: one is no name, leaves the folder, or stands there twice.
     """
-    images = values.names(names, place)
-    seen: set[str] = set()
-    for number, name in enumerate(images, start=1):
-        if leaves_folder(name):
-            raise VAAError(f"{place}: cell {number}, {name!r}, leaves the dataset folder")
-        if name in seen:
-            raise VAAError(f"{place}: cell {number}, {name!r}, stands there twice")
-        seen.add(name)
-    return [f"{PICTURES}/{name}" for name in images]
+    return [f"{PICTURES}/{name}" for name in values.picture_names(names, place, {})]
 
 
 def labels_of(
@@ -84,4 +75,4 @@ def rap_table(
     splits = values.splits_of(parts, len(table), place)
     chosen = tuple(dict.fromkeys(benchmark))
     scored = None if chosen in ((), table.attributes) else chosen
-    return chosen_rows(replace(table, splits=splits, benchmark=scored), place)
+    return values.chosen_rows(replace(table, splits=splits, benchmark=scored), place)

@@ -141,6 +141,13 @@ def _pictures(
             f"{root}: no picture in {', '.join(FOLDERS)} is of a person in {path.name}; looked for "
             "names such as 0002_c1s1_000451_03.jpg"
         )
+    trained = {identity for identity, split in zip(identities, splits, strict=True) if not split}
+    tested = {identity for identity, split in zip(identities, splits, strict=True) if split}
+    if trained & tested:
+        raise VAAError(
+            f"{root}: identity {min(trained & tested):04d} has pictures in the folder of train and "
+            "in one of test; the tree is mixed up"
+        )
     notes = [
         f"{count:,} pictures of {what} left out"
         for count, what in (
