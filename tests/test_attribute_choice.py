@@ -151,8 +151,10 @@ def test_an_unknown_attribute_on_the_command_line(table: LabelTable) -> None:
         ("a.yaml", "", "neither"),
         ("a.json", "[" * 100_000, "a.json"),
         ("a.yaml", "\udcff", "a.yaml"),
+        ("a.json", "[" + "9" * 5000 + "]", "a.json"),
+        ("a.json", '{"\\ud800": "hat"}', "no name"),
     ],
-    ids=range(18),
+    ids=range(20),
 )
 def test_other_files(table: LabelTable, tmp_path: Path, name: str, text: str, part: str) -> None:
     (tmp_path / name).write_bytes(text.encode(errors="surrogateescape"))

@@ -171,6 +171,13 @@ def test_files_that_are_no_crops_are_left_alone(table: LabelTable, tmp_path: Pat
     assert list(files(tmp_path / "crops")) == ["thesis.tex"]
 
 
+def test_a_name_that_is_long_in_bytes(tmp_path: Path) -> None:
+    name = "画" * 80 + ".png"
+    noise(40, 30).save(tmp_path / name)
+    crops, dropped = crop(make_table([[1]], [name], root=tmp_path), tmp_path / "crops")
+    assert not dropped and "画" in crops.images[0]
+
+
 # What goes wrong
 
 

@@ -115,3 +115,15 @@ def test_none_of_the_pictures_is_there(tmp_path: Path) -> None:
     with pytest.raises(VAAError) as caught:
         read(tmp_path)
     assert str(tmp_path / "a.png") in str(caught.value) and "images" in str(caught.value)
+
+
+def test_one_picture_spelt_in_two_ways(tmp_path: Path) -> None:
+    save_pictures(tmp_path, "a.png", "sub/b.png")
+    write_labels(tmp_path / "labels.csv", "./a.png", "sub//b.png", "sub/./b.png", "a.png")
+    assert read(tmp_path).images == ["a.png", "sub/b.png", "sub/b.png", "a.png"]
+
+
+def test_a_path_longer_than_any_file_has(tmp_path: Path) -> None:
+    save_pictures(tmp_path, "a.png")
+    write_labels(tmp_path / "labels.csv", "x" * 5000, "a.png")
+    assert read(tmp_path).root == tmp_path

@@ -454,3 +454,11 @@ def test_an_identity_that_is_no_whole_number(form: Format, root: Path, identity:
     numbers = np.array([[float(person) for person in form.people["train"]]])
     numbers[0, 4] = identity
     refused(form, root, form.half("train", lambda old: replace(old, identities=numbers)))
+
+
+def test_a_person_in_the_folders_of_both_splits(form: Format, root: Path) -> None:
+    stray = form.pictures["query"][0].replace(".jpg", "_copy.jpg")
+    folder = "bounding_box_train"
+    pictures = {**form.pictures, folder: [*form.pictures[folder], stray]}
+    message = refusal(form.read, form.make(root, pictures=pictures))
+    assert person_of(stray) in message and "mixed up" in message

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.pictures import write_rows
+from tests.pictures import make_table, write_rows
 from vaa_cli.core.boxes import Box
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.label_csv import read_csv, table_from_csv
+from vaa_cli.core.label_csv import read_csv, require_column_names, table_from_csv
 from vaa_cli.core.labels import LabelTable
+from vaa_cli.core.prepared import Origin, read_prepared, write_prepared
 
 
 @pytest.fixture
@@ -202,6 +203,46 @@ def test_a_box_in_part(path: Path, cells: str) -> None:
 def test_a_box_that_is_no_number(path: Path, cell: str) -> None:
     message = refusal(path, f"{BOX_HEADER}a.jpg,1,2,3,4,1\nb.jpg,1,2,{cell},4,1\n")
     assert "row 3" in message and "'width'" in message and repr(cell) in message
+
+
+@pytest.mark.parametrize("header", ["left,top,width,height,Top", "Top,left,top,width,height"])
+def test_a_piece_of_clothing_beside_boxes(path: Path, header: str) -> None:
+    """The column that is spelt like the box's is it; CCP has an attribute `top`."""
+    cells = {"left": "1", "top": "2", "width": "3", "height": "4", "Top": "0"}
+    row = ",".join(cells[name] for name in header.split(","))
+    table = table_of(path, f"image,{header}\na.jpg,{row}\n")
+    assert table.attributes == ("Top",) and table.labels.tolist() == [[0]]
+    assert table.box(0) == Box(1, 2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "boxes"),
+    [(["image"], False), (["hat", "split"], False), (["Split"], True), (["top"], True),
+     (["left", "top", "width", "height"], False), (["Left", "TOP", "width", "height"], False)],
+)  # fmt: skip
+def test_attributes_that_would_be_taken_for_columns(attributes: list[str], boxes: bool) -> None:
+    table = make_table(
+        [[1] * len(attributes)], boxes=[(1, 2, 3, 4)] if boxes else None, attributes=attributes
+    )
+    with pytest.raises(VAAError, match="--attributes"):
+        require_column_names(table)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "boxes"), [(["top"], False), (["Top", "Image", "file"], True), (["path"], False)]
+)
+def test_attributes_named_nearly_like_columns(
+    tmp_path: Path, attributes: list[str], boxes: bool
+) -> None:
+    table = make_table(
+        [[1] * len(attributes)], splits=[0], boxes=[(1, 2, 3, 4)] if boxes else None,
+        attributes=attributes, root=tmp_path,
+    )  # fmt: skip
+    require_column_names(table)
+    write_prepared(tmp_path / "prepared", table, Origin("x", "csv"))
+    train = read_prepared(tmp_path / "prepared").splits["train"]
+    assert train.attributes == table.attributes and train.box(0) == table.box(0)
+    assert train.images == table.images
 
 
 # Repeated rows

@@ -28,6 +28,7 @@ from tests.matlab_files import (
     vector,
     write_mat,
     write_v5_opaque,
+    write_v73,
 )
 from vaa_cli.core.datasets.matlab import read_mat
 from vaa_cli.core.errors import VAAError
@@ -294,3 +295,44 @@ def test_hdf5_that_matlab_did_not_write(tmp_path: Path, block: int) -> None:
         assert type(read_mat(path)) is dict
     except VAAError as error:
         assert path.name in str(error) and len(str(error).splitlines()) == 1
+
+
+def test_a_file_that_brings_in_another(tmp_path: Path) -> None:
+    """HDF5 can link to, and store data in, any file of this machine."""
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes("secret!!".encode("utf-16-le"))
+    write_v73(tmp_path / "other.mat", {"x": "secret"})
+    for kind in ("external storage", "external link", "soft link", "virtual"):
+        path = tmp_path / f"{kind}.mat"
+        with h5py.File(path, "w", userblock_size=512) as file:
+            if kind == "external storage":
+                places = [(str(secret), 0, 16)]
+                file.create_dataset("x", shape=(8, 1), dtype="u2", external=places)
+            elif kind == "external link":
+                file["x"] = h5py.ExternalLink(str(tmp_path / "other.mat"), "x")
+            elif kind == "soft link":
+                file["x"] = h5py.SoftLink("/y")
+            else:
+                layout = h5py.VirtualLayout((6, 1), "u2")
+                layout[:] = h5py.VirtualSource(str(tmp_path / "other.mat"), "x", (6, 1))
+                file.create_virtual_dataset("x", layout)
+        with pytest.raises(VAAError, match=r"elsewhere|another file"):
+            read_mat(path)
+
+
+def test_cells_that_share_cells_are_read_once(tmp_path: Path) -> None:
+    """Thirty levels of four references to the same cell would be 4³⁰ cells, were each followed."""
+    path = tmp_path / "bomb.mat"
+    with h5py.File(path, "w", userblock_size=512) as file:
+        references = file.create_group("#refs#")
+        below = references.create_dataset("a", data=np.ones((1, 1)))
+        for level in range(30):
+            cell = np.full((2, 2), below.ref, dtype=h5py.ref_dtype)
+            below = references.create_dataset(f"l{level}", data=cell, dtype=h5py.ref_dtype)
+            below.attrs["MATLAB_class"] = np.bytes_("cell")
+        file["x"] = below
+    value = read_mat(path)["x"]
+    for _ in range(30):
+        assert value.shape == (2, 2)
+        value = value[1, 1]
+    assert value == 1

@@ -114,12 +114,28 @@ def test_the_same_rows_twice(tmp_path: Path) -> None:
 
 
 def test_margins(tmp_path: Path) -> None:
-    first = prepared(tmp_path / "a", [[1]], ["hat"], [0], margin=0.25)
-    second = prepared(tmp_path / "b", [[1]], ["hat"], [0], margin=0.25)
-    third = prepared(tmp_path / "c", [[1]], ["hat"], [0])
+    box = [[1.0, 2, 3, 4]]
+    first = prepared(tmp_path / "a", [[1]], ["hat"], [0], box, margin=0.25)
+    second = prepared(tmp_path / "b", [[1]], ["hat"], [0], box, margin=0.25)
+    third = prepared(tmp_path / "c", [[1]], ["hat"], [0], box)
+    whole = prepared(tmp_path / "d", [[1]], ["hat"], [0])
     assert merged_margin([first, second]) == 0.25
+    assert merged_margin([whole, first]) == 0.25  # where there are no boxes, it says nothing
+    assert merged_margin([whole]) == 0
     with pytest.raises(VAAError, match=r"margins.*0\.25"):
         merged_margin([first, second, third])
+
+
+def test_a_picture_in_two_splits(tmp_path: Path) -> None:
+    """Two ways to prepare one dataset: the same pictures with other people in them."""
+    folders = []
+    for name, split, box in (("a", 0, (1, 2, 3, 4)), ("b", 2, (5, 6, 7, 8))):
+        table = make_table([[1], [0]], ["x.png", f"{name}.png"], [split, 0],
+                           [box, (0, 0, 4, 4)], ["hat"], tmp_path / "data")  # fmt: skip
+        write_prepared(tmp_path / name, table, Origin(name, "csv"))
+        folders.append(read_prepared(tmp_path / name))
+    with pytest.raises(VAAError, match=r"x\.png.*1 such"):
+        merged_table(folders)
 
 
 def test_rows_keep_their_split(tmp_path: Path) -> None:

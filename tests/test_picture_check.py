@@ -1,6 +1,7 @@
 """Which pictures can be used: a quick look finds what a full one does, in order, on all cores."""
 
 import io
+import os
 import warnings
 from pathlib import Path
 
@@ -111,22 +112,28 @@ def test_warnings_stay_as_they_were(tmp_path: Path) -> None:
         assert list(warnings.filters) == before
 
 
-def test_a_png_that_turns_itself_behind_its_data(tmp_path: Path) -> None:
-    """An orientation that stands behind the data is not worth decoding every PNG for.
-
-    The quick look gives the stored size then, the full one the upright; boxes of such pictures
-    are clipped once more when they are cut out.
-    """
+@BOTH
+@pytest.mark.parametrize("late", [True, False])
+@pytest.mark.parametrize("size", [(20, 10), (300, 200)])
+def test_a_png_that_turns_itself(
+    tmp_path: Path, decode: bool, late: bool, size: tuple[int, int]
+) -> None:
+    """Some programs write the orientation behind the pixels, where a header does not show it."""
     exif = Image.Exif()
     exif[0x0112] = 6
     stream = io.BytesIO()
-    plain(size=(20, 10)).save(stream, format="PNG", exif=exif)
+    noise(*size).save(stream, format="PNG", exif=exif)
     content = stream.getvalue()
     start = content.index(b"eXIf") - 4
-    size = int.from_bytes(content[start : start + 4], "big") + 12
-    chunk = content[start : start + size]
-    end = content.index(b"IEND") - 4
-    moved = content[:start] + content[start + size : end] + chunk + content[end:]
-    (tmp_path / "a.png").write_bytes(moved)
-    assert check_picture(tmp_path / "a.png", decode=True) == (10, 20)
-    assert check_picture(tmp_path / "a.png", decode=False) == (20, 10)
+    stop = start + int.from_bytes(content[start : start + 4], "big") + 12
+    if late:
+        end = content.index(b"IEND") - 4
+        content = content[:start] + content[stop:end] + content[start:stop] + content[end:]
+    (tmp_path / "a.png").write_bytes(content)
+    assert check_picture(tmp_path / "a.png", decode) == size[::-1]
+
+
+@BOTH
+def test_a_pipe_is_not_waited_for(tmp_path: Path, decode: bool) -> None:
+    os.mkfifo(tmp_path / "a.jpg")
+    assert check_picture(tmp_path / "a.jpg", decode) == "not a file"

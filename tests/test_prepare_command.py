@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from tests.dataset_trees import (
 )
 from tests.every_format import TREES, make_pa100k, make_peta, make_rap, make_rap2
 from tests.matlab_files import Bomb, write_v73
-from tests.pictures import noise
+from tests.pictures import noise, write_rows
 from vaa_cli.core.checkpoint import load_model, model_file
 from vaa_cli.core.datasets.detection import FORMATS
 
@@ -212,10 +213,10 @@ def test_partitions(tmp_path: Path, make: object) -> None:
     assert callable(make)
     make(tmp_path / "data")
     outcome = run_vaa("prepare", "data", "--partition", "4", "--val-share", "0", cwd=tmp_path)
-    if make is make_rap:
-        assert outcome.code == 0, outcome.err
-    else:  # these have a val of their own
-        assert_one_line_error(outcome, "--val-share")
+    assert outcome.code == 0, outcome.err
+    share = run_vaa("prepare", "data", "--val-share", "0.2", cwd=tmp_path)
+    if make is not make_rap:  # these have a val of their own
+        assert_one_line_error(share, "--val-share")
     wrong = run_vaa("prepare", "data", "--partition", "5", cwd=tmp_path)
     assert_one_line_error(wrong, "--partition 5", "5 partitions")
 
@@ -380,9 +381,88 @@ def test_wrong_requests_to_merge(tmp_path: Path) -> None:
         (("A", "B", "--merge"), ("--merge", "OUT_DIR")),
         (("A", "A", "out", "--merge"), ("another folder",)),
         (("A", "data", "out", "--merge"), ("data", "not a prepared folder")),
-        (("A", "A", "A", "--merge"), ("A", "one of the folders")),
+        (("A", "A", "A", "--merge"), ("A", "would be replaced")),
         (("A", "A", "out", "--merge", "--format", "csv"), ("--format", "--merge")),
         (("A", "B", "C"), ("3 folders", "--merge")),
     ):
         assert_one_line_error(run_vaa("prepare", *arguments, cwd=tmp_path), *parts)
     assert contents(tmp_path) == ["A", "data"]
+
+
+# What stands in the place of the prepared folder
+
+
+def test_what_is_read_is_never_replaced(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "d" / "crops", count=20)
+    before = sorted(path for path in tmp_path.rglob("*"))
+    for arguments, parts in (
+        (("d/crops", "d"), ("d", "dataset.json")),
+        (("d/crops", "d/crops"), ("d/crops",)),
+        (("d/crops", "."), (".", "other files (d)")),
+    ):
+        assert_one_line_error(run_vaa("prepare", *arguments, cwd=tmp_path), *parts)
+    (tmp_path / "d" / "dataset.json").write_text("{}")
+    outcome = run_vaa("prepare", "d/crops", "d", cwd=tmp_path)
+    assert_one_line_error(outcome, "d holds what is read (d/crops)")
+    (tmp_path / "d" / "dataset.json").unlink()
+    (tmp_path / "empty").mkdir()
+    outcome = run_vaa("prepare", "../d/crops", ".", cwd=tmp_path / "empty")
+    assert_one_line_error(outcome, "folder that you are in")
+    (tmp_path / "empty").rmdir()
+    assert sorted(path for path in tmp_path.rglob("*")) == before
+
+
+def test_a_folder_of_files_named_like_ours_is_left_alone(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "data", count=20)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "train.csv").write_text("mine")
+    outcome = run_vaa("prepare", "data", "out", cwd=tmp_path)
+    assert_one_line_error(outcome, "out", "no prepared folder")
+    assert (tmp_path / "out" / "train.csv").read_text() == "mine"
+
+
+def test_crops_of_a_stopped_run_are_told_of(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "data", count=20)
+    (tmp_path / ".prepared.crops").mkdir()
+    outcome = run_vaa("prepare", "data", cwd=tmp_path)
+    assert outcome.code == 0 and ".prepared.crops" in outcome.err
+
+
+# Stopping
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+@pytest.mark.parametrize("times", [1, 3])
+def test_ctrl_c_ends_it_at_once(tmp_path: Path, times: int) -> None:
+    folder = tmp_path / "data" / "images"
+    folder.mkdir(parents=True)
+    noise(3000, 2000).save(folder / "0.jpg")
+    names = [f"images/{i}.jpg" for i in range(300)]
+    for name in names[1:]:
+        os.link(folder / "0.jpg", tmp_path / "data" / name)
+    write_rows(tmp_path / "data" / "labels.csv", ["image", "hat"], *[(n, 1) for n in names])
+    command = [sys.executable, "-m", "vaa_cli", "prepare", "data", "--crops"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        staging = tmp_path / ".prepared.crops"
+        while process.poll() is None and not list(staging.rglob("*.jpg")):
+            time.sleep(0.02)
+        for _ in range(times):  # to the whole group, as a terminal does
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.1)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said and "goes on with the crops" in said
+    assert 0 < len(list(staging.rglob("*.jpg"))) < 200, "it went on after it was stopped"
+    assert not (tmp_path / "prepared").exists()
+
+
+def test_a_name_that_steers_the_terminal_is_spelt_out(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "data", count=20)
+    with (tmp_path / "data" / "labels.csv").open("a") as file:
+        file.write('"a\nwarning: all fine \x1b[31m.png",train,1,0,1\n')
+    outcome = run_vaa("prepare", "data", cwd=tmp_path)
+    assert outcome.code == 0
+    assert "\x1b" not in outcome.err
+    assert "a\\nwarning: all fine \\x1b[31m.png: no such file" in outcome.err

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.pictures import make_table
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels import LabelTable
-from vaa_cli.core.splits import assign_splits, stratified_parts
+from vaa_cli.core.splits import assign_splits, pictures_in_two_splits, stratified_parts
 
 PROPERTY = settings(max_examples=40, deadline=None, derandomize=True)
 SHARES = np.array([0.7, 0.1, 0.2])
@@ -183,3 +183,9 @@ def test_val_share_beside_a_val_of_its_own() -> None:
 def test_a_split_without_train(val_share: float | None) -> None:
     with pytest.raises(VAAError, match="train"):
         assign_splits(make_table([[1], [0]], splits=[1, 2]), val_share=val_share)
+
+
+def test_pictures_in_two_splits() -> None:
+    table = make_table([[1]] * 6, ["a", "b", "a", "c", "b", "c"], splits=[0, 1, 2, 1, 1, 0])
+    assert pictures_in_two_splits(table) == ["a", "c"]
+    assert pictures_in_two_splits(make_table([[1]] * 2, splits=[0, 2])) == []

@@ -1,6 +1,7 @@
 """The typer app: registers the commands and turns errors into one line."""
 
 import os
+import signal
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -86,6 +87,8 @@ def main(arguments: list[str] | None = None) -> None:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "vaa"
         code = _fail(f"{error.format_message().rstrip('.')}; see {command} --help")
+    if code == INTERRUPTED:  # typer says so too
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # people press Ctrl-C more than once
     raise SystemExit(code if isinstance(code, int) else 0)
 
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import chain, islice
 from multiprocessing.connection import wait
 from typing import TypeVar
@@ -36,12 +37,8 @@ def start_early(modules: Sequence[str]) -> None:
     """
     if _METHOD == "forkserver":
         multiprocessing.forkserver.set_forkserver_preload(list(modules))
-        # Ctrl-C is for this process: the other would show where in its imports it was.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
+        with _uninterrupted():  # which the other process inherits: Ctrl-C is for this one
             multiprocessing.forkserver.ensure_running()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def in_processes(
@@ -83,11 +80,25 @@ def in_processes(
         raise VAAError("a working process died, perhaps for want of memory; try again") from error
     except BaseException:
         # Who stops this, by Ctrl-C or otherwise, does not wait for what is being worked on.
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
+        with _uninterrupted():  # people press Ctrl-C more than once
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            pool.shutdown(cancel_futures=True)
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _batches(items: Iterator[Item], size: int) -> Iterator[list[Item]]:

@@ -39,7 +39,7 @@ def assign_splits(
     splits = table.splits.copy()
     require_train(table)
     train, val = np.flatnonzero(splits == TRAIN), np.flatnonzero(splits == VAL)
-    if len(val) and val_share is not None:
+    if len(val) and val_share:
         raise VAAError(f"--val-share: the dataset has a val split of its own ({len(val)})")
     share = VAL_SHARE if val_share is None else val_share
     if share and not len(val):
