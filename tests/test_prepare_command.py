@@ -404,6 +404,12 @@ def test_what_is_read_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "d" / "dataset.json").write_text("{}")
     outcome = run_vaa("prepare", "d/crops", "d", cwd=tmp_path)
     assert_one_line_error(outcome, "d holds what is read (d/crops)")
+    # Pictures of another folder's labels, too.
+    table = (tmp_path / "d" / "crops" / "labels.csv").read_text()
+    (tmp_path / "labels.csv").write_text(table.replace("images/", "d/crops/images/"))
+    outcome = run_vaa("prepare", "labels.csv", "d", cwd=tmp_path)
+    assert_one_line_error(outcome, "would be replaced")
+    (tmp_path / "labels.csv").unlink()
     (tmp_path / "d" / "dataset.json").unlink()
     (tmp_path / "empty").mkdir()
     outcome = run_vaa("prepare", "../d/crops", ".", cwd=tmp_path / "empty")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import compress
+from os.path import dirname
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -176,7 +177,7 @@ def prepare(
         require_prepared_or_empty,
         write_prepared,
     )
-    from vaa_cli.core.splits import assign_splits, pictures_in_two_splits, require_train
+    from vaa_cli.core.splits import require_train
     from vaa_cli.core.statistics import LabelStatistics
     from vaa_cli.core.statistics_picture import require_matplotlib, statistics_picture
     from vaa_cli.core.statistics_report import statistics_tables
@@ -200,22 +201,16 @@ def prepare(
         table, source = _read(folders[0], format, partition, box_margin or 0.0)
     table = choose_attributes(table, attributes)
     require_column_names(table)
-    require_apart(out_dir, [table.root])
+    require_apart(out_dir, [table.root / name for name in set(map(dirname, table.images))])
     if not follow_links and not source.checked:
         require_inside(source.folder, table.root, DistinctPictures.of(table).names)
     rows = len(table)
     chosen_check = None if no_check else check or (None if source.checked else Check.QUICK)
     table, dropped = _usable(table, chosen_check, strict)
 
+    has_splits = table.splits is not None
     # Prepared folders keep no identities: to cut val from them might part the rows of a person.
-    splits = assign_splits(table, seed, 0.0 if merge and val_share is None else val_share)
-    had_splits = table.splits is not None
-    if table.splits is not None and (splits != table.splits).any():
-        say(f"no val split in the dataset: {(splits != table.splits).sum():,} rows cut from train")
-    table = replace(table, splits=splits)
-    parted = pictures_in_two_splits(table)
-    if parted:
-        warn(f"{len(parted):,} pictures are in more than one split, such as {parted[0]}")
+    table = _with_splits(table, seed, 0.0 if merge and val_share is None else val_share)
     staged = None
     if crops:
         options = CropOptions(source.box_margin, short_side or SHORT_SIDE)
@@ -228,7 +223,7 @@ def prepare(
     priors = write_prepared(out_dir, table, origin, staged, picture)
 
     _report(table, source.name, priors, statistics_tables(statistics) if statistics else None)
-    _tell_empty_splits(table, had_splits)
+    _tell_empty_splits(table, has_splits)
     if dropped:
         say(f"{len(dropped):,} of {rows:,} rows dropped; {out_dir}/dataset.json says why")
     if staging_folder(out_dir).exists():
@@ -322,6 +317,20 @@ def _usable(
     return usable, dropped
 
 
+def _with_splits(table: "LabelTable", seed: int, val_share: float | None) -> "LabelTable":
+    """The table with a split for each row; says what may surprise."""
+    from vaa_cli.core.splits import assign_splits, pictures_in_two_splits
+
+    splits = assign_splits(table, seed, val_share)
+    if table.splits is not None and (splits != table.splits).any():
+        say(f"no val split in the dataset: {(splits != table.splits).sum():,} rows cut from train")
+    table = replace(table, splits=splits)
+    parted = pictures_in_two_splits(table)
+    if parted:
+        warn(f"{len(parted):,} pictures are in more than one split, such as {parted[0]}")
+    return table
+
+
 def _cropped(
     table: "LabelTable", out_dir: Path, options: "CropOptions", strict: bool
 ) -> tuple["LabelTable", Path, list["Dropped"]]:
@@ -380,12 +389,12 @@ def _report(
         warn(f"constant in train, so that nothing about them can be learnt: {', '.join(constant)}")
 
 
-def _tell_empty_splits(table: "LabelTable", had_splits: bool) -> None:
-    """Warn of splits without pictures; `had_splits`, whether the dataset has its own."""
+def _tell_empty_splits(table: "LabelTable", has_splits: bool) -> None:
+    """Warn of splits without pictures; `has_splits`, whether the dataset has its own."""
     from vaa_cli.core.labels import SPLITS
 
     for split in SPLITS[1:]:
         if not len(table.split(split)):
             needed = "; vaa train needs one" if split == "val" else ""
-            hint = ": --val-share 0.1 cuts it from train" if needed and had_splits else ""
+            hint = ": --val-share 0.1 cuts it from train" if needed and has_splits else ""
             warn(f"there are no {split} pictures{needed}{hint}")

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from functools import partial
-from io import BytesIO, FileIO
+from io import BytesIO
 from pathlib import Path
 from stat import S_ISREG
 
@@ -20,8 +20,11 @@ Checked = tuple[int, int] | str
 _ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 # Where Pillow finds an orientation without decoding, by its names.
 _ORIENTATION_SOURCES = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
-# Bytes that hold the header of nearly every picture, with its EXIF data and its preview.
-_HEAD = 1 << 15
+_LONGEST_END = max(map(len, _ENDS.values()))
+# Bytes that hold the header of most pictures; and of those with EXIF data and a preview.
+_HEADS = (1 << 12, 1 << 17)
+# A pipe is not waited for, and Windows does not touch the ends of lines.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -52,31 +55,45 @@ def _size_by_decoding(path: Path | str) -> tuple[int, int]:
 def _size_by_ends(path: Path | str) -> tuple[int, int] | None:
     """The size that the first bytes tell; None where first and last do not make a whole picture."""
     try:
-        status = os.stat(path)
+        descriptor = os.open(path, _FLAGS)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(descriptor)
         if not S_ISREG(status.st_mode):
+            return None
+        end = _read_at(descriptor, max(0, status.st_size - _LONGEST_END), _LONGEST_END)
+        if not end.endswith(tuple(_ENDS.values())):
             return None
         # Two reads from the file, the parser's many small ones from memory: faster than Pillow
         # alone reads the header.
-        with open(path, "rb", buffering=0) as file:
-            head = file.read(_HEAD)
-            file.seek(max(0, status.st_size - 16))
-            tail = file.read(16)
-            with Image.open(BytesIO(head), formats=("JPEG", "PNG")) as picture:
-                width, height = picture.size
-                if width * height > MAX_PIXELS or not tail.endswith(_ENDS[picture.format or ""]):
+        for count in _HEADS:
+            head = _read_at(descriptor, 0, count)
+            try:
+                return _size_by_head(head, end, descriptor)
+            except Exception:  # perhaps cut off; whatever else is wrong, decoding tells it
+                if len(head) < count:
                     return None
-                turned = _ORIENTATION_SOURCES & picture.info.keys()
-                if picture.format == "PNG" and not turned and _tells_more_behind(file):
-                    return None
-                return _upright(picture.size, orientation_of(picture) if turned else 1)
-    except Exception:  # whatever is wrong, decoding tells it
         return None
+    finally:
+        os.close(descriptor)
 
 
-def _tells_more_behind(file: FileIO) -> bool:
+def _size_by_head(head: bytes, end: bytes, descriptor: int) -> tuple[int, int] | None:
+    picture = Image.open(BytesIO(head), formats=("JPEG", "PNG"))
+    width, height = picture.size
+    if width * height > MAX_PIXELS or not end.endswith(_ENDS[picture.format or ""]):
+        return None
+    if _ORIENTATION_SOURCES & picture.info.keys():
+        return _upright(picture.size, orientation_of(picture))
+    late = picture.format == "PNG" and _tells_more_behind(descriptor)
+    return None if late else picture.size
+
+
+def _tells_more_behind(descriptor: int) -> bool:
     """Whether a PNG has EXIF data or texts, where an orientation may be, behind its pixels."""
     position, pixels = len(_PNG_SIGNATURE), False
-    while len(start := _read_at(file, position, 8)) == 8:
+    while len(start := _read_at(descriptor, position, 8)) == 8:
         length, kind = int.from_bytes(start[:4], "big"), start[4:]
         if pixels and kind in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
             return True
@@ -85,9 +102,9 @@ def _tells_more_behind(file: FileIO) -> bool:
     return False
 
 
-def _read_at(file: FileIO, position: int, count: int) -> bytes:
-    file.seek(position)
-    return file.read(count)
+def _read_at(descriptor: int, position: int, count: int) -> bytes:
+    os.lseek(descriptor, position, os.SEEK_SET)
+    return os.read(descriptor, count)
 
 
 def _upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
