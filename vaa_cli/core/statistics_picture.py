@@ -39,7 +39,7 @@ def require_matplotlib() -> None:
     except ImportError as error:
         raise VAAError(
             "the picture of the statistics is drawn with matplotlib, which is not installed; "
-            "pip install 'vaa-cli[plots]'"
+            "pip install matplotlib"
         ) from error
 
 
