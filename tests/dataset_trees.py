@@ -303,10 +303,7 @@ def make_market(
     attributes: str = "attribute",
 ) -> Path:
     """A Market-1501 tree, the attribute file in a folder `attributes`; empty for the root."""
-    save_halves(folder / attributes / "market_attribute.mat", "market_attribute", halves)
-    for name, pictured in pictures.items():
-        save_pictures(folder / name, pictured)
-    return folder
+    return make_reid(folder, "market_attribute", halves, pictures, attributes)
 
 
 def make_duke(
@@ -316,7 +313,18 @@ def make_duke(
     attributes: str = "attribute",
 ) -> Path:
     """A DukeMTMC tree, the attribute file in a folder `attributes`; empty for the root."""
-    save_halves(folder / attributes / "duke_attribute.mat", "duke_attribute", halves)
+    return make_reid(folder, "duke_attribute", halves, pictures, attributes)
+
+
+def make_reid(
+    folder: Path,
+    variable: str,
+    halves: Mapping[str, Half],
+    pictures: Mapping[str, Sequence[str]],
+    attributes: str,
+) -> Path:
+    """A tree of pictures named by identity, and the attribute file of a variable."""
+    save_halves(folder / attributes / f"{variable}.mat", variable, halves)
     for name, pictured in pictures.items():
         save_pictures(folder / name, pictured)
     return folder

@@ -184,6 +184,14 @@ def write(root: Path, content: object, name: str = WIDER_TRAINVAL) -> None:
     (root / "wider_attribute_annotation" / name).write_text(text, encoding="utf-8")
 
 
+def refused_name(root: Path, name: str) -> str:
+    """The message about a picture of a name that is refused."""
+    content = crowd()
+    content["images"][BROKEN_IMAGE]["file_name"] = name
+    write(root, content)
+    return refusal(read, root)
+
+
 def test_no_annotation_file(root: Path) -> None:
     save_pictures(root / "Image", ["train/0--Parade/a.jpg"])
     message = refusal(read, root)
@@ -261,10 +269,7 @@ def test_an_image_without_a_file_name(root: Path, name: object) -> None:
     ],
 )  # fmt: skip
 def test_a_file_name_that_leaves_the_folder(root: Path, name: str) -> None:
-    content = crowd()
-    content["images"][BROKEN_IMAGE]["file_name"] = name
-    write(root, content)
-    message = refusal(read, root)
+    message = refused_name(root, name)
     assert WIDER_TRAINVAL in message and name in message
 
 
@@ -272,20 +277,14 @@ def test_a_file_name_that_leaves_the_folder(root: Path, name: str) -> None:
     "name", ["x.jpg", "0--Parade/x.jpg", "trainval/0--Parade/x.jpg", "Image/train/x.jpg"]
 )
 def test_a_first_folder_that_is_no_split(root: Path, name: str) -> None:
-    content = crowd()
-    content["images"][BROKEN_IMAGE]["file_name"] = name
-    write(root, content)
-    message = refusal(read, root)
+    message = refused_name(root, name)
     assert WIDER_TRAINVAL in message and name in message
     assert all(split in message for split in SPLIT_POSITIONS)
 
 
 @pytest.mark.parametrize("name", ["no\nsplit/x.jpg", "../a\r\nb.jpg", "no\u2028split/x.jpg"])
 def test_a_message_is_one_line_whatever_the_name(root: Path, name: str) -> None:
-    content = crowd()
-    content["images"][BROKEN_IMAGE]["file_name"] = name
-    write(root, content)
-    assert WIDER_TRAINVAL in refusal(read, root)
+    assert WIDER_TRAINVAL in refused_name(root, name)
 
 
 @pytest.mark.parametrize("targets", [None, 3, "two", {}, {"bbox": [0, 0, 1, 1]}], ids=repr)

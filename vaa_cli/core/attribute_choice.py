@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from vaa_cli.core.errors import VAAError
+from vaa_cli.core.errors import VAAError, one_line
+from vaa_cli.core.files import reading_errors
 from vaa_cli.core.labels import ABSENT, PRESENT, UNSPECIFIED, LabelTable
 
 ALL = "all"
@@ -34,16 +35,16 @@ def choose_attributes(table: LabelTable, request: str | None) -> LabelTable:
         VAAError: the file cannot be read or is of another form, or it names what the table lacks.
     """
     choice: Choice
-    if request is None:
-        names = table.benchmark or table.attributes
-        choice, place = {name: [name] for name in names}, "the benchmark's attributes"
-    elif request == ALL:
-        choice, place = {name: [name] for name in table.attributes}, ALL
+    everything = {name: [name] for name in table.attributes}
+    if request is None and table.benchmark:
+        choice, place = {name: [name] for name in table.benchmark}, "the benchmark's attributes"
+    elif request is None or request == ALL:
+        choice, place = everything, ALL
     elif request.lower().endswith(_FILES):
         choice, place = _read(Path(request)), request
     else:
         choice, place = _from_list(request.split(","), "--attributes"), "--attributes"
-    if all([name] == olds for name, olds in choice.items()) and tuple(choice) == table.attributes:
+    if list(choice.items()) == list(everything.items()):
         return replace(table, benchmark=None)
     columns = {name: column for column, name in enumerate(table.attributes)}
     labels = np.empty((len(table), len(choice)), dtype=np.int8)
@@ -69,18 +70,16 @@ def _unknown(old: str, new: str, there: Sequence[str], place: str) -> str:
 
 def _read(path: Path) -> Choice:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with reading_errors(path):
+            text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".json":
             content = json.loads(text, object_pairs_hook=_object)
         else:
             # Every scalar is text to this loader: an attribute may be called No, on or 1e3. The
             # loader's base makes no objects of any class.
             content = yaml.load(text, Loader=_TextLoader)
-    except OSError as error:
-        raise VAAError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, yaml.YAMLError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise VAAError(f"{path} is not {path.suffix[1:].upper()}: {reason}") from error
+        raise VAAError(f"{path} is not {path.suffix[1:].upper()}: {one_line(error)}") from error
     except _RepeatedKeyError as error:
         raise VAAError(f"{path} names {error.args[0]!r} twice; join the old names in one") from None
     if isinstance(content, list):

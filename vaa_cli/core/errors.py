@@ -7,3 +7,8 @@ class VAAError(Exception):
 
 class PictureError(VAAError):
     """A picture that cannot be used, and why; the message does not name the file."""
+
+
+def one_line(error: Exception, longest: int = 200) -> str:
+    """What another library's error says, in one line of so many characters at the most."""
+    return " ".join(str(error).split())[:longest] or type(error).__name__

@@ -12,6 +12,19 @@ from vaa_cli.core.errors import VAAError
 
 
 @contextmanager
+def reading_errors(path: Path) -> Iterator[None]:
+    """Turn a failed read into the error that names the file and the reason.
+
+    Raises:
+        VAAError: the block failed for want of the file or of permission.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise VAAError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+@contextmanager
 def writing_errors(path: Path | str) -> Iterator[None]:
     """Turn a failed write into the error that names the place and the reason.
 

@@ -41,6 +41,11 @@ def picture_endings() -> tuple[str, ...]:
     return tuple(end for end, name in Image.registered_extensions().items() if name in formats)
 
 
+def is_picture(name: str) -> bool:
+    """Whether a file's name is one of a picture."""
+    return name.lower().endswith(picture_endings())
+
+
 @contextmanager
 def opened_picture(path: Path | str) -> Iterator[ImageFile.ImageFile]:
     """Open a picture, telling in few words what is wrong with it.

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from vaa_cli.core.boxes import Box
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.images import picture_endings
+from vaa_cli.core.images import is_picture
 from vaa_cli.core.label_csv import box_columns, image_column, parse_boxes, read_csv
 from vaa_cli.core.loading import Request
 
@@ -78,12 +78,11 @@ def _lines(stdin: TextIO) -> Iterator[Request]:
 
 
 def _folder(name: str) -> Iterator[Request]:
-    endings = picture_endings()
     found = False
     for folder, folders, files in os.walk(name):
         folders[:] = sorted(below for below in folders if not below.startswith("."))
         for file in sorted(files):
-            if file.lower().endswith(endings) and not file.startswith("."):
+            if is_picture(file) and not file.startswith("."):
                 found = True
                 yield Request(os.path.join(folder, file))
     if not found:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vaa_cli.core.boxes import Box
 from vaa_cli.core.csv_text import number
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.files import reading_errors
 from vaa_cli.core.labels import (
     ABSENT,
     PRESENT,
@@ -98,9 +99,8 @@ def csv_chunks(path: Path) -> Iterator[pd.DataFrame]:
 @contextmanager
 def _reading_errors(path: Path) -> Iterator[None]:
     try:
-        yield
-    except OSError as error:
-        raise VAAError(f"cannot read {path}: {error.strerror or error}") from error
+        with reading_errors(path):
+            yield
     except (UnicodeDecodeError, csv.Error, pd.errors.ParserError) as error:
         reason = str(error).splitlines()[0]
         raise VAAError(f"{path} is not a CSV in UTF-8: {reason}") from error
@@ -113,8 +113,8 @@ def image_column(columns: Sequence[str]) -> str | None:
 
 def box_columns(columns: Sequence[str]) -> list[str]:
     """The names of the four box columns, or none: a lone `top` is a piece of clothing."""
-    found = [_column(columns, name) for name in BOX_COLUMNS]
-    return [] if None in found else [name for name in found if name is not None]
+    found = [column for name in BOX_COLUMNS if (column := _column(columns, name))]
+    return found if len(found) == len(BOX_COLUMNS) else []
 
 
 def _column(columns: Sequence[str], wanted: str) -> str | None:

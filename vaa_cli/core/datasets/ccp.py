@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from vaa_cli.core.datasets import matlab_values as values
-from vaa_cli.core.datasets.format import DatasetFormat
+from vaa_cli.core.datasets.format import DatasetFormat, counts
 from vaa_cli.core.datasets.matlab import read_mat
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels import ABSENT, PRESENT, LabelTable
@@ -44,25 +44,21 @@ def read(root: Path) -> LabelTable:
     labels = np.full((len(rows), len(names)), ABSENT, dtype=np.int8)
     for row, photo in enumerate(rows):
         labels[row, sorted(present[photo])] = PRESENT
-    notes = [
-        f"{count:,} {what}"
-        for count, what in (
-            (len(photos - present.keys()), "photos have no annotation"),
-            (len(present.keys() - photos), "annotations have no photo"),
-        )
-        if count
-    ]
+    notes = counts(
+        (len(photos - present.keys()), "photos have no annotation"),
+        (len(present.keys() - photos), "annotations have no photo"),
+    )
     # The first name, null, is what shows nothing.
     images = [f"{PHOTOS}/{photo}.jpg" for photo in rows]
-    return LabelTable(root, images, names[1:], labels[:, 1:], notes=tuple(notes))
+    return LabelTable(root, images, names[1:], labels[:, 1:], notes=notes)
 
 
 def _positions(value: Any, count: int, place: str) -> list[int]:
     found = np.unique(values.numbers(value, place))
     wrong = found[~np.isin(found, np.arange(count))]
     if len(wrong):
-        raise VAAError(f"{place}: {wrong[0]:g} is none of the {count} names of {LIST}, 0 to "
-                       f"{count - 1}")  # fmt: skip
+        names = f"{count} names of {LIST}, 0 to {count - 1}"
+        raise VAAError(f"{place}: {wrong[0]:g} is none of the {names}")
     return [int(position) for position in found]
 
 

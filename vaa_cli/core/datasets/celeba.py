@@ -7,8 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from vaa_cli.core.datasets.format import DatasetFormat, first_there
+from vaa_cli.core.datasets.format import (
+    DatasetFormat,
+    attribute_tuple,
+    first_there,
+    picture_folder,
+)
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.files import reading_errors
 from vaa_cli.core.labels import ABSENT, PRESENT, SPLITS, LabelTable, leaves_folder
 
 ATTRIBUTES, PARTITION = "list_attr_celeba", "list_eval_partition"
@@ -64,7 +70,7 @@ def read(root: Path) -> LabelTable:
         splits.append(part_of[name])
     if not images:
         raise VAAError(f"{path} has no pictures")
-    folder = next((name for name in PICTURES if (root / name).is_dir()), PICTURES[-1])
+    folder = picture_folder(root, PICTURES)
     return LabelTable(
         root,
         [f"{folder}/{name}" for name in images],
@@ -90,12 +96,7 @@ def _header(path: Path) -> tuple[tuple[str, ...], Iterator[Line]]:
             raise VAAError(f"{path}: line {number} is not the number of pictures")
         count = int(first[0])
     _, names = next(lines, (0, []))
-    attributes = tuple(names if path.suffix == ".txt" else names[1:])
-    if not attributes:
-        raise VAAError(f"{path} names no attributes")
-    twice = [name for name in attributes if attributes.count(name) > 1]
-    if twice:
-        raise VAAError(f"{path} names the attribute {twice[0]!r} twice")
+    attributes = attribute_tuple(names if path.suffix == ".txt" else names[1:], path)
     return attributes, lines if count is None else _counted(lines, count, path)
 
 
@@ -136,9 +137,8 @@ def _lines(path: Path) -> Iterator[Line]:
 @contextmanager
 def _reading_errors(path: Path) -> Iterator[None]:
     try:
-        yield
-    except OSError as error:
-        raise VAAError(f"cannot read {path}: {error.strerror or error}") from error
+        with reading_errors(path):
+            yield
     except (UnicodeDecodeError, csv.Error) as error:
         raise VAAError(f"{path} is no text in UTF-8: {error}") from error
 

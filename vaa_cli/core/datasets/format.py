@@ -1,9 +1,11 @@
 """What the reader of a dataset format offers."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels import LabelTable
 
 
@@ -27,6 +29,34 @@ class DatasetFormat:
     find: Callable[[Path], Path | None]
     read: Callable[[Path], LabelTable]
     read_partition: Callable[[Path, int], LabelTable] | None = None
+
+
+def attribute_tuple(names: Sequence[str], place: object) -> tuple[str, ...]:
+    """The names of attributes, of which there must be some, each once.
+
+    Args:
+        names: as they were read.
+        place: where they are from, in words that an error can start with.
+
+    Raises:
+        VAAError: there is none, or one stands there twice.
+    """
+    if not names:
+        raise VAAError(f"{place} names no attributes")
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise VAAError(f"{place} names the attribute {twice[0]!r} twice")
+    return tuple(names)
+
+
+def counts(*counted: tuple[int, str]) -> tuple[str, ...]:
+    """Notes of what was left out: how many, and of what; without those that are none."""
+    return tuple(f"{count:,} {what}" for count, what in counted if count)
+
+
+def picture_folder(root: Path, names: Sequence[str]) -> str:
+    """The first of the folders that a dataset's pictures may be in; the last if none is there."""
+    return next((name for name in names if (root / name).is_dir()), names[-1])
 
 
 def first_there(*paths: Path) -> Path | None:

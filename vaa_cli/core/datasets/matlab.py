@@ -10,7 +10,7 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
-from vaa_cli.core.errors import VAAError
+from vaa_cli.core.errors import VAAError, one_line
 
 
 class _UnsupportedError(Exception):
@@ -42,7 +42,7 @@ def read_mat(path: Path) -> dict[str, Any]:
     except Exception as error:
         # Parsers of broken files raise anything: ValueError, TypeError, OSError, zlib.error …
         raise VAAError(
-            f"{path} is no whole MATLAB file ({_in_one_line(error)}); download it again"
+            f"{path} is no whole MATLAB file ({one_line(error)}); download it again"
         ) from error
 
 
@@ -58,10 +58,6 @@ def _read(path: Path, size: int, mtime: int) -> dict[str, Any]:
     return {name: _from_scipy(value) for name, value in variables.items() if name[:2] != "__"}
 
 
-def _in_one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
-
-
 def _from_scipy(value: Any) -> Any:
     if isinstance(value, scipy.io.matlab.MatlabOpaque):
         raise _UnsupportedError("an object of a class")
@@ -70,10 +66,8 @@ def _from_scipy(value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         raise _UnsupportedError(f"a {type(value).__name__}")
     if value.dtype.names is not None:
-        fields = value.dtype.names
-        return _structs(
-            {name: value[name] for name in fields}, value.shape, lambda cell: _from_scipy(cell)
-        )
+        fields = {name: value[name] for name in value.dtype.names}
+        return _structs(fields, value.shape, _from_scipy)
     if value.dtype.kind == "U":
         return str(value[0]) if value.size == 1 else "" if value.size == 0 else value
     if value.dtype.kind == "O":

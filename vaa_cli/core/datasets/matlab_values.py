@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vaa_cli.core.datasets.format import attribute_tuple
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels import SPLITS, LabelTable, leaves_folder
 
@@ -106,13 +107,7 @@ def attribute_names(value: Any, place: object) -> tuple[str, ...]:
     Raises:
         VAAError: they are no names, there is none, or one stands there twice.
     """
-    found = names(value, place)
-    if not found:
-        raise VAAError(f"{place} names no attributes")
-    twice = [name for name in found if found.count(name) > 1]
-    if twice:
-        raise VAAError(f"{place} names the attribute {twice[0]!r} twice")
-    return tuple(found)
+    return attribute_tuple(names(value, place), place)
 
 
 def numbers(value: Any, place: object) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from vaa_cli.core.datasets import matlab_values as values
-from vaa_cli.core.datasets.format import DatasetFormat, first_there
+from vaa_cli.core.datasets.format import DatasetFormat, first_there, picture_folder
 from vaa_cli.core.datasets.matlab import read_mat
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels import SPLITS, LabelTable
@@ -32,7 +32,7 @@ def read(root: Path) -> LabelTable:
     attributes = values.attribute_names(
         values.variable(content, "attributes", path), f"{path}: attributes"
     )
-    folder = next((name for name in PICTURES if (root / name).is_dir()), PICTURES[-1])
+    folder = picture_folder(root, PICTURES)
     images: list[str] = []
     labels, splits = [], []
     seen: dict[str, str] = {}

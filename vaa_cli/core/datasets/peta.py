@@ -1,17 +1,18 @@
 """The `peta` format: PETA (Deng et al., ACM MM 2014), as PETA.mat or in its original tree."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 
 from vaa_cli.core.datasets import matlab_values as values
-from vaa_cli.core.datasets.format import DatasetFormat
+from vaa_cli.core.datasets.format import DatasetFormat, counts
 from vaa_cli.core.datasets.matlab import read_mat
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.images import picture_endings
+from vaa_cli.core.files import reading_errors
+from vaa_cli.core.images import is_picture
 from vaa_cli.core.labels import LabelTable, leaves_folder
 
 MATLAB_FILE = "PETA.mat"
@@ -119,7 +120,7 @@ def _read_tree(root: Path) -> LabelTable:
     for path in files:
         people = _read_labels(path)
         names |= frozenset().union(*people.values())
-        pictures = sorted(_picture_names(path.parent))
+        pictures = sorted(entry.name for entry in path.parent.iterdir() if is_picture(entry.name))
         owners = _owners(pictures, list(people))
         numbers = {person: next(identities) for person in people}
         folder = path.parent.relative_to(root).as_posix()
@@ -138,11 +139,6 @@ def _read_tree(root: Path) -> LabelTable:
     for row, (_, _, present) in enumerate(rows):
         labels[row, [columns[name] for name in present]] = 1
     benchmark = tuple(name for name in BENCHMARK if name in columns)
-    notes = []
-    if without_pictures:
-        notes.append(f"{without_pictures:,} lines of {LABELS} have no pictures")
-    if without_labels:
-        notes.append(f"{without_labels:,} pictures have no line in {LABELS}")
     return LabelTable(
         root,
         [name for name, _, _ in rows],
@@ -150,16 +146,18 @@ def _read_tree(root: Path) -> LabelTable:
         labels,
         identities=np.array([identity for _, identity, _ in rows], dtype=np.int64),
         benchmark=benchmark if 0 < len(benchmark) < len(attributes) else None,
-        notes=tuple(notes),
+        notes=counts(
+            (without_pictures, f"lines of {LABELS} have no pictures"),
+            (without_labels, f"pictures have no line in {LABELS}"),
+        ),
     )
 
 
 def _read_labels(path: Path) -> dict[str, frozenset[str]]:
     """What each line names first, a picture or a person, and the attributes that are present."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise VAAError(f"cannot read {path}: {error.strerror or error}") from error
+        with reading_errors(path):
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         broken = path.read_bytes()[: error.start].count(b"\n") + 1
         raise VAAError(f"{path}: line {broken} is not UTF-8; convert the file") from error
@@ -178,18 +176,10 @@ def _read_labels(path: Path) -> dict[str, frozenset[str]]:
     return people
 
 
-def _picture_names(folder: Path) -> Iterator[str]:
-    endings = set(picture_endings())
-    for path in folder.iterdir():
-        if path.suffix.lower() in endings:
-            yield path.name
-
-
 def _owners(pictures: Sequence[str], people: Sequence[str]) -> list[str | None]:
     """The line that tells of each picture: its own name, or a person whose id it starts with."""
-    endings = set(picture_endings())
     ids = {name: name for name in people}
-    named = {Path(name).stem: name for name in people if Path(name).suffix.lower() in endings} | ids
+    named = {Path(name).stem: name for name in people if is_picture(name)} | ids
 
     def owner(picture: str, ends: Sequence[int]) -> str | None:
         own = named.get(picture) or named.get(Path(picture).stem)

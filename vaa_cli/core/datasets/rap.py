@@ -6,9 +6,8 @@ from vaa_cli.core.datasets import matlab_values as values
 from vaa_cli.core.datasets.format import DatasetFormat
 from vaa_cli.core.datasets.rap_file import (
     FILE,
-    SECOND_RELEASE,
     annotation,
-    annotation_file,
+    find_release,
     image_paths,
     labels_of,
     rap_table,
@@ -25,10 +24,7 @@ def find(root: Path) -> Path | None:
     Raises:
         VAAError: it is broken.
     """
-    if annotation_file(root) is None:
-        return None
-    path, content = annotation(root)
-    return None if SECOND_RELEASE in content else path
+    return find_release(root, second=False)
 
 
 def read(root: Path, partition: int = 0) -> LabelTable:

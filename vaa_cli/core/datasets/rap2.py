@@ -9,7 +9,7 @@ from vaa_cli.core.datasets.rap_file import (
     FILE,
     SECOND_RELEASE,
     annotation,
-    annotation_file,
+    find_release,
     image_paths,
     labels_of,
     rap_table,
@@ -23,10 +23,7 @@ def find(root: Path) -> Path | None:
     Raises:
         VAAError: it is broken.
     """
-    if annotation_file(root) is None:
-        return None
-    path, content = annotation(root)
-    return path if SECOND_RELEASE in content else None
+    return find_release(root, second=True)
 
 
 def read(root: Path, partition: int = 0) -> LabelTable:

@@ -20,9 +20,16 @@ FOLDER, PICTURES = "RAP_annotation", "RAP_dataset"
 SECOND_RELEASE = "partition_attribute"
 
 
-def annotation_file(root: Path) -> Path | None:
-    """The annotation file of either release, if it is there."""
-    return first_there(root / FOLDER / FILE, root / FILE)
+def find_release(root: Path, second: bool) -> Path | None:
+    """The annotation file, if it is there and of the second release, or else of the first.
+
+    Raises:
+        VAAError: it is broken.
+    """
+    if _annotation_file(root) is None:
+        return None
+    path, content = annotation(root)
+    return path if (SECOND_RELEASE in content) == second else None
 
 
 def annotation(root: Path) -> tuple[Path, dict[str, Any]]:
@@ -31,11 +38,15 @@ def annotation(root: Path) -> tuple[Path, dict[str, Any]]:
     Raises:
         VAAError: it is missing or broken.
     """
-    path = annotation_file(root)
+    path = _annotation_file(root)
     if path is None:
         raise VAAError(f"{root} has no {FILE}; looked in {FOLDER} too")
     content = values.variable(read_mat(path), "RAP_annotation", path)
     return path, values.struct(content, f"{path}: RAP_annotation")
+
+
+def _annotation_file(root: Path) -> Path | None:
+    return first_there(root / FOLDER / FILE, root / FILE)
 
 
 def image_paths(names: Any, place: str) -> list[str]:

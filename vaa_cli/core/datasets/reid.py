@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaa_cli.core.datasets import matlab_values as values
-from vaa_cli.core.datasets.format import first_there
+from vaa_cli.core.datasets.format import counts, first_there
 from vaa_cli.core.datasets.matlab import read_mat
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.images import picture_endings
+from vaa_cli.core.images import is_picture
 from vaa_cli.core.labels import ABSENT, PRESENT, SPLITS, LabelTable
 
 # Whose pictures are in each folder, and the split that it becomes.
@@ -74,9 +74,10 @@ def _identities(value: Any, place: str) -> list[int]:
     listed = value.ravel(order="F") if isinstance(value, np.ndarray) else [value]
     for number, cell in enumerate(listed, start=1):
         identity = cell.item() if isinstance(cell, np.ndarray) and cell.size == 1 else cell
-        text = identity.strip() if isinstance(identity, str) else f"{identity:g}"[:20] if (
-            isinstance(identity, int | float | np.number)
-        ) else ""  # fmt: skip
+        if isinstance(identity, int | float | np.number):
+            text = f"{identity:g}"
+        else:
+            text = identity.strip() if isinstance(identity, str) else ""
         if not (text.isascii() and text.isdecimal()):
             raise VAAError(f"{place}: cell {number}, {text!r}, is no number of a person")
         found.append(int(text))
@@ -119,16 +120,21 @@ def _pictures(
 ) -> LabelTable:
     images, identities, splits = [], [], []
     junk = distractors = strangers = 0
-    endings = set(picture_endings())
+    split_of: dict[int, str] = {}
     for folder, split in FOLDERS.items():
         if not (root / folder).is_dir():
             continue
         for name in sorted(entry.name for entry in (root / folder).iterdir()):
             match = _NAME.match(name)
-            if match is None or Path(name).suffix.lower() not in endings:
+            if match is None or not is_picture(name):
                 continue
             identity = int(match[1])
             if identity in labels_of:
+                if split_of.setdefault(identity, split) != split:
+                    raise VAAError(
+                        f"{root}: identity {identity:04d} has pictures in the folder of train and "
+                        "in one of test; the tree is mixed up"
+                    )
                 images.append(f"{folder}/{name}")
                 identities.append(identity)
                 splits.append(SPLITS.index(split))
@@ -141,22 +147,6 @@ def _pictures(
             f"{root}: no picture in {', '.join(FOLDERS)} is of a person in {path.name}; looked for "
             "names such as 0002_c1s1_000451_03.jpg"
         )
-    trained = {identity for identity, split in zip(identities, splits, strict=True) if not split}
-    tested = {identity for identity, split in zip(identities, splits, strict=True) if split}
-    if trained & tested:
-        raise VAAError(
-            f"{root}: identity {min(trained & tested):04d} has pictures in the folder of train and "
-            "in one of test; the tree is mixed up"
-        )
-    notes = [
-        f"{count:,} pictures of {what} left out"
-        for count, what in (
-            (junk, "junk (-1)"),
-            (distractors, "distractors (0000)"),
-            (strangers, "people without attributes"),
-        )
-        if count
-    ]
     return LabelTable(
         root,
         images,
@@ -164,5 +154,9 @@ def _pictures(
         np.stack([labels_of[identity] for identity in identities]),
         np.array(splits, dtype=np.int8),
         identities=np.array(identities, dtype=np.int64),
-        notes=tuple(notes),
+        notes=counts(
+            (junk, "pictures of junk (-1) left out"),
+            (distractors, "pictures of distractors (0000) left out"),
+            (strangers, "pictures of people without attributes left out"),
+        ),
     )

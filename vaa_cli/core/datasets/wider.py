@@ -10,8 +10,9 @@ from typing import Any
 import ijson
 import numpy as np
 
-from vaa_cli.core.datasets.format import DatasetFormat, first_there
-from vaa_cli.core.errors import VAAError
+from vaa_cli.core.datasets.format import DatasetFormat
+from vaa_cli.core.errors import VAAError, one_line
+from vaa_cli.core.files import reading_errors
 from vaa_cli.core.labels import ABSENT, PRESENT, SPLITS, UNSPECIFIED, LabelTable, leaves_folder
 
 ATTRIBUTES = (
@@ -79,7 +80,7 @@ def read(root: Path) -> LabelTable:
 
 def _files(root: Path) -> list[Path]:
     for folder in FOLDERS:
-        files = [path for name in FILES if (path := first_there(root / folder / name))]
+        files = [path for name in FILES if (path := root / folder / name).exists()]
         if files:
             return files
     return []
@@ -98,12 +99,11 @@ def _people(path: Path) -> Iterator[Person]:
 @contextmanager
 def _reading_errors(place: _Place) -> Iterator[None]:
     try:
-        yield
-    except OSError as error:
-        raise VAAError(f"cannot read {place.path}: {error.strerror or error}") from error
+        with reading_errors(place.path):
+            yield
     # ijson raises JSONError, but UnicodeDecodeError, OverflowError or ValueError as well.
     except (ijson.JSONError, ArithmeticError, ValueError) as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = one_line(error, 120)
         raise VAAError(f"{place}: broken JSON ({reason}); download it again") from error
 
 
