@@ -71,6 +71,13 @@ def test_labels_for_other_attributes_altogether() -> None:
         make_table([[1]], attributes=["hat"]).labels_for(["bag"])
 
 
+def test_each_picture_once_in_the_order_of_the_rows() -> None:
+    table = make_table([[1]] * 5, ["b", "a", "b", "c", "a"])
+    pictures = table.pictures
+    assert list(pictures.names) == ["b", "a", "c"]
+    assert pictures.of_row.tolist() == [0, 1, 0, 2, 1]
+
+
 # Priors
 
 

@@ -168,28 +168,21 @@ def prepare(
     from vaa_cli.core.attribute_choice import choose_attributes
     from vaa_cli.core.containment import require_inside
     from vaa_cli.core.crops import SHORT_SIDE, CropOptions, staging_folder
-    from vaa_cli.core.files import require_apart, require_replaceable
+    from vaa_cli.core.files import require_apart
     from vaa_cli.core.label_csv import require_column_names
     from vaa_cli.core.parallel import start_early
-    from vaa_cli.core.prepared import (
-        CONTENTS,
-        Origin,
-        require_prepared_or_empty,
-        write_prepared,
-    )
+    from vaa_cli.core.prepared import Origin, require_place, write_prepared
     from vaa_cli.core.splits import require_train
     from vaa_cli.core.statistics import LabelStatistics
     from vaa_cli.core.statistics_picture import require_matplotlib, statistics_picture
     from vaa_cli.core.statistics_report import statistics_tables
-    from vaa_cli.core.usable_rows import DistinctPictures
 
     folders, out_dir = _places(paths, merge)
     if no_check and check is not None:
         raise VAAError("--check and --no-check contradict each other; leave out one of them")
     if short_side is not None and not crops:
         raise VAAError("--short-side is the size of crops; add --crops, or leave it out")
-    require_replaceable(out_dir, CONTENTS)
-    require_prepared_or_empty(out_dir)
+    require_place(out_dir)
     require_apart(out_dir, folders)
     if stats:
         require_matplotlib()
@@ -203,7 +196,7 @@ def prepare(
     require_column_names(table)
     require_apart(out_dir, [table.root / name for name in set(map(dirname, table.images))])
     if not follow_links and not source.checked:
-        require_inside(source.folder, table.root, DistinctPictures.of(table).names)
+        require_inside(source.folder, table.root, table.pictures.names)
     rows = len(table)
     chosen_check = None if no_check else check or (None if source.checked else Check.QUICK)
     table, dropped = _usable(table, chosen_check, strict)
@@ -222,8 +215,8 @@ def prepare(
     origin = Origin(source.name, source.format, dropped, source.box_margin)
     priors = write_prepared(out_dir, table, origin, staged, picture)
 
-    _report(table, source.name, priors, statistics_tables(statistics) if statistics else None)
-    _tell_empty_splits(table, has_splits)
+    tables = statistics_tables(statistics) if statistics else None
+    _report(table, source.name, priors, tables, has_splits)
     if dropped:
         say(f"{len(dropped):,} of {rows:,} rows dropped; {out_dir}/dataset.json says why")
     if staging_folder(out_dir).exists():
@@ -303,16 +296,16 @@ def _usable(
 ) -> tuple["LabelTable", list["Dropped"]]:
     """Look at the pictures, and leave out the rows that cannot be used; says which."""
     from vaa_cli.core.picture_check import check_pictures
-    from vaa_cli.core.usable_rows import DistinctPictures, usable_rows
+    from vaa_cli.core.usable_rows import usable_rows
 
-    pictures = DistinctPictures.of(table)
+    names = table.pictures.names
     checked = None
     if check is not None:
-        paths = (str(table.root / name) for name in pictures.names)
+        paths = (str(table.root / name) for name in names)
         with _bar("checking pictures") as bar:
             looks = check_pictures(paths, decode=check is Check.FULL)
-            checked = list(bar.track(looks, total=len(pictures.names)))
-    usable, dropped = usable_rows(table, pictures, checked)
+            checked = list(bar.track(looks, total=len(names)))
+    usable, dropped = usable_rows(table, checked)
     _tell_dropped(dropped, len(table), strict)
     return usable, dropped
 
@@ -337,15 +330,13 @@ def _cropped(
     """Cut out each row's crop; says which could not be."""
     from vaa_cli.core.crops import crop_names, cropped, staging_folder, write_crops
     from vaa_cli.core.prepared import CROPS
-    from vaa_cli.core.usable_rows import DistinctPictures
 
     staging = staging_folder(out_dir)
     names = crop_names(table, options)
-    total = len(DistinctPictures.of(table).names)
     try:
         with _bar("cutting people out") as bar:
             done = write_crops(table, names, staging, out_dir / CROPS, options)
-            problems = list(bar.track(done, total=total))
+            problems = list(bar.track(done, total=len(table.pictures.names)))
     except KeyboardInterrupt:
         say(f"stopped; the same command goes on with the crops in {staging}")
         raise
@@ -363,20 +354,29 @@ def _tell_dropped(dropped: Sequence["Dropped"], rows: int, strict: bool) -> None
         warn(f"{drop.image}: {drop.reason}")
     if len(dropped) > _NAMED:
         warn(f"… and {len(dropped) - _NAMED:,} more")
-    if dropped and strict:
+    if not dropped:
+        return
+    first = f"such as {dropped[0].image}: {dropped[0].reason}"
+    if strict:
         raise VAAError(
-            f"{len(dropped):,} of {rows:,} rows cannot be used, such as {dropped[0].image}: "
-            f"{dropped[0].reason}; mend them, or leave out --strict to drop them"
+            f"{len(dropped):,} of {rows:,} rows cannot be used, {first}; mend them, or leave out "
+            "--strict to drop them"
         )
-    if dropped and len(dropped) == rows:
-        raise VAAError(f"none of the {rows:,} rows can be used, such as {dropped[0].image}: "
-                       f"{dropped[0].reason}")  # fmt: skip
+    if len(dropped) == rows:
+        raise VAAError(f"none of the {rows:,} rows can be used, {first}")
 
 
 def _report(
-    table: "LabelTable", name: str, priors: "Priors", statistics: RenderableType | None
+    table: "LabelTable",
+    name: str,
+    priors: "Priors",
+    statistics: RenderableType | None,
+    has_splits: bool,
 ) -> None:
-    """Say how large the splits are, how the labels are spread, and what may surprise."""
+    """Say how large the splits are, how the labels are spread, and what may surprise.
+
+    `has_splits` tells whether the dataset has its own, from which val can be cut.
+    """
     from vaa_cli.core.labels import SPLITS
     from vaa_cli.core.report import priors_table
 
@@ -387,14 +387,8 @@ def _report(
     constant = list(compress(priors.attributes, priors.constant))
     if constant:
         warn(f"constant in train, so that nothing about them can be learnt: {', '.join(constant)}")
-
-
-def _tell_empty_splits(table: "LabelTable", has_splits: bool) -> None:
-    """Warn of splits without pictures; `has_splits`, whether the dataset has its own."""
-    from vaa_cli.core.labels import SPLITS
-
     for split in SPLITS[1:]:
-        if not len(table.split(split)):
+        if not len(parts[split]):
             needed = "; vaa train needs one" if split == "val" else ""
             hint = ": --val-share 0.1 cuts it from train" if needed and has_splits else ""
             warn(f"there are no {split} pictures{needed}{hint}")

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -18,7 +18,7 @@ from vaa_cli.core.images import open_picture
 from vaa_cli.core.labels import LabelTable
 from vaa_cli.core.parallel import in_processes
 from vaa_cli.core.picture_check import check_picture
-from vaa_cli.core.usable_rows import DistinctPictures, Dropped
+from vaa_cli.core.usable_rows import Dropped
 
 SHORT_SIDE = 256
 # JPEG at this quality is told from the original by a measurement, not by eye.
@@ -44,10 +44,12 @@ class CropOptions:
 
 @dataclass(frozen=True)
 class _Job:
-    """One picture, and for each of its crops where it goes and what is cut out."""
+    """One picture, and the name of each of its crops with what is cut out for it."""
 
-    source: str
+    source: Path
     crops: tuple[tuple[str, Box | None], ...]
+    folder: Path
+    earlier: Path
     options: CropOptions
 
 
@@ -59,7 +61,7 @@ def staging_folder(out: Path) -> Path:
 
 def crop_names(table: LabelTable, options: CropOptions) -> list[str]:
     """A name for each row's crop, which changes with all that the crop depends on."""
-    pictures = DistinctPictures.of(table)
+    pictures = table.pictures
     versions = [_version(table.root / name) for name in pictures.names]
     names = []
     for row, image in enumerate(table.images):
@@ -92,7 +94,7 @@ def write_crops(
         workers: processes; None for one a core.
 
     Yields:
-        For each picture in the order of `DistinctPictures`, what is wrong with each of its crops.
+        For each picture in the order of `table.pictures`, what is wrong with each of its crops.
 
     Raises:
         VAAError: a crop cannot be written, or the folder holds what is none.
@@ -101,8 +103,8 @@ def write_crops(
     for prefix in {name.split("/")[0] for name in names}:
         make_folder(folder / prefix)
     _remove_others(folder, set(names))
-    jobs = _jobs(table, names, folder, options)
-    return in_processes(_write, _taken_over(jobs, folder, earlier), workers, _FEW, _BATCH)
+    jobs = _jobs(table, names, folder, earlier, options)
+    return in_processes(_write, jobs, workers, _FEW, _BATCH)
 
 
 def cropped(
@@ -133,29 +135,17 @@ def _version(path: Path) -> tuple[int, int] | None:
 
 
 def _rows_by_picture(table: LabelTable) -> list[int]:
-    order: list[int] = np.argsort(DistinctPictures.of(table).of_row, kind="stable").tolist()
+    order: list[int] = np.argsort(table.pictures.of_row, kind="stable").tolist()
     return order
 
 
 def _jobs(
-    table: LabelTable, names: Sequence[str], folder: Path, options: CropOptions
+    table: LabelTable, names: Sequence[str], folder: Path, earlier: Path, options: CropOptions
 ) -> Iterator[_Job]:
     rows = _rows_by_picture(table)
     for image, group in groupby(rows, key=lambda row: table.images[row]):
-        crops = tuple((str(folder / names[row]), table.box(row)) for row in group)
-        yield _Job(str(table.root / image), crops, options)
-
-
-def _taken_over(jobs: Iterable[_Job], folder: Path, earlier: Path) -> Iterator[_Job]:
-    for job in jobs:
-        for target, _ in job.crops:
-            there = earlier / Path(target).relative_to(folder)
-            if there.exists() and not os.path.exists(target):
-                try:
-                    os.link(there, target)
-                except OSError:  # a file system without links: the crop is written once more
-                    break
-        yield job
+        crops = tuple((names[row], table.box(row)) for row in group)
+        yield _Job(table.root / image, crops, folder, earlier, options)
 
 
 def _remove_others(folder: Path, names: set[str]) -> None:
@@ -174,39 +164,45 @@ def _remove_others(folder: Path, names: set[str]) -> None:
 
 def _write(job: _Job) -> list[str | None]:
     """What is wrong with each crop, None where it is written or was there."""
-    # Looked at, not only for: a machine that stopped may have left a name without its content.
-    wanted = [isinstance(check_picture(target, decode=False), str) for target, _ in job.crops]
-    if not any(wanted):
+    there = [_is_there(job, name) for name, _ in job.crops]
+    if all(there):
         return [None] * len(job.crops)
     enough = (job.options.short_side,) * 2
-    whole = [box is None for _, box in job.crops]
+    whole = all(box is None for _, box in job.crops)
     try:
-        picture = open_picture(job.source, enough=enough if all(whole) else None)
+        picture = open_picture(job.source, enough=enough if whole else None)
     except PictureError as error:
         return [str(error)] * len(job.crops)
-    write: Callable[[str, Box | None], str | None] = _Cutter(picture, job.options)
     return [
-        write(target, box) if missing else None
-        for (target, box), missing in zip(job.crops, wanted, strict=True)
+        None if done else _write_one(picture, box, job.folder / name, job.options)
+        for (name, box), done in zip(job.crops, there, strict=True)
     ]
 
 
-@dataclass(frozen=True)
-class _Cutter:
-    picture: Image.Image
-    options: CropOptions
+def _is_there(job: _Job, name: str) -> bool:
+    target = job.folder / name
+    if not target.exists():
+        try:
+            os.link(job.earlier / name, target)
+        except OSError:  # it is not in the earlier folder, or the file system has no links
+            return False
+    # Looked at, not only for: a machine that stopped may have left a name without its content.
+    return not isinstance(check_picture(target, decode=False), str)
 
-    def __call__(self, target: str, box: Box | None) -> str | None:
-        region = (0, 0, *self.picture.size)
-        if box is not None:
-            try:
-                region = crop_region(box, *self.picture.size, self.options.margin)
-            except PictureError as error:
-                return str(error)
-        crop = _scaled(self.picture.crop(region), self.options.short_side)
-        with whole_file(Path(target), sync=False) as file:
-            crop.save(file, format="JPEG", quality=_QUALITY)
-        return None
+
+def _write_one(
+    picture: Image.Image, box: Box | None, target: Path, options: CropOptions
+) -> str | None:
+    region = (0, 0, *picture.size)
+    if box is not None:
+        try:
+            region = crop_region(box, *picture.size, options.margin)
+        except PictureError as error:
+            return str(error)
+    crop = _scaled(picture.crop(region), options.short_side)
+    with whole_file(target, sync=False) as file:
+        crop.save(file, format="JPEG", quality=_QUALITY)
+    return None
 
 
 def _scaled(picture: Image.Image, short_side: int) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -16,6 +17,19 @@ PRESENT, ABSENT, UNSPECIFIED = 1, 0, -1
 SPLITS = ("train", "val", "test")
 
 _MULTIPLIER = np.uint64(1_000_003)
+
+
+@dataclass(frozen=True)
+class DistinctPictures:
+    """The pictures of a table, each once, though several people may be in it.
+
+    Attributes:
+        names: `p` paths relative to the table's root, in the order of their first rows.
+        of_row: `[n]` the position in `names` of each row's picture.
+    """
+
+    names: list[str]
+    of_row: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,12 @@ class LabelTable:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @cached_property
+    def pictures(self) -> DistinctPictures:
+        """The pictures that the rows are in."""
+        of_row, names = pd.factorize(np.array(self.images, dtype=object))
+        return DistinctPictures(names.tolist(), of_row.astype(np.int64, copy=False))
 
     def path(self, row: int) -> Path:
         """Where the picture of a row is."""
@@ -114,7 +134,7 @@ def leaves_folder(name: str) -> bool:
 
 def repeated_rows(table: LabelTable) -> NDArray[np.bool_]:
     """Which rows `[n]` are the same picture and box as a row before them."""
-    columns = [pd.factorize(np.array(table.images, dtype=object))[0]]
+    columns = [table.pictures.of_row]
     if table.boxes is not None:
         columns += list(table.boxes.T + 0.0)  # so that -0 equals 0
     # Rows of the same hash are few; only these are compared, which takes a table much memory.

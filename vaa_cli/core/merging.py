@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.labels import SPLITS, UNSPECIFIED, LabelTable, repeated_rows
+from vaa_cli.core.labels import SPLITS, LabelTable, repeated_rows
 from vaa_cli.core.prepared import Prepared
 from vaa_cli.core.splits import pictures_in_two_splits
 
@@ -30,15 +30,12 @@ def merged_table(folders: Sequence[Prepared]) -> LabelTable:
     attributes = tuple(dict.fromkeys(name for folder in folders for name in folder.attributes))
     _require_shared(folders, attributes)
     root = _common_root([table.root.resolve() for table, _, _ in parts])
-    columns = {name: column for column, name in enumerate(attributes)}
     images: list[str] = []
     labels, boxes, splits, owners = [], [], [], []
     for table, position, folder in parts:
         prefix = table.root.resolve().relative_to(root).as_posix()
         images += table.images if prefix == "." else [f"{prefix}/{name}" for name in table.images]
-        filled = np.full((len(table), len(attributes)), UNSPECIFIED, dtype=np.int8)
-        filled[:, [columns[name] for name in table.attributes]] = table.labels
-        labels.append(filled)
+        labels.append(table.labels_for(attributes)[0])
         whole = np.full((len(table), 4), np.nan)
         boxes.append(whole if table.boxes is None else table.boxes)
         splits.append(np.full(len(table), position, dtype=np.int8))

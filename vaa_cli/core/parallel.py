@@ -83,10 +83,10 @@ def in_processes(
         with _uninterrupted():  # people press Ctrl-C more than once
             for process in list((pool._processes or {}).values()):
                 process.terminate()
-            pool.shutdown(cancel_futures=True)
         raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        with _uninterrupted():
+            pool.shutdown(cancel_futures=True)
 
 
 @contextmanager

@@ -20,7 +20,8 @@ Checked = tuple[int, int] | str
 _ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 # Where Pillow finds an orientation without decoding, by its names.
 _ORIENTATION_SOURCES = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
-_LONGEST_END = max(map(len, _ENDS.values()))
+_ANY_END = tuple(_ENDS.values())
+_LONGEST_END = max(map(len, _ANY_END))
 # Bytes that hold the header of most pictures; and of those with EXIF data and a preview.
 _HEADS = (1 << 12, 1 << 17)
 # A pipe is not waited for, and Windows does not touch the ends of lines.
@@ -28,19 +29,33 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def picture_size(path: Path | str, decode: bool = True) -> tuple[int, int]:
-    """Width and height of a picture as it is seen.
+def check_picture(path: Path | str, decode: bool = True) -> Checked:
+    """Width and height of a picture as it is seen, or what is wrong with it in a few words.
 
     Args:
         path: the file.
         decode: decode all of it. Else its header must be right and its data must end as its
             format ends; what cannot be told in this way (other formats, data behind the end) is
             decoded all the same.
+    """
+    try:
+        return (None if decode else _size_by_ends(path)) or _size_by_decoding(path)
+    except PictureError as error:
+        return str(error)
+
+
+def check_pictures(
+    paths: Iterable[str], decode: bool = False, workers: int | None = None
+) -> Iterator[Checked]:
+    """`check_picture` for many, in their order, on all cores.
 
     Raises:
-        PictureError: it is missing or broken.
+        VAAError: a checking process died.
     """
-    return (None if decode else _size_by_ends(path)) or _size_by_decoding(path)
+    # A decoded picture takes as long as fifty looks: fewer at a time, so that all cores work.
+    if decode:
+        return in_processes(check_picture, paths, workers, few=16, batch=4)
+    return in_processes(partial(check_picture, decode=False), paths, workers)
 
 
 def _size_by_decoding(path: Path | str) -> tuple[int, int]:
@@ -63,7 +78,7 @@ def _size_by_ends(path: Path | str) -> tuple[int, int] | None:
         if not S_ISREG(status.st_mode):
             return None
         end = _read_at(descriptor, max(0, status.st_size - _LONGEST_END), _LONGEST_END)
-        if not end.endswith(tuple(_ENDS.values())):
+        if not end.endswith(_ANY_END):
             return None
         # Two reads from the file, the parser's many small ones from memory: faster than Pillow
         # alone reads the header.
@@ -109,24 +124,3 @@ def _read_at(descriptor: int, position: int, count: int) -> bytes:
 
 def _upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     return (size[1], size[0]) if orientation in SIDEWAYS else size
-
-
-def check_picture(path: Path | str, decode: bool = True) -> Checked:
-    """`picture_size`, or what is wrong with the picture in a few words."""
-    try:
-        return picture_size(path, decode)
-    except PictureError as error:
-        return str(error)
-
-
-def check_pictures(
-    paths: Iterable[str], decode: bool = False, workers: int | None = None
-) -> Iterator[Checked]:
-    """`check_picture` for many, in their order, on all cores.
-
-    Raises:
-        VAAError: a checking process died.
-    """
-    # A decoded picture takes as long as fifty looks: fewer at a time, so that all cores work.
-    work = partial(check_picture, decode=decode)
-    return in_processes(work, paths, workers, **({"few": 16, "batch": 4} if decode else {}))

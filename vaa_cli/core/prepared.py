@@ -10,8 +10,8 @@ import numpy as np
 
 from vaa_cli.core.csv_text import write_csv
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.files import sync_tree, whole_folder, write_bytes, write_text
-from vaa_cli.core.label_csv import read_csv, require_column_names, table_cells, table_from_csv
+from vaa_cli.core.files import require_replaceable, sync_tree, whole_folder, write_bytes, write_text
+from vaa_cli.core.label_csv import csv_chunks, require_column_names, table_cells, table_from_csv
 from vaa_cli.core.labels import SPLITS, LabelTable, Priors
 from vaa_cli.core.usable_rows import Dropped
 
@@ -77,12 +77,14 @@ class Prepared:
         return self.splits[name]
 
 
-def require_prepared_or_empty(folder: Path) -> None:
-    """Make sure that a folder may be replaced: its files could be named as ours by chance.
+def require_place(folder: Path) -> None:
+    """Make sure that a prepared folder may be written at a place.
 
     Raises:
-        VAAError: there are files in it, but no description of a prepared folder.
+        VAAError: a file stands there, or a folder that holds other files, or files that are only
+            named as a prepared folder's are.
     """
+    require_replaceable(folder, CONTENTS)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / DESCRIPTION).is_file():
         raise VAAError(
             f"{folder} holds files and is no prepared folder (no {DESCRIPTION}); name a new "
@@ -113,6 +115,7 @@ def write_prepared(
     Raises:
         VAAError: the folder cannot be written or holds other files.
     """
+    require_place(folder)
     require_column_names(table)
     parts = {split: table.split(split) for split in SPLITS}
     priors = Priors.of(parts["train"])
@@ -170,7 +173,7 @@ def read_prepared(folder: Path) -> Prepared:
 
 
 def _read_split(path: Path, root: Path, attributes: tuple[str, ...]) -> LabelTable:
-    if read_csv(path).empty:
+    if all(rows.empty for rows in csv_chunks(path)):
         labels = np.empty((0, len(attributes)), dtype=np.int8)
         return LabelTable(root, [], attributes, labels)
     table = table_from_csv(path)

@@ -19,8 +19,8 @@ from vaa_cli.core.labels import LabelTable, Priors
 from vaa_cli.core.metrics import Scores
 
 # A bar of this many characters is a prior of 1.
-_BAR = 14
-_STYLE: dict[str, Any] = {"box": box.SIMPLE_HEAD, "pad_edge": False, "collapse_padding": True}
+BAR_WIDTH = 14
+TABLE_STYLE: dict[str, Any] = {"box": box.SIMPLE_HEAD, "pad_edge": False, "collapse_padding": True}
 _NOT_FIGURES = ("attribute", "positives", "negatives")
 _TOTALS = {
     "instance": "mean of images",
@@ -96,7 +96,7 @@ def evaluation_tables(
     attributes: Sequence[str], priors: Sequence[float | None], scores: Scores
 ) -> Group:
     """The per-attribute table and the totals, for a terminal."""
-    table = Table(**_STYLE)
+    table = Table(**TABLE_STYLE)
     table.add_column("attribute", overflow="fold")
     for name in ("prior", "mA", "rec+", "rec-", "prec", "F1", "AP", "thr"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -105,7 +105,7 @@ def evaluation_tables(
         table.add_row(Text(str(record["attribute"])), *map(_cell, figures))
 
     totals = total_record(scores)
-    summary = Table(**_STYLE)
+    summary = Table(**TABLE_STYLE)
     summary.add_column("totals")
     for name in ("accuracy", "precision", "recall", "F1"):
         summary.add_column(name, justify="right")
@@ -120,10 +120,10 @@ def evaluation_tables(
 
 def priors_table(priors: Priors, splits: dict[str, LabelTable]) -> Table:
     """Each attribute's share of positives in training, and its positives in each split."""
-    table = Table(**_STYLE)
+    table = Table(**TABLE_STYLE)
     table.add_column("attribute", overflow="fold")
     table.add_column("prior", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True, width=_BAR)
+    table.add_column("", no_wrap=True, width=BAR_WIDTH)
     for split in splits:
         table.add_column(f"{split}+", justify="right", no_wrap=True)
     unspecified = bool(priors.unspecified.any())
@@ -132,7 +132,7 @@ def priors_table(priors: Priors, splits: dict[str, LabelTable]) -> Table:
     counts = {split: Priors.of(part).positives for split, part in splits.items()}
     for i, name in enumerate(priors.attributes):
         prior = float(priors.prior[i])
-        bar = "" if math.isnan(prior) else "█" * max(round(prior * _BAR), int(prior > 0))
+        bar = "" if math.isnan(prior) else "█" * max(round(prior * BAR_WIDTH), int(prior > 0))
         cells = [_cell(_number(prior)), bar, *(str(counts[split][i]) for split in splits)]
         if unspecified:
             cells.append(str(priors.unspecified[i]))

@@ -66,11 +66,11 @@ def pictures_in_two_splits(table: LabelTable) -> list[str]:
     """
     if table.splits is None:
         raise ValueError("the table has no splits yet")
-    of_row, names = pd.factorize(np.array(table.images, dtype=object))
-    lowest, highest = np.full(len(names), len(SPLITS)), np.full(len(names), -1)
-    np.minimum.at(lowest, of_row, table.splits)
-    np.maximum.at(highest, of_row, table.splits)
-    return [names[position] for position in np.flatnonzero(lowest < highest)]
+    pictures = table.pictures
+    lowest, highest = np.full(len(pictures.names), len(SPLITS)), np.full(len(pictures.names), -1)
+    np.minimum.at(lowest, pictures.of_row, table.splits)
+    np.maximum.at(highest, pictures.of_row, table.splits)
+    return [pictures.names[position] for position in np.flatnonzero(lowest < highest)]
 
 
 def stratified_parts(
@@ -91,8 +91,8 @@ def stratified_parts(
     Returns:
         `[n]` the part of each row.
     """
-    keys = table.images if table.identities is None else table.identities
-    group = pd.factorize(np.asarray(keys, dtype=object))[0]
+    people = table.identities
+    group = table.pictures.of_row if people is None else pd.factorize(people)[0]
     marks = _marks(table, group)
 
     # A draw can leave a part without a label that had enough to go round; another seldom does.

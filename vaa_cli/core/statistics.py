@@ -1,6 +1,7 @@
 """Statistics of a table's labels: how often attributes come, and which come together."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,18 +71,18 @@ class LabelStatistics:
         """The `c` names."""
         return self.priors.attributes
 
-    @property
+    @cached_property
     def order(self) -> NDArray[np.int64]:
         """Positions `[c]` from the rarest attribute to the most common; unknown priors last."""
         order: NDArray[np.int64] = np.argsort(self.priors.prior, kind="stable")
         return order
 
-    @property
+    @cached_property
     def share(self) -> NDArray[np.float64]:
         """`[c x c]` P(column present | row present), where the column is specified; else NaN."""
         return _divide(self.together, self.present)
 
-    @property
+    @cached_property
     def phi(self) -> NDArray[np.float64]:
         """`[c x c]` the correlation of two attributes over the rows in which both are specified.
 

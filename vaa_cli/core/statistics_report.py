@@ -1,23 +1,20 @@
 """Label statistics as tables for a terminal, and their figures as text."""
 
 import math
-from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from vaa_cli.core.report import BAR_WIDTH, TABLE_STYLE
 from vaa_cli.core.statistics import LabelStatistics, Pair
 
-# A bar of this many characters is a prior of 1; each has eight steps, to tell rare from rarer.
-_BAR = 14
+# Each character of a bar has eight steps, to tell rare from rarer.
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 # With more attributes, 80 columns leave no room for names beside the matrix.
 _MATRIX = 16
 # So many pairs are shown at either end.
 _PAIRS = 8
-_STYLE: dict[str, Any] = {"box": box.SIMPLE_HEAD, "pad_edge": False, "collapse_padding": True}
 
 
 def statistics_tables(statistics: LabelStatistics) -> Group:
@@ -55,10 +52,10 @@ def percent(share: float) -> str:
 
 def _attributes_table(statistics: LabelStatistics) -> Table:
     priors = statistics.priors
-    table = Table(**_STYLE)
+    table = Table(**TABLE_STYLE)
     table.add_column("attribute", overflow="fold")
     table.add_column("prior", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True, width=_BAR)
+    table.add_column("", no_wrap=True, width=BAR_WIDTH)
     table.add_column("pos : neg", no_wrap=True)
     table.add_column("positives", justify="right", no_wrap=True)
     unspecified = bool(priors.unspecified.any())
@@ -100,7 +97,7 @@ def _pairs(statistics: LabelStatistics) -> list[RenderableType]:
 
 
 def _pairs_table(pairs: list[Pair]) -> Table:
-    table = Table(**_STYLE)
+    table = Table(**TABLE_STYLE)
     table.add_column("first", overflow="fold")
     table.add_column("second", overflow="fold")
     for name in ("pictures", "share", "overall", "phi"):
@@ -121,7 +118,7 @@ def _matrix(statistics: LabelStatistics) -> list[RenderableType]:
                 "picture has it."
             )
         ]
-    table = Table(**_STYLE, padding=0)
+    table = Table(**TABLE_STYLE, padding=0)
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("attribute", overflow="fold")
     for number in range(1, count + 1):
@@ -144,7 +141,7 @@ def _matrix(statistics: LabelStatistics) -> list[RenderableType]:
 def _bar(prior: float) -> str:
     if math.isnan(prior):
         return ""
-    eighths = max(round(prior * _BAR * 8), int(prior > 0))  # what is rare must be seen
+    eighths = max(round(prior * BAR_WIDTH * 8), int(prior > 0))  # what is rare must be seen
     return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).rstrip()
 
 
