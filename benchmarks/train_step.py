@@ -14,12 +14,12 @@ from collections.abc import Callable
 
 import torch
 
-from vaa_cli.commands.options import parse_image_size
 from vaa_cli.core.backbones import backbone_name
 from vaa_cli.core.devices import Compute
 from vaa_cli.core.history import PredictionHistory
 from vaa_cli.core.losses import VAALoss
 from vaa_cli.core.model import CLASSIFIERS, VAA
+from vaa_cli.core.option_values import parse_image_size
 
 ATTRIBUTES = 35  # PETA's
 

@@ -1,9 +1,19 @@
 """Batches keep their order, their pixels and their augmentation whatever decodes them."""
 
 import math
-from collections.abc import Sequence
+import multiprocessing
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,6 +23,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.pictures import BLUE, GREEN, RED, make_table, noise, plain, truncated
+from vaa_cli.core import loading
 from vaa_cli.core.boxes import Box
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.loading import (
@@ -20,7 +31,9 @@ from vaa_cli.core.loading import (
     PictureLoader,
     Request,
     augment,
+    augmented_requests,
     batched,
+    epoch_order,
     normalise,
     table_requests,
     training_batches,
@@ -80,6 +93,36 @@ def test_a_loader_can_be_used_again(folder: Path, workers: int) -> None:
         (batch,) = loader.load([[Request(str(folder / f"{i}.png"))]])
         assert (batch.pixels == 10 * i).all()
     assert list(loader.load([])) == []
+
+
+@WORKERS
+@pytest.mark.parametrize("closed", [True, False])
+def test_an_abandoned_pass_leaves_nothing_to_the_next(
+    folder: Path, workers: int, closed: bool
+) -> None:
+    loader = PictureLoader(SIZE, workers)
+    for i, taken in enumerate((0, 1, 3)):
+        old = loader.load(batched((Request(str(folder / f"{i}.png")) for _ in range(40)), 2))
+        assert all((batch.pixels == 10 * i).all() for batch in islice(old, taken))
+        if closed:
+            cast(Generator[Batch], old).close()
+        order = [11 - i, 7, 6]
+        new = list(loader.load([[Request(str(folder / f"{i}.png"), row=i)] for i in order]))
+        assert [batch.requests[0].row for batch in new] == order
+        assert [{*batch.pixels.flatten().tolist()} for batch in new] == [{10 * i} for i in order]
+
+
+@WORKERS
+def test_what_the_source_of_batches_raises_reaches_the_consumer(folder: Path, workers: int) -> None:
+    def batches() -> Iterator[list[Request]]:
+        yield [Request(str(folder / "1.png"))]
+        raise OSError("the list of pictures cannot be read")
+
+    loader = PictureLoader(SIZE, workers)
+    with pytest.raises(OSError, match="the list of pictures"):
+        list(loader.load(batches()))
+    (batch,) = loader.load([[Request(str(folder / "2.png"))]])
+    assert (batch.pixels == 20).all()
 
 
 def test_pixels_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
@@ -161,6 +204,181 @@ def test_a_batch_of_broken_pictures_alone(tmp_path: Path) -> None:
     assert batch.requests == requests
     assert len(batch.pixels) == 0 and batch.decoded == []
     assert sorted(batch.problems) == [0, 1]
+
+
+@PROPERTY
+@given(broken=st.lists(st.booleans(), min_size=1, max_size=20))
+def test_filled(broken: list[bool]) -> None:
+    decoded = [i for i, is_broken in enumerate(broken) if not is_broken]
+    pixels = torch.tensor(decoded, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 4, 2)
+    problems = {i: f"problem {i}" for i, is_broken in enumerate(broken) if is_broken}
+    batch = Batch([Request(f"{i}.png") for i in range(len(broken))], pixels, decoded, problems)
+    if not decoded:
+        with pytest.raises(VAAError, match=rf"^0\.png: problem 0.* all {len(broken)} "):
+            batch.filled()
+        return
+    filled, sources = batch.filled()
+    assert filled.shape == (len(broken), 3, 4, 2) and filled.dtype == torch.uint8
+    assert filled[:, 0, 0, 0].tolist() == sources
+    assert all(sources[i] == i for i in decoded)
+    # Each picture stands in for as many others as any other does, give or take one.
+    stands_in = [sum(sources[i] == j for i in problems) for j in decoded]
+    assert sum(stands_in) == len(problems)
+    assert max(stands_in) - min(stands_in) <= 1
+    assert batch.filled()[1] == sources
+    if not problems:
+        assert filled is pixels, "copied though nothing is broken"
+
+
+# Worker processes
+
+FORK = "fork" in multiprocessing.get_all_start_methods()
+
+# Starts two workers, has them decode, and then does what it is told in the middle of a pass.
+SCRIPT = """
+import multiprocessing, os, resource, sys
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.loading import PictureLoader, Request, batched
+
+if __name__ == "__main__":
+    method, picture, before, after = sys.argv[1:]
+    multiprocessing.set_start_method(method)
+    exec(before)
+    loader = PictureLoader((64, 32), 2)
+    batches = loader.load(batched((Request(picture) for _ in range(2000)), 8))
+    held = []
+    try:
+        held.append(next(batches))
+        exec(after)
+    except VAAError as error:
+        print(error)
+"""
+
+
+def run_script(
+    folder: Path, before: str, after: str, method: str = "fork"
+) -> subprocess.CompletedProcess[str]:
+    """Run `SCRIPT`, and wait until its workers, which have its standard output too, have ended."""
+    script = folder / "script.py"
+    script.write_text(SCRIPT)
+    arguments = [sys.executable, script, method, folder / "7.png", before, after]
+    return subprocess.run(
+        [*map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.skipif(not FORK, reason="limits as on Linux")
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ("RLIMIT_FSIZE, (1000, 1000)", r"File too large.*--workers 0, .*ulimit -f"),
+        ("RLIMIT_NOFILE, (40, 40)", r"Too many open files.*--workers 0, .*ulimit -n"),
+    ],
+)
+def test_what_cannot_be_handed_over_is_an_error(folder: Path, limit: str, reason: str) -> None:
+    done = run_script(folder, f"resource.setrlimit(resource.{limit})", "held.extend(batches)")
+    (line,) = done.stdout.splitlines()
+    assert "shared memory" in line
+    assert re.search(reason, line), line
+    assert "Traceback" not in done.stderr
+
+
+# What Python before 3.14 and since then starts processes with, on Linux.
+@pytest.mark.parametrize("method", ["fork", "forkserver"] if FORK else ["spawn"])
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "pass"])
+def test_workers_end_with_their_parent(folder: Path, method: str, end: str) -> None:
+    done = run_script(folder, "pass", end, method)  # which waits for the workers
+    assert done.returncode == (0 if end == "pass" else -signal.SIGKILL), done.stderr
+    assert done.stdout == ""
+    if end == "pass":
+        assert done.stderr == ""
+
+
+def started(loader: PictureLoader, folder: Path) -> tuple[Iterator[Batch], list[BaseProcess]]:
+    """A pass of 20 batches of which one is taken, and the loader's workers."""
+    before = {*multiprocessing.active_children()}
+    batches = loader.load([[Request(str(folder / "7.png"))] for _ in range(20)])
+    next(batches)
+    return batches, [p for p in multiprocessing.active_children() if p not in before]
+
+
+@pytest.mark.skipif(not hasattr(signal, "sigtimedwait"), reason="as on Linux")
+def test_only_the_parent_ends_workers(folder: Path) -> None:
+    loader = PictureLoader(SIZE, 2)
+    batches, workers = started(loader, folder)
+    assert len(workers) == 2
+    for name in ("-INT", "-TERM"):
+        subprocess.run(["kill", name, *(str(worker.pid) for worker in workers)], check=True)
+    assert all((batch.pixels == 70).all() for batch in batches)
+    assert len(list(loader.load([[Request(str(folder / "7.png"))]] * 20))) == 20
+    assert all(worker.is_alive() for worker in workers)
+    workers[0].terminate()
+    workers[0].join(timeout=30)
+    assert workers[0].exitcode == 0
+
+
+def test_workers_end_with_the_loader(folder: Path) -> None:
+    loader = PictureLoader(SIZE, 2)
+    batches, workers = started(loader, folder)
+    del loader, batches
+    for worker in workers:
+        worker.join(timeout=30)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="as on Linux")
+def test_a_dead_worker_is_an_error_of_the_pass(folder: Path) -> None:
+    handler = signal.getsignal(signal.SIGCHLD)
+    loader = PictureLoader(SIZE, 2)
+    batches, workers = started(loader, folder)
+    assert workers[0].pid is not None
+    os.kill(workers[0].pid, signal.SIGKILL)
+    workers[0].join()  # and nothing is raised here, where nobody expects it
+    assert signal.getsignal(signal.SIGCHLD) == handler
+    for again in (batches, loader.load([[Request(str(folder / "7.png"))]] * 20)):
+        with pytest.raises(VAAError, match=r"SIGKILL \(signal 9\).*want of memory.*--workers"):
+            list(again)
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        ([None, -9], r"by SIGKILL \(signal 9\), perhaps .*memory"),
+        ([0, -7], r"by SIGBUS \(signal 7\), .*/dev/shm"),
+        ([-11, None], r"by SIGSEGV \(signal 11\), .*broken picture.*--check full"),
+        ([-40], r"by a signal \(signal 40\)"),
+        ([None, 3], "with exit code 3;"),
+        ([0, None], "left no reason"),
+        ([None, None], "left no reason"),
+    ],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="the numbers of Linux")
+def test_what_is_known_of_a_dead_worker(codes: list[int | None], message: str) -> None:
+    workers = [cast(BaseProcess, SimpleNamespace(exitcode=code)) for code in codes]
+    said = loading._died(workers)
+    assert re.search(message, said), said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("cores", "processes", "workers"), [(4, 1, 4), (64, 1, 8), (64, 16, 4), (7, 2, 3), (2, 4, 1)]
+)
+def test_workers_for_the_machine(
+    monkeypatch: pytest.MonkeyPatch, cores: int, processes: int, workers: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {*range(cores)}, raising=False)
+    loader = PictureLoader(SIZE, processes_here=processes)
+    assert loader._loader.num_workers == workers
+    assert PictureLoader(SIZE, 0, processes_here=processes)._loader.num_workers == 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="page-locked memory is a GPU's")
+@WORKERS
+def test_pinned(folder: Path, workers: int) -> None:
+    requests = [Request(str(folder / "7.png")), Request(str(folder / "missing.png"))]
+    (batch,) = PictureLoader(SIZE, workers, pin=True).load([requests])
+    assert batch.pixels.is_pinned()
+    assert batch.problems == {1: "no such file"}
 
 
 # Augmentation
@@ -257,6 +475,34 @@ def test_batched_does_not_read_ahead() -> None:
     requests = (Request(str(i)) for i in range(10))
     assert len(next(batched(requests, 3))) == 3
     assert next(requests).path == "3"
+
+
+@PROPERTY
+@given(
+    n=st.integers(0, 60),
+    size=st.integers(1, 12),
+    least=st.integers(1, 12),
+    seed=st.integers(0, 2**32),
+    epoch=st.integers(0, 500),
+)
+def test_epoch_order(n: int, size: int, least: int, seed: int, epoch: int) -> None:
+    expected = np.random.default_rng((seed, epoch)).permutation(n).tolist()
+    batches = epoch_order(n, size, seed, epoch, least)
+    assert all(rows.dtype == np.int64 for rows in batches)
+    rows = [row for rows in batches for row in rows.tolist()]
+    assert rows == expected[: len(rows)]
+    assert all(len(rows) == size for rows in batches[:-1])
+    assert all(least <= len(rows) <= size for rows in batches)
+    if size >= least:
+        assert len(rows) == n - (n % size if n % size < least else 0)
+
+
+def test_augmented_requests(tmp_path: Path) -> None:
+    table = make_table([[1]] * 3, boxes=[[0, 0, 1, 1], [1, 2, 3, 4], [0, 0, 2, 2]], root=tmp_path)
+    assert augmented_requests(table, np.array([1, 0]), seed=7, epoch=5) == [
+        Request(str(tmp_path / "1.png"), Box(1, 2, 3, 4), 1, (7, 5, 1)),
+        Request(str(tmp_path / "0.png"), Box(0, 0, 1, 1), 0, (7, 5, 0)),
+    ]
 
 
 @PROPERTY

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from vaa_cli.core.backbones import BACKBONES, Backbone, feature_shapes
+from vaa_cli.core.choices import ClassifierName
 from vaa_cli.core.model import (
     VAA,
     AttentionMaps,
     AttentionModule,
-    ClassifierName,
     CoveringConv,
     PooledClassifier,
     SpatialClassifier,

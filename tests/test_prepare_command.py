@@ -28,8 +28,9 @@ from tests.dataset_trees import (
 from tests.every_format import TREES, make_pa100k, make_peta, make_rap, make_rap2
 from tests.matlab_files import Bomb, write_v73
 from tests.pictures import noise, write_rows
-from vaa_cli.core.checkpoint import load_model, model_file
+from vaa_cli.core.checkpoint import load_model
 from vaa_cli.core.datasets.detection import FORMATS
+from vaa_cli.core.runs import model_file
 
 PREPARED = ["dataset.json", "priors.csv", "test.csv", "train.csv", "val.csv"]
 

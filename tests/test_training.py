@@ -16,18 +16,17 @@ from vaa_cli.core import training
 from vaa_cli.core.datasets import csv as csv_format
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.metrics import Scores, score
+from vaa_cli.core.optimisation import make_schedule
 from vaa_cli.core.prepared import Origin, Prepared, read_prepared, write_prepared
 from vaa_cli.core.splits import assign_splits
 from vaa_cli.core.training import (
-    RECIPES,
     EpochReport,
     Finished,
     Started,
     StepReport,
-    TrainingOptions,
-    make_schedule,
     train,
 )
+from vaa_cli.core.training_options import RECIPES, TrainingOptions
 
 OPTIONS = TrainingOptions(
     backbone="resnet18", weights="none", image_size=(32, 32), hidden=8, workers=0, batch_size=8,
@@ -52,7 +51,7 @@ def optimizer() -> torch.optim.Optimizer:
 def test_paper_recipe_divides_the_rate_after_ten_flat_epochs_three_times(
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    schedule = make_schedule(optimizer, RECIPES["paper"], steps_per_epoch=5)
+    schedule = make_schedule(optimizer, RECIPES["paper"], steps_per_epoch=5, warmup_share=0.05)
     assert isinstance(schedule, ReduceLROnPlateau)
     rates = []
     for _ in range(60):
@@ -69,7 +68,7 @@ def test_paper_recipe_divides_the_rate_after_ten_flat_epochs_three_times(
 def test_paper_recipe_keeps_the_rate_while_the_score_rises(
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    schedule = make_schedule(optimizer, RECIPES["paper"], steps_per_epoch=5)
+    schedule = make_schedule(optimizer, RECIPES["paper"], steps_per_epoch=5, warmup_share=0.05)
     assert isinstance(schedule, ReduceLROnPlateau)
     for epoch in range(50):
         schedule.step(0.5 + 1e-7 * epoch)
@@ -79,7 +78,7 @@ def test_paper_recipe_keeps_the_rate_while_the_score_rises(
 def test_default_recipe_warms_up_and_follows_a_cosine(optimizer: torch.optim.Optimizer) -> None:
     recipe = replace(RECIPES["default"], epochs=10)
     top = optimizer.param_groups[0]["lr"]
-    schedule = make_schedule(optimizer, recipe, steps_per_epoch=20)
+    schedule = make_schedule(optimizer, recipe, steps_per_epoch=20, warmup_share=0.05)
     assert isinstance(schedule, LambdaLR)
     rates = []
     for _ in range(200):

@@ -52,7 +52,8 @@ def evaluate(
     workers: WorkersOption = None,
 ) -> None:
     """Score a run: mA, recalls, precision, F1 and AP of each attribute, and the totals."""
-    from vaa_cli.core.checkpoint import load_model, model_file
+    from vaa_cli.core.checkpoint import load_model
+    from vaa_cli.core.runs import model_file
 
     path = model_file(run)
 

@@ -1,11 +1,9 @@
-"""Options that commands share, one name and one meaning everywhere; and what their values mean."""
+"""Options that commands share, one name and one meaning everywhere."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from vaa_cli.core.errors import VAAError
 
 PREPARED = Path("prepared")
 
@@ -45,30 +43,3 @@ WorkersOption = Annotated[
     ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of all randomness.")]
-
-
-def parse_image_size(text: str) -> tuple[int, int]:
-    """`224` or `256x128` (height x width) as two numbers of pixels.
-
-    Raises:
-        VAAError: it is none of these, or a side is shorter than 32.
-    """
-    sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.strip().isdecimal() for side in sides):
-        raise VAAError(f"image size {text!r} is not HEIGHTxWIDTH, such as 256x128, or one number")
-    height, width = int(sides[0]), int(sides[-1])
-    if min(height, width) < 32:  # the backbones divide each side by 32
-        raise VAAError(f"image size {text!r} is too small; each side needs 32 pixels or more")
-    return height, width
-
-
-def parse_stages(text: str) -> tuple[int, ...]:
-    """`3,4` as the numbers of stages that carry attention, in order.
-
-    Raises:
-        VAAError: it names none, another stage, or one twice.
-    """
-    stages = [part.strip() for part in text.split(",")]
-    if not set(stages) <= {"2", "3", "4"} or len(set(stages)) < len(stages):
-        raise VAAError(f"stages {text!r}: name one or more of 2, 3 and 4, such as 3,4")
-    return tuple(sorted(map(int, stages)))

@@ -49,11 +49,12 @@ def predict(
 
     inputs = find_inputs(images, sys.stdin)
 
-    from vaa_cli.core.checkpoint import load_model, model_file
+    from vaa_cli.core.checkpoint import load_model
     from vaa_cli.core.devices import Compute
     from vaa_cli.core.inference import Predictor
     from vaa_cli.core.loading import PictureLoader
     from vaa_cli.core.prediction_csv import PredictionWriter, output_file
+    from vaa_cli.core.runs import model_file
 
     model, card = load_model(model_file(run))
     compute = Compute.choose(device, precision)

@@ -1,6 +1,5 @@
 """`vaa train`: the full attention-plus-focal model with history tracking."""
 
-from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,14 +14,14 @@ from vaa_cli.commands.options import (
     PrecisionOption,
     SeedOption,
     WorkersOption,
-    parse_image_size,
-    parse_stages,
 )
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.option_values import parse_image_size, parse_stages
 
 if TYPE_CHECKING:
     from vaa_cli.core.prepared import Prepared
-    from vaa_cli.core.training import Finished, TrainingOptions
+    from vaa_cli.core.training import Finished
+    from vaa_cli.core.training_options import TrainingOptions
 
 
 class RecipeChoice(str, Enum):
@@ -233,8 +232,8 @@ def train(
         raise VAAError(f"{run} exists already; name a new run folder, so that no run is lost")
 
     from vaa_cli.core.backbones import backbone_name
-    from vaa_cli.core.checkpoint import RUNS, discard_untrained
-    from vaa_cli.core.training import TrainingOptions
+    from vaa_cli.core.runs import discard_unstarted, new_run
+    from vaa_cli.core.training_options import TrainingOptions
 
     options = TrainingOptions(
         backbone=backbone_name(backbone),
@@ -260,15 +259,15 @@ def train(
         precision=precision,
         workers=workers,
     )
-    folder = run or _new_run(RUNS, options.backbone)
+    folder = run or new_run(options.backbone)
     try:
         finished = _train_and_tell(prepared, options, folder)
     except KeyboardInterrupt:
-        kept = not discard_untrained(folder)
+        kept = not discard_unstarted(folder)
         say(f"stopped; {folder} keeps the best epoch so far" if kept else "stopped; nothing kept")
         raise
     except BaseException:
-        discard_untrained(folder)
+        discard_unstarted(folder)
         raise
     why = " (stopped early: no progress on val)" if finished.stopped_early else ""
     say(f"best epoch {finished.best_epoch}: val {best_by.value} {finished.best_score:.4f}{why}")
@@ -330,12 +329,3 @@ _LOSS_PARTS = ("loss", "primary", "attention_")
 def _parts(losses: dict[str, float]) -> str:
     total, *parts = losses.items()
     return f"loss {total[1]:.3f} ({', '.join(f'{name} {value:.3f}' for name, value in parts)})"
-
-
-def _new_run(runs: Path, backbone: str) -> Path:
-    name = f"{backbone}-{datetime.now():%Y%m%d-%H%M%S}"
-    run, count = runs / name, 1
-    while run.exists():
-        count += 1
-        run = runs / f"{name}-{count}"
-    return run

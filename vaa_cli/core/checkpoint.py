@@ -1,8 +1,6 @@
-"""Run folders and model files: what is saved, and how it is read back."""
+"""Model files and the state of a training: what is saved, and how it is read back."""
 
-import contextlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,18 +10,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise_tensors
 from torch import Tensor
 
+from vaa_cli.core.choices import ClassifierName
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.files import make_folder, whole_file, write_text, writing_errors
-from vaa_cli.core.model import VAA, ClassifierName
+from vaa_cli.core.files import whole_file
+from vaa_cli.core.model import VAA
 
 SCHEMA = 1
-CONFIG = "config.json"
-BEST = "best.safetensors"
-LAST = "last.ckpt"
-LOG = "log.csv"
-CONTENTS = (CONFIG, BEST, LAST, LOG)
-RUNS = Path("runs")
-LATEST = "latest"
 
 # The one key of a model file's metadata; safetensors keeps strings only, so it holds JSON.
 _METADATA = "vaa"
@@ -99,27 +91,6 @@ class ModelCard:
         )
 
 
-def create_run(run: Path, config: dict[str, Any]) -> None:
-    """Make a run folder with its config.json.
-
-    Raises:
-        VAAError: it cannot be written.
-    """
-    make_folder(run)
-    write_text(run / CONFIG, json.dumps(config, indent=2, ensure_ascii=False))
-
-
-def discard_untrained(run: Path) -> bool:
-    """Remove a run folder in which no model came to be; tells whether it did."""
-    if (run / BEST).exists():
-        return False
-    with contextlib.suppress(OSError):  # never made, or someone put something into it
-        for name in CONTENTS:
-            (run / name).unlink(missing_ok=True)
-        run.rmdir()
-    return True
-
-
 def save_model(path: Path, model: VAA, card: ModelCard) -> None:
     """Write a model file, whole or not at all.
 
@@ -156,7 +127,7 @@ def load_model(path: Path) -> tuple[VAA, ModelCard]:
         reason = " ".join(str(error).split())
         reason = reason if len(reason) <= 120 else f"{reason[:120]}…"
         raise VAAError(
-            f"{path} is not a model of vaa ({reason}); name a run folder or its {BEST}"
+            f"{path} is not a model of vaa ({reason}); name a run folder or a model file in one"
         ) from error
     return model.eval(), card
 
@@ -184,44 +155,3 @@ def load_state(path: Path) -> dict[str, Any]:
     except Exception as error:  # torch and its unpickler raise many kinds for a broken file
         raise VAAError(f"{path} is not the state of a training: {type(error).__name__}") from error
     return state
-
-
-def model_file(run: Path | None) -> Path:
-    """The model file of a run.
-
-    Args:
-        run: a run folder, a model file, or None for the newest run of this folder.
-
-    Raises:
-        VAAError: there is none.
-    """
-    if run is None:
-        link = RUNS / LATEST
-        if not link.exists():
-            raise VAAError(
-                f"no trained run in ./{RUNS}; train one with: vaa train, or name one with --run"
-            )
-        run = RUNS / link.resolve().name  # messages name the run itself
-    if run.is_dir():
-        if not (run / BEST).is_file():
-            raise VAAError(f"{run} has no {BEST}; name a run folder that vaa train made")
-        return run / BEST
-    if not run.exists():
-        raise VAAError(f"{run}: no such run folder or model file")
-    return run
-
-
-def mark_latest(run: Path) -> None:
-    """Make runs/latest a link to a run in there; runs elsewhere are named when they are used.
-
-    Raises:
-        VAAError: it cannot be written.
-    """
-    if run.resolve().parent != RUNS.resolve():
-        return
-    link = RUNS / LATEST
-    beside = RUNS / f".{LATEST}.{os.getpid()}"
-    with writing_errors(link):
-        beside.unlink(missing_ok=True)
-        beside.symlink_to(run.name, target_is_directory=True)
-        os.replace(beside, link)

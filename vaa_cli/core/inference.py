@@ -12,7 +12,7 @@ from vaa_cli.core.checkpoint import ModelCard
 from vaa_cli.core.devices import Compute
 from vaa_cli.core.labels import LabelTable
 from vaa_cli.core.loading import (
-    PictureLoader,
+    BatchSource,
     Request,
     batched,
     normalise,
@@ -46,7 +46,7 @@ class Predictor:
         model: VAA,
         card: ModelCard,
         compute: Compute,
-        loader: PictureLoader,
+        loader: BatchSource,
         batch_size: int = 32,
     ) -> None:
         self.card, self.compute, self.batch_size = card, compute, batch_size

@@ -6,17 +6,16 @@ nor loses the small probabilities, and in float32 at least.
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Weighting = Literal["prior", "label", "none"]
-LossName = Literal["focal", "bce"]
+from vaa_cli.core.choices import LossName, Weighting
 
-WEIGHTINGS: tuple[Weighting, ...] = ("prior", "label", "none")
-LOSSES: tuple[LossName, ...] = ("focal", "bce")
+WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
+LOSSES: tuple[LossName, ...] = get_args(LossName)
 
 
 def _at_least_float32(logits: Tensor) -> Tensor:

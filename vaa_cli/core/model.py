@@ -1,16 +1,15 @@
 """Visual attention aggregation (method section 3.1, equations 1 and 2)."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
 from vaa_cli.core.backbones import Backbone, feature_shapes
+from vaa_cli.core.choices import ClassifierName
 
-ClassifierName = Literal["spatial", "spatial-full", "pooled"]
-
-CLASSIFIERS: tuple[ClassifierName, ...] = ("spatial", "spatial-full", "pooled")
+CLASSIFIERS: tuple[ClassifierName, ...] = get_args(ClassifierName)
 ATTENTION_STAGES = (2, 3, 4)
 
 

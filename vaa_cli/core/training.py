@@ -4,10 +4,10 @@ import math
 import platform
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import torch
@@ -16,16 +16,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from vaa_cli.core.backbones import IMAGENET_MEAN, IMAGENET_STD, load_weights
-from vaa_cli.core.checkpoint import (
-    BEST,
-    LAST,
-    LOG,
-    ModelCard,
-    create_run,
-    mark_latest,
-    save_model,
-    save_state,
-)
+from vaa_cli.core.checkpoint import ModelCard, save_model, save_state
 from vaa_cli.core.devices import Compute
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.files import write_text
@@ -33,106 +24,16 @@ from vaa_cli.core.history import PredictionHistory
 from vaa_cli.core.inference import Predictor
 from vaa_cli.core.labels import LabelTable
 from vaa_cli.core.loading import PictureLoader, normalise, training_batches
-from vaa_cli.core.losses import LossName, LossParts, VAALoss, Weighting, cross_entropy, reduce_terms
+from vaa_cli.core.losses import LossParts, VAALoss, cross_entropy, reduce_terms
 from vaa_cli.core.metrics import Scores, score
-from vaa_cli.core.model import VAA, ClassifierName
+from vaa_cli.core.optimisation import make_optimizer, make_schedule
 from vaa_cli.core.prepared import Prepared
-
-RecipeName = Literal["default", "paper"]
-BestBy = Literal["mA", "mAP"]
+from vaa_cli.core.runs import BEST, LAST, LOG, create_run, mark_latest
+from vaa_cli.core.training_options import Recipe, TrainingOptions
 
 THRESHOLD = 0.5
 # Reading the loss off a GPU makes it wait; so often is enough for a progress bar.
 _REPORT_EVERY = 10
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a model is optimised, where the user says nothing else.
-
-    Attributes:
-        optimizer: `adamw` with warm-up and cosine, or `sgd` with a schedule by plateaus.
-        patience: epochs with neither a better score nor a lower loss on val that end training.
-    """
-
-    optimizer: Literal["adamw", "sgd"]
-    epochs: int
-    batch_size: int
-    lr: float
-    weight_decay: float
-    patience: int
-
-
-RECIPES: dict[RecipeName, Recipe] = {
-    "default": Recipe("adamw", 30, 32, 3e-4, 0.05, patience=10),
-    # The authors' code. It divides the rate after 10 such epochs, 3 times; then 10 more end it.
-    "paper": Recipe("sgd", 100, 24, 1e-4, 5e-4, patience=40),
-}
-PLATEAU_EPOCHS, PLATEAU_FACTOR, PLATEAU_TIMES = 10, 0.1, 3
-WARMUP_SHARE = 0.05  # of all steps, in the default recipe
-MOMENTUM = 0.9
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """Everything that decides a training beside its data. None takes the recipe's value.
-
-    Attributes:
-        backbone: a full name.
-        weights: where the backbone starts, see `backbones.load_weights`.
-        image_size: height and width.
-        stages: stages that carry attention.
-        classifier: kind of attention classifier.
-        hidden: channels of attention modules and classifiers.
-        loss: of the primary logits: `focal` (eq. 4) or `bce` (eq. 3).
-        attention_loss: of the attention logits: `bce` (eq. 6) or `focal`.
-        gamma: focusing exponent.
-        loss_weights: see `losses.attribute_weights`.
-        history: epochs that the prediction history remembers.
-        burn_in: first epochs whose predictions are not remembered.
-        recipe: `default` or `paper`.
-        epochs: passes over the training split.
-        batch_size: images a step.
-        lr: highest learning rate.
-        weight_decay: of all weights but norms and biases.
-        patience: epochs with neither a better score nor a lower loss on val before the end; 0
-            never ends early.
-        best_by: the score on val that tells the best epoch.
-        seed: of weights, order and augmentation.
-        device: see `Compute.choose`.
-        precision: see `Compute.choose`.
-        workers: decoding processes; None chooses for the machine.
-    """
-
-    backbone: str = "resnet101"
-    weights: str = "imagenet"
-    image_size: tuple[int, int] = (224, 224)
-    stages: tuple[int, ...] = (3, 4)
-    classifier: ClassifierName = "spatial"
-    hidden: int = 512
-    loss: LossName = "focal"
-    attention_loss: LossName = "bce"
-    gamma: float = 0.5
-    loss_weights: Weighting = "prior"
-    history: int = 5
-    burn_in: int = 2
-    recipe: RecipeName = "default"
-    epochs: int | None = None
-    batch_size: int | None = None
-    lr: float | None = None
-    weight_decay: float | None = None
-    patience: int | None = None
-    best_by: BestBy = "mA"
-    seed: int = 0
-    device: str = "auto"
-    precision: str = "auto"
-    workers: int | None = None
-
-    def resolved(self) -> Recipe:
-        """The recipe with what the user chose in it."""
-        recipe = RECIPES[self.recipe]
-        chosen = {f.name: getattr(self, f.name, None) for f in fields(Recipe)}
-        return Recipe(**{k: getattr(recipe, k) if v is None else v for k, v in chosen.items()})
 
 
 @dataclass(frozen=True)
@@ -224,8 +125,8 @@ def train(data: Prepared, options: TrainingOptions, run: Path) -> Iterator[Event
     ).to(device)
     history = PredictionHistory(len(train_split), len(data.attributes), options.history, device)
     steps = len(training_batches(train_split, recipe.batch_size, options.seed, epoch=0))
-    optimizer = _optimizer(model, recipe, device)
-    schedule = make_schedule(optimizer, recipe, steps)
+    optimizer = make_optimizer(model, recipe, options.momentum, device)
+    schedule = make_schedule(optimizer, recipe, steps, options.warmup)
     scaler = torch.amp.GradScaler(device.type, enabled=compute.needs_scaler)
 
     loader = PictureLoader(
@@ -407,45 +308,6 @@ def _scored(card: ModelCard, epoch: int, figures: dict[str, float]) -> ModelCard
     # NaN is no JSON.
     numbers = {name: None if math.isnan(value) else value for name, value in figures.items()}
     return ModelCard(**{**asdict(card), "epoch": epoch, "validation": numbers})
-
-
-def _optimizer(model: VAA, recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            model.parameters(), recipe.lr, momentum=MOMENTUM, weight_decay=recipe.weight_decay
-        )
-    # Decay pulls filters to zero; on norms and biases it only shifts what they are there to set.
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    groups: list[dict[str, Any]] = [
-        {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, recipe.lr, fused=device.type in ("cpu", "cuda"))
-
-
-def make_schedule(
-    optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int
-) -> LambdaLR | ReduceLROnPlateau:
-    """The learning rate's way: by step for AdamW, by the validation score for SGD."""
-    if recipe.optimizer == "sgd":
-        return ReduceLROnPlateau(
-            optimizer,
-            mode="max",
-            factor=PLATEAU_FACTOR,
-            patience=PLATEAU_EPOCHS - 1,  # torch acts on the epoch after its patience is over
-            threshold=0.0,
-            min_lr=recipe.lr * PLATEAU_FACTOR**PLATEAU_TIMES,
-        )
-    total = recipe.epochs * steps_per_epoch
-    warmup = max(1, round(WARMUP_SHARE * total))
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
-
-    return LambdaLR(optimizer, factor)
 
 
 def _random_state(device: torch.device) -> dict[str, Tensor]:

@@ -1,0 +1,227 @@
+"""Run folders: the files in them, which is the newest, and who may write."""
+
+import contextlib
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.files import make_folder, reading_errors, write_text, writing_errors
+
+CONFIG = "config.json"
+BEST = "best.safetensors"
+BEST_AVERAGE = "best-ema.safetensors"
+LAST = "last.ckpt"
+LOG = "log.csv"
+FAULTS = "faults.csv"
+RUNS = Path("runs")
+LATEST = "latest"
+
+_LOCK = ".lock"
+_EARLIER = re.compile(r"step-(\d+)\.ckpt")
+_LEFTOVER = re.compile(r"\..+\.\d+\.tmp")
+
+
+def new_run(backbone: str) -> Path:
+    """A name for a run folder that is not there yet: runs/BACKBONE-TIME."""
+    name = f"{backbone}-{time.strftime('%Y%m%d-%H%M%S')}"
+    run, count = RUNS / name, 1
+    while run.exists():
+        count += 1
+        run = RUNS / f"{name}-{count}"
+    return run
+
+
+def create_run(run: Path, config: dict[str, Any]) -> None:
+    """Make a run folder with its config.json.
+
+    Raises:
+        VAAError: it cannot be written.
+    """
+    make_folder(run)
+    write_text(run / CONFIG, json.dumps(config, indent=2, ensure_ascii=False))
+
+
+def has_begun(run: Path) -> bool:
+    """Whether a place is a run folder that a training can go on from."""
+    return (run / CONFIG).is_file() or (run / LAST).is_file()
+
+
+def kept_options(run: Path) -> dict[str, Any]:
+    """The options that a run was started with, by name.
+
+    Raises:
+        VAAError: its config.json is missing or broken.
+    """
+    path = run / CONFIG
+    with reading_errors(path):
+        content = path.read_bytes()
+    try:
+        options: dict[str, Any] = json.loads(content)["options"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise VAAError(f"{path} is broken ({error!r}); start a new run") from error
+    return options
+
+
+@contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Keep other trainings out of a run folder, and clear what a killed one left half-written.
+
+    The lock goes with the process, however that ends.
+
+    Raises:
+        VAAError: another process is training there, or the folder cannot be written.
+    """
+    lock = FileLock(run / _LOCK)
+    with writing_errors(run):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise VAAError(
+                f"{run} is being trained by another process; wait for it or stop it, "
+                "or name another --run"
+            ) from error
+    try:
+        with writing_errors(run):
+            for path in run.iterdir():
+                if _LEFTOVER.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
+        yield
+    finally:
+        lock.release()
+        with contextlib.suppress(OSError):
+            (run / _LOCK).unlink()
+
+
+def discard_unstarted(run: Path) -> bool:
+    """Remove a run folder with nothing to go on from; tells whether it did."""
+    if (run / BEST).exists() or (run / LAST).exists():
+        return False
+    with contextlib.suppress(OSError):  # never made, or someone put something into it
+        for path in run.iterdir():
+            if path.name in (CONFIG, LOG, FAULTS) or path.name.startswith("events.out.tfevents."):
+                path.unlink()
+        run.rmdir()
+    return True
+
+
+def keep_earlier(run: Path, step: int, keep: int) -> None:
+    """Give the last checkpoint a name of its own before a newer one takes its place.
+
+    Args:
+        run: the run folder.
+        step: the steps that the last checkpoint has done.
+        keep: how many checkpoints may be there after the next; older ones are removed.
+
+    Raises:
+        VAAError: the folder cannot be written.
+    """
+    with writing_errors(run):
+        if keep > 1 and (run / LAST).exists():
+            name = run / f"step-{step:08d}.ckpt"
+            name.unlink(missing_ok=True)
+            try:
+                os.link(run / LAST, name)
+            except OSError:  # a disk without hard links: for a moment there is no last.ckpt
+                os.replace(run / LAST, name)
+        for path in earlier_checkpoints(run)[: -(keep - 1) or None]:
+            path.unlink(missing_ok=True)
+
+
+def earlier_checkpoints(run: Path) -> list[Path]:
+    """The checkpoints before the last one, oldest first."""
+    return sorted(path for path in run.iterdir() if _EARLIER.fullmatch(path.name))
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """Where a training goes on.
+
+    Attributes:
+        run: its run folder.
+        checkpoint: the state to load; None where it was stopped before the first one was saved.
+    """
+
+    run: Path
+    checkpoint: Path | None
+
+
+def resume_point(target: Path | None) -> ResumePoint:
+    """The run that a user means to resume.
+
+    Args:
+        target: a run folder or a checkpoint in one, or None for the newest run of this folder.
+
+    Raises:
+        VAAError: there is none.
+    """
+    if target is None:
+        begun = [run for run in RUNS.iterdir() if has_begun(run)] if RUNS.is_dir() else []
+        begun = [run for run in begun if not run.is_symlink()]
+        if not begun:
+            raise VAAError(f"no run to resume in ./{RUNS}; start one with: vaa train")
+        target = max(begun, key=_last_written)
+    if target.is_file():
+        run = target.parent
+        if target.suffix != ".ckpt":
+            raise VAAError(f"{target} is no checkpoint; name a run folder or a {LAST}")
+        return ResumePoint(run, target)
+    if not target.exists():
+        raise VAAError(f"{target}: no such run folder")
+    if not has_begun(target):
+        raise VAAError(f"{target} is no run folder (no {CONFIG}); name one that vaa train made")
+    last = target / LAST
+    return ResumePoint(target, last if last.is_file() else None)
+
+
+def _last_written(run: Path) -> float:
+    return max((run / name).stat().st_mtime for name in (CONFIG, LAST) if (run / name).exists())
+
+
+def model_file(run: Path | None) -> Path:
+    """The model file of a run.
+
+    Args:
+        run: a run folder, a model file, or None for the newest run of this folder.
+
+    Raises:
+        VAAError: there is none.
+    """
+    if run is None:
+        link = RUNS / LATEST
+        if not link.exists():
+            raise VAAError(
+                f"no trained run in ./{RUNS}; train one with: vaa train, or name one with --run"
+            )
+        run = RUNS / link.resolve().name  # messages name the run itself
+    if run.is_dir():
+        if not (run / BEST).is_file():
+            raise VAAError(f"{run} has no {BEST}; name a run folder that vaa train made")
+        return run / BEST
+    if not run.exists():
+        raise VAAError(f"{run}: no such run folder or model file")
+    return run
+
+
+def mark_latest(run: Path) -> None:
+    """Make runs/latest a link to a run in there; runs elsewhere are named when they are used.
+
+    Raises:
+        VAAError: it cannot be written.
+    """
+    if run.resolve().parent != RUNS.resolve():
+        return
+    link = RUNS / LATEST
+    beside = RUNS / f".{LATEST}.{os.getpid()}"
+    with writing_errors(link):
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(run.name, target_is_directory=True)
+        os.replace(beside, link)

@@ -1,0 +1,141 @@
+"""The processes that do one piece of work together, as torchrun starts them."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vaa_cli.core.errors import VAAError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+# What torchrun tells each process that it starts.
+_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+
+
+@dataclass(frozen=True)
+class World:
+    """This process's place among those that work together; a world of one needs nothing.
+
+    Every process calls the same methods in the same order. Tensors are on the device that the
+    processes joined with.
+
+    Attributes:
+        rank: this process, from 0.
+        size: how many there are, on all hosts.
+        local_rank: this process among those of its host.
+        local_size: how many there are on this host.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    local_size: int = 1
+
+    @classmethod
+    def from_environment(cls) -> "World":
+        """As torchrun tells it; a world of one where it does not.
+
+        Raises:
+            VAAError: it tells no numbers.
+        """
+        values = [os.environ.get(name) for name in _VARIABLES]
+        if None in values:
+            return cls()
+        try:
+            return cls(*(int(value or "") for value in values))
+        except ValueError as error:
+            raise VAAError(f"{', '.join(_VARIABLES)} are no numbers ({error})") from error
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes files and speaks."""
+        return self.rank == 0
+
+    @contextmanager
+    def joined(self, device: "torch.device") -> Iterator[None]:
+        """The processes connected, as long as the block lasts; leaves a world of one alone.
+
+        Args:
+            device: where this process computes; it tells the way of communication.
+        """
+        if self.size == 1:
+            yield
+            return
+        import torch.distributed as dist
+
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        yield
+        # Not after an error: then others may be waiting for this process, and so would it.
+        dist.destroy_process_group()
+
+    def share(self, count: int) -> range:
+        """Which of `count` items are this process's: every size-th one."""
+        return range(self.rank, count, self.size)
+
+    def add(self, tensor: "Tensor") -> "Tensor":
+        """The sum over all processes, in place."""
+        if self.size > 1:
+            import torch.distributed as dist
+
+            dist.all_reduce(tensor)
+        return tensor
+
+    def together(self, rows: "Tensor", count: int) -> "Tensor":
+        """The rows of all processes in the order of the items that `share` dealt out.
+
+        Args:
+            rows: `[k x c]`, of this process's share of the items.
+            count: how many items there are.
+
+        Returns:
+            `[count x c]`, the same in every process.
+        """
+        if self.size == 1:
+            return rows
+        import torch
+        import torch.distributed as dist
+
+        # Shares differ by one at most; all send as many rows as the largest has.
+        largest = -(-count // self.size)
+        sent = rows.new_zeros((largest, *rows.shape[1:]))
+        sent[: len(rows)] = rows
+        received = [torch.empty_like(sent) for _ in range(self.size)]
+        dist.all_gather(received, sent)
+        return torch.stack(received, dim=1).flatten(0, 1)[:count]
+
+    def first_says(self, text: str, device: "torch.device") -> str:
+        """The first process's text, in every process."""
+        return self.all_say(text if self.is_first else "", device)[0]
+
+    def all_say(self, text: str, device: "torch.device") -> list[str]:
+        """The texts of all processes, by rank, in every process."""
+        if self.size == 1:
+            return [text]
+        import torch
+        import torch.distributed as dist
+
+        own = torch.tensor(list(text.encode(errors="surrogateescape")), dtype=torch.uint8)
+        lengths = torch.zeros(self.size, dtype=torch.int64, device=device)
+        lengths[self.rank] = len(own)
+        sizes = [int(size) for size in self.add(lengths).tolist()]
+        sent = torch.zeros(max(sizes), dtype=torch.uint8, device=device)
+        sent[: len(own)] = own.to(device)
+        received = [torch.empty_like(sent) for _ in sizes]
+        dist.all_gather(received, sent)
+        return [
+            letters[:size].cpu().numpy().tobytes().decode("utf-8", errors="surrogateescape")
+            for letters, size in zip(received, sizes, strict=True)
+        ]
+
+    def align(self, modules: Sequence["nn.Module"]) -> None:
+        """Give the buffers of modules the first process's values, as running means differ."""
+        if self.size > 1:
+            import torch.distributed as dist
+
+            for module in modules:
+                for buffer in module.buffers():
+                    dist.broadcast(buffer, 0)
