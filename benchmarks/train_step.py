@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import torch
 
-from vaa_cli.core.backbones import backbone_name
+from vaa_cli.core.backbone_names import backbone_name
 from vaa_cli.core.devices import Compute
 from vaa_cli.core.history import PredictionHistory
 from vaa_cli.core.losses import VAALoss

@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import save_file
 from torchvision.models import get_model, get_model_weights
 
-from vaa_cli.core.backbones import Backbone, backbone_name, load_weights
+from vaa_cli.core.backbone_names import backbone_name
+from vaa_cli.core.backbones import Backbone, load_weights
 from vaa_cli.core.errors import VAAError
 
 

@@ -48,7 +48,9 @@ def test_prepared_folder_keeps_its_contract(workspace: Path) -> None:
 
 def test_run_folder_keeps_its_contract(workspace: Path) -> None:
     run = newest_run(workspace)
-    assert contents(run) == ["best.safetensors", "config.json", "last.ckpt", "log.csv"]
+    *files, events = sorted(contents(run), key=lambda name: name.startswith("events.out."))
+    assert files == ["best.safetensors", "config.json", "last.ckpt", "log.csv"]
+    assert events.startswith("events.out.tfevents.")
     config = json.loads((run / "config.json").read_text())
     assert config["options"]["backbone"] == "resnet18"
     assert config["recipe"]["batch_size"] == 8
@@ -72,8 +74,9 @@ def test_run_folder_keeps_its_contract(workspace: Path) -> None:
 
 def test_training_state_is_read_without_unpickling(workspace: Path) -> None:
     state = torch.load(newest_run(workspace) / "last.ckpt", weights_only=True)
-    assert state["epoch"] == 8
-    for part in ("model", "optimizer", "schedule", "scaler", "history", "rng", "best", "log"):
+    assert state["progress"]["epoch"] == 8
+    assert len(state["progress"]["log"]) == 8
+    for part in ("model", "ema", "optimizer", "schedule", "scaler", "history", "options", "data"):
         assert part in state
     pictures = len(pd.read_csv(workspace / "prepared" / "train.csv"))
     assert state["history"]["values"].shape == (pictures, 5, 3)

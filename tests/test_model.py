@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vaa_cli.core.backbones import BACKBONES, Backbone, feature_shapes
+from vaa_cli.core.backbone_names import BACKBONES
+from vaa_cli.core.backbones import Backbone, feature_shapes
 from vaa_cli.core.choices import ClassifierName
 from vaa_cli.core.model import (
     VAA,

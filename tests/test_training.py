@@ -15,17 +15,12 @@ from tests.conftest import make_dataset
 from vaa_cli.core import training
 from vaa_cli.core.datasets import csv as csv_format
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.metrics import Scores, score
+from vaa_cli.core.metrics import score
 from vaa_cli.core.optimisation import make_schedule
 from vaa_cli.core.prepared import Origin, Prepared, read_prepared, write_prepared
 from vaa_cli.core.splits import assign_splits
-from vaa_cli.core.training import (
-    EpochReport,
-    Finished,
-    Started,
-    StepReport,
-    train,
-)
+from vaa_cli.core.training import Validation, train
+from vaa_cli.core.training_events import EpochReport, Finished, Started, StepReport
 from vaa_cli.core.training_options import RECIPES, TrainingOptions
 
 OPTIONS = TrainingOptions(
@@ -107,11 +102,12 @@ def test_events_tell_the_whole_training(data: Prepared, tmp_path: Path) -> None:
     assert {name: epochs[1].row[name] for name in last.losses} == last.losses
 
 
-def scores_in_turn(values: list[tuple[float, float]]) -> Iterator[tuple[Scores, float]]:
-    """What validation gives, epoch by epoch: mA and loss."""
+def judgements(values: list[tuple[float, float]]) -> Iterator[Validation]:
+    """What validation gives, epoch by epoch, for mA and loss."""
     base = score(np.array([[0.9], [0.1]]), np.array([[1], [0]]))
     for value, loss in values:
-        yield replace(base, totals=replace(base.totals, mean_accuracy=value)), loss
+        scores = replace(base, totals=replace(base.totals, mean_accuracy=value))
+        yield Validation(scores, loss, {})
 
 
 @pytest.mark.parametrize(
@@ -133,18 +129,18 @@ def test_patience_ends_training_without_progress(
     best: int,
     epochs: int,
 ) -> None:
-    turns = scores_in_turn(values)
+    turns = judgements(values)
     monkeypatch.setattr(training, "validate", lambda *_: next(turns))
     *_, finished = train(data, replace(OPTIONS, epochs=10, patience=3), tmp_path / "run")
     assert isinstance(finished, Finished)
     assert finished.best_epoch == best
     assert finished.stopped_early == (epochs < 10)
     state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
-    assert state["epoch"] == epochs
+    assert state["progress"]["epoch"] == epochs
 
 
 def test_a_loss_that_is_no_number_stops_at_once(data: Prepared, tmp_path: Path) -> None:
-    with pytest.raises(VAAError, match=r"no longer a number in epoch 1 by step \d+; try a smaller"):
+    with pytest.raises(VAAError, match=r"no longer a number in epoch 1, step \d+ \(pictures: "):
         list(train(data, replace(OPTIONS, epochs=3, lr=1e30), tmp_path / "run"))
 
 

@@ -276,7 +276,7 @@ def test_full_disk_while_training(dataset: Path) -> None:
         "train", *QUICK, "--epochs", "1", "--run", "run", cwd=folder,
         before=lambda: limit_file_size(1_000_000),
     )  # fmt: skip
-    assert_one_line_error(outcome, "cannot write run/best.safetensors", "File too large")
+    assert_one_line_error(outcome, "cannot write run/last.ckpt", "File too large")
     assert contents(folder) == ["dataset", "prepared"]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vaa_cli.commands.console import say, stderr
+from vaa_cli.commands.console import say_error
 from vaa_cli.commands.evaluate import evaluate
 from vaa_cli.commands.predict import predict
 from vaa_cli.commands.prepare import prepare
@@ -93,6 +93,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(message: str) -> int:
-    stderr.print("error:", style="bold red", end=" ")
-    say(" ".join(message.splitlines()))
+    say_error(message)
     return WRONG_REQUEST

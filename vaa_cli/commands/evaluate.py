@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from vaa_cli.commands.console import warn
+from vaa_cli.commands.console import speak_of_errors_only, warn
 from vaa_cli.commands.options import (
     PREPARED,
     BatchSizeOption,
@@ -18,6 +18,7 @@ from vaa_cli.commands.options import (
     RunOption,
     WorkersOption,
 )
+from vaa_cli.core.world import World
 
 
 class SplitChoice(str, Enum):
@@ -51,10 +52,16 @@ def evaluate(
     precision: PrecisionOption = "auto",
     workers: WorkersOption = None,
 ) -> None:
-    """Score a run: mA, recalls, precision, F1 and AP of each attribute, and the totals."""
+    """Score a run: mA, recalls, precision, F1 and AP of each attribute, and the totals.
+
+    On several GPUs: torchrun --nproc-per-node 4 -m vaa_cli evaluate …
+    """
     from vaa_cli.core.checkpoint import load_model
     from vaa_cli.core.runs import model_file
 
+    world = World.from_environment()
+    if not world.is_first:
+        speak_of_errors_only()
     path = model_file(run)
 
     from vaa_cli.core.devices import Compute
@@ -79,10 +86,16 @@ def evaluate(
     if extra:
         warn(f"the model does not know {', '.join(extra)} of {folder}; they are left out")
 
-    compute = Compute.choose(device, precision)
-    loader = PictureLoader(card.image_size, workers, compute.pins_memory, card.box_margin)
-    predictor = Predictor(model, card, compute, loader, batch_size)
-    scores = score(table_probabilities(predictor, table), labels, card.thresholds)
+    with world.joined():
+        compute = Compute.choose(device, precision, world.local_rank)
+        loader = PictureLoader(
+            card.image_size, workers, compute.pins_memory, card.box_margin, world.local_size
+        )
+        predictor = Predictor(model, card, compute, loader, batch_size)
+        probabilities = table_probabilities(predictor, table, world)
+    if not world.is_first:
+        return
+    scores = score(probabilities, labels, card.thresholds)
 
     if format is FormatChoice.csv:
         sys.stdout.write(evaluation_csv(card.attributes, card.priors, scores))

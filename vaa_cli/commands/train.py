@@ -1,5 +1,8 @@
 """`vaa train`: the full attention-plus-focal model with history tracking."""
 
+import contextlib
+import json
+from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 
-from vaa_cli.commands.console import progress, quote, say, warn
+from vaa_cli.commands.console import progress, quote, say, speak_of_errors_only, warn
 from vaa_cli.commands.options import (
     PREPARED,
     DeviceOption,
@@ -16,11 +19,11 @@ from vaa_cli.commands.options import (
     WorkersOption,
 )
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.option_values import parse_image_size, parse_stages
+from vaa_cli.core.world import World
 
 if TYPE_CHECKING:
     from vaa_cli.core.prepared import Prepared
-    from vaa_cli.core.training import Finished
+    from vaa_cli.core.training_events import Finished, Started, Stopped
     from vaa_cli.core.training_options import TrainingOptions
 
 
@@ -61,10 +64,44 @@ class ScoreChoice(str, Enum):
     mAP = "mAP"
 
 
+class CacheChoice(str, Enum):
+    """Where decoded pictures are kept."""
+
+    none = "none"
+    ram = "ram"
+
+
 _MODEL, _LOSS, _OPTIMISATION = "Model", "Loss", "Optimisation"
+_RUN, _SPEED = "Run: keeping it and going on with it", "Speed and memory"
+
+
+@dataclass(frozen=True)
+class _Places:
+    """The folders that the user named, each None where not.
+
+    Attributes:
+        data: a prepared folder.
+        run: a run folder to make.
+        resumed: a run folder or checkpoint to go on with.
+        resume: whether to go on with one.
+    """
+
+    data: Path | None
+    run: Path | None
+    resumed: Path | None
+    resume: bool
 
 
 def train(
+    context: typer.Context,
+    resumed: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[RUN]",
+            help="With --resume: the run folder, or a checkpoint in it. Default: the newest run.",
+            show_default=False,
+        ),
+    ] = None,
     backbone: Annotated[
         str,
         typer.Option(
@@ -90,9 +127,7 @@ def train(
     stages: Annotated[
         str,
         typer.Option(
-            "--stages",
-            help="Stages that carry attention, of 2, 3 and 4.",
-            rich_help_panel=_MODEL,
+            "--stages", help="Stages that carry attention, of 2, 3 and 4.", rich_help_panel=_MODEL
         ),
     ] = "3,4",
     classifier: Annotated[
@@ -163,7 +198,7 @@ def train(
         typer.Option(
             "--batch-size",
             min=2,
-            help="Default: 32; paper: 24.",
+            help="Pictures a step, of all processes together. Default: 32; paper: 24.",
             show_default=False,
             rich_help_panel=_OPTIMISATION,
         ),
@@ -188,6 +223,35 @@ def train(
             rich_help_panel=_OPTIMISATION,
         ),
     ] = None,
+    clip_norm: Annotated[
+        float | None,
+        typer.Option(
+            "--clip-norm",
+            min=0.0,
+            help="Scale gradients down to this norm. Default: leave them.",
+            show_default=False,
+            rich_help_panel=_OPTIMISATION,
+        ),
+    ] = None,
+    ema: Annotated[
+        float,
+        typer.Option(
+            "--ema",
+            min=0.0,
+            max=1.0,
+            help="Decay of a moving average of the weights, such as 0.999, scored and saved beside "
+            "them; 0: none.",
+            rich_help_panel=_OPTIMISATION,
+        ),
+    ] = 0.0,
+    sync_bn: Annotated[
+        bool,
+        typer.Option(
+            "--sync-bn/--no-sync-bn",
+            help="Batch normalisation over all processes' pictures.",
+            rich_help_panel=_OPTIMISATION,
+        ),
+    ] = False,
     patience: Annotated[
         int | None,
         typer.Option(
@@ -207,83 +271,285 @@ def train(
             rich_help_panel=_OPTIMISATION,
         ),
     ] = ScoreChoice.mA,
+    accumulate: Annotated[
+        int,
+        typer.Option(
+            "--accumulate",
+            min=1,
+            help="Compute a batch in so many parts, one after the other, to need less memory.",
+            rich_help_panel=_SPEED,
+        ),
+    ] = 1,
+    compile: Annotated[
+        bool,
+        typer.Option(
+            "--compile/--no-compile",
+            help="Let torch compile the model: minutes at first, faster steps then.",
+            rich_help_panel=_SPEED,
+        ),
+    ] = False,
+    cache: Annotated[
+        CacheChoice,
+        typer.Option(
+            "--cache",
+            help="ram: decode each picture once and keep it in memory.",
+            rich_help_panel=_SPEED,
+        ),
+    ] = CacheChoice.none,
     data: Annotated[Path, typer.Option("--data", help="Prepared folder.")] = PREPARED,
     run: Annotated[
         Path | None,
         typer.Option(
-            "--run",
-            help="Run folder to make. Default: runs/BACKBONE-TIME.",
+            "--run", help="Run folder to make. Default: runs/BACKBONE-TIME.", show_default=False
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="TOML file with options by name, such as batch_size = 64; --set and the "
+            "options here win.",
             show_default=False,
         ),
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Any option by name, those without a switch of their own too: hidden, warmup, "
+            "momentum. Can be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with a run from its last checkpoint, as if it had never been stopped. "
+            "With --run: with that one, or start it if it has not begun.",
+            rich_help_panel=_RUN,
+        ),
+    ] = False,
+    save_every: Annotated[
+        str,
+        typer.Option(
+            "--save-every",
+            help="Time between checkpoints within an epoch, such as 90s, 10m or 1h; 0: none. Each "
+            "epoch ends with one.",
+            rich_help_panel=_RUN,
+        ),
+    ] = "10m",
+    keep: Annotated[
+        int,
+        typer.Option("--keep", min=1, help="How many checkpoints stay.", rich_help_panel=_RUN),
+    ] = 1,
+    skip_bad_steps: Annotated[
+        int,
+        typer.Option(
+            "--skip-bad-steps",
+            min=0,
+            help="Steps in all that may be left out because their loss is no number.",
+            rich_help_panel=_RUN,
+        ),
+    ] = 0,
+    tensorboard: Annotated[
+        bool | None,
+        typer.Option(
+            "--tensorboard/--no-tensorboard",
+            help="Write TensorBoard's files. Default: if tensorboard is installed.",
+            show_default=False,
+            rich_help_panel=_RUN,
+        ),
+    ] = None,
+    deterministic: Annotated[
+        bool,
+        typer.Option(
+            "--deterministic/--no-deterministic",
+            help="Only algorithms that give the same numbers each time, on a GPU too; slower.",
+            rich_help_panel=_RUN,
+        ),
+    ] = False,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
     workers: WorkersOption = None,
 ) -> None:
-    """Train a model on a prepared folder."""
-    from vaa_cli.core.prepared import read_prepared
+    """Train a model on a prepared folder.
 
-    # What can be wrong without torch is told before torch is loaded.
-    size = parse_image_size(image_size)
-    attention_stages = parse_stages(stages)
-    prepared = read_prepared(data)
+    Ctrl-C or a scheduler's SIGTERM saves and stops; vaa train --resume goes on from there.
+    On several GPUs: torchrun --nproc-per-node 4 -m vaa_cli train …
+    """
+    if resumed is not None and (run is not None or not resume):
+        raise VAAError(
+            f"{resumed}: a run named without an option is one to go on with: "
+            f"vaa train --resume {quote(resumed)}"
+        )
+    world = World.from_environment()
+    plan = None
+    if world.is_first:
+        # What can be wrong without torch is told before torch is loaded.
+        options, named = _named_options(context, config, settings or [])
+        places = _Places(data if _is_named(context, "data") else None, run, resumed, resume)
+        plan = _make_plan(options, named, places)
+    else:
+        speak_of_errors_only()
+    with world.joined():
+        if world.size > 1:
+            plan = _Plan.from_json(world.first_says(plan.to_json() if plan else ""))
+        assert plan is not None
+        stopped = _train_in_folder(plan, world)
+    if stopped:
+        raise typer.Exit(128 + stopped.signal)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be trained; made by the first process, the same in all.
+
+    Attributes:
+        options: how.
+        data: the prepared folder.
+        run: the run folder.
+        checkpoint: where to go on; None to start.
+    """
+
+    options: "TrainingOptions"
+    data: Path
+    run: Path
+    checkpoint: Path | None
+
+    def to_json(self) -> str:
+        """The plan as one process tells it to the others."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def from_json(cls, text: str) -> "_Plan":
+        """Read back what `to_json` gave."""
+        from vaa_cli.core.training_options import TrainingOptions, with_values
+
+        plan = json.loads(text)
+        checkpoint = plan["checkpoint"]
+        return cls(
+            with_values(TrainingOptions(), plan["options"], ""),
+            Path(plan["data"]),
+            Path(plan["run"]),
+            Path(checkpoint) if checkpoint is not None else None,
+        )
+
+
+def _make_plan(options: "TrainingOptions", named: frozenset[str], places: _Places) -> _Plan:
+    """What the command line means.
+
+    Args:
+        options: those that the user named, and the defaults of the others.
+        named: which the user named.
+        places: the folders that the user named.
+
+    Raises:
+        VAAError: nothing that can be done.
+    """
+    from vaa_cli.core.runs import has_begun, kept_config, new_run, resume_point
+    from vaa_cli.core.training_options import resumed_options
+
+    run, data = places.run, places.data
+    if places.resume and (run is None or has_begun(run)):
+        point = resume_point(places.resumed or run)
+        kept, kept_data = kept_config(point.run)
+        options = resumed_options(kept, options, named, point.run)
+        return _Plan(options, data or kept_data, point.run, point.checkpoint)
     if run is not None and run.exists() and (not run.is_dir() or any(run.iterdir())):
-        raise VAAError(f"{run} exists already; name a new run folder, so that no run is lost")
+        again = f", or go on with it: vaa train --resume {quote(run)}" if has_begun(run) else ""
+        raise VAAError(
+            f"{run} exists already; name a new run folder, so that no run is lost{again}"
+        )
+    return _Plan(options, data or PREPARED, run or new_run(options.backbone), None)
 
-    from vaa_cli.core.backbones import backbone_name
-    from vaa_cli.core.runs import discard_unstarted, new_run
-    from vaa_cli.core.training_options import TrainingOptions
 
-    options = TrainingOptions(
-        backbone=backbone_name(backbone),
-        weights=weights,
-        image_size=size,
-        stages=attention_stages,
-        classifier=classifier.value,
-        loss=loss.value,
-        attention_loss=attention_loss.value,
-        gamma=gamma,
-        loss_weights=loss_weights.value,
-        history=history,
-        burn_in=burn_in,
-        recipe=recipe.value,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        weight_decay=weight_decay,
-        patience=patience,
-        best_by=best_by.value,
-        seed=seed,
-        device=device,
-        precision=precision,
-        workers=workers,
+def _named_options(
+    context: typer.Context, config: Path | None, settings: list[str]
+) -> tuple["TrainingOptions", frozenset[str]]:
+    """The options, and which of them the user named: in a file, by --set, by their own switches.
+
+    The later ones win.
+    """
+    from vaa_cli.core.training_options import (
+        OPTION_NAMES,
+        TrainingOptions,
+        parse_settings,
+        read_option_file,
+        with_values,
     )
-    folder = run or new_run(options.backbone)
-    try:
-        finished = _train_and_tell(prepared, options, folder)
-    except KeyboardInterrupt:
-        kept = not discard_unstarted(folder)
-        say(f"stopped; {folder} keeps the best epoch so far" if kept else "stopped; nothing kept")
-        raise
-    except BaseException:
-        discard_unstarted(folder)
-        raise
-    why = " (stopped early: no progress on val)" if finished.stopped_early else ""
-    say(f"best epoch {finished.best_epoch}: val {best_by.value} {finished.best_score:.4f}{why}")
-    which = "" if run is None else f" --run {quote(folder)}"
-    empty_test = not len(prepared.splits["test"])
-    say(f"wrote {folder}; next: vaa evaluate{which}{' --split val' if empty_test else ''}")
+
+    switches = {name: context.params.get(name) for name in OPTION_NAMES if _is_named(context, name)}
+    options, named = TrainingOptions(), set[str]()
+    for where, values in (
+        (str(config), read_option_file(config) if config else {}),
+        ("--set", parse_settings(settings)),
+        ("", {name: getattr(value, "value", value) for name, value in switches.items()}),
+    ):
+        options = with_values(options, values, where)
+        named |= {name.replace("-", "_") for name in values}
+    return options, frozenset(named)
 
 
-def _train_and_tell(prepared: "Prepared", options: "TrainingOptions", run: Path) -> "Finished":
-    """Train, with a bar for the whole of it and a line an epoch."""
-    from vaa_cli.core.training import EpochReport, Finished, Started, StepReport, train
+def _is_named(context: typer.Context, name: str) -> bool:
+    """Whether the user wrote an option; its value may be the default's."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
+
+def _train_in_folder(plan: _Plan, world: World) -> "Stopped | None":
+    """Train, with the run folder for this training alone, and say how it ended.
+
+    Returns:
+        Where it was stopped; None if it came to its end.
+    """
+    from vaa_cli.core.prepared import read_prepared
+    from vaa_cli.core.runs import RUNS, is_kept, locked
+    from vaa_cli.core.training_events import Stopped
+
+    prepared = read_prepared(plan.data)
     constant = prepared.priors.constant
     if constant.any():
         names = ", ".join(n for n, c in zip(prepared.attributes, constant, strict=True) if c)
         warn(f"constant in train, so that nothing about them can be learnt: {names}")
+    again = f"vaa train --resume {quote(plan.run)}"
+    try:
+        with locked(plan.run) if world.is_first else contextlib.nullcontext():
+            end = _train_and_tell(plan, prepared, world)
+    except KeyboardInterrupt:
+        kept = is_kept(plan.run)
+        say(f"stopped at once; go on with: {again}" if kept else "stopped; nothing kept")
+        raise
+    if isinstance(end, Stopped):
+        say(f"saved and stopped after {_place(end)}; go on with: {again}")
+        return end
+    why = " (stopped early: no progress on val)" if end.stopped_early else ""
+    by = plan.options.best_by
+    say(f"best epoch {end.best_epoch}: val {by} {end.best_score:.4f}{why}")
+    which = "" if plan.run.parent == RUNS else f" --run {quote(plan.run)}"
+    empty_test = not len(prepared.splits["test"])
+    say(f"wrote {plan.run}; next: vaa evaluate{which}{' --split val' if empty_test else ''}")
+    return None
+
+
+def _train_and_tell(plan: _Plan, prepared: "Prepared", world: World) -> "Finished | Stopped":
+    """Train, with a bar for the whole of it and a line an epoch."""
+    from vaa_cli.core.devices import Compute
+    from vaa_cli.core.stopping import StopRequest
+    from vaa_cli.core.training import train
+    from vaa_cli.core.training_events import (
+        EpochReport,
+        Finished,
+        Started,
+        StepReport,
+        Stopped,
+        Surprise,
+    )
+
+    options = plan.options
+    compute = Compute.choose(options.device, options.precision, world.local_rank)
     bar = progress(
         TextColumn("epoch {task.fields[epoch]}"),
         BarColumn(),
@@ -292,17 +558,18 @@ def _train_and_tell(prepared: "Prepared", options: "TrainingOptions", run: Path)
     )
     task = TaskID(0)
     steps = epochs = 0
-    with bar:
-        for event in train(prepared, options, run):
+    with bar, StopRequest(_tell_of_stop) as stop:
+        for event in train(prepared, options, plan.run, compute, world, plan.checkpoint, stop):
             match event:
                 case Started():
                     steps, epochs = event.steps, event.epochs
-                    say(
-                        f"{options.backbone}, {event.parameters / 1e6:.1f} M parameters, "
-                        f"{len(prepared.attributes)} attributes, "
-                        f"{len(prepared.splits['train']):,} pictures, on {event.compute}"
+                    say(_first_line(event, options, prepared, world))
+                    if plan.checkpoint:
+                        say(f"going on with {plan.run} after {_place(event)}")
+                    done = event.epochs_done * steps + event.steps_done
+                    task = bar.add_task(
+                        "", total=steps * epochs, completed=done, epoch=f"1/{epochs}", figures=""
                     )
-                    task = bar.add_task("", total=steps * epochs, epoch=f"1/{epochs}", figures="")
                 case StepReport():
                     done = (event.epoch - 1) * steps + event.step
                     figures = f"{_parts(event.losses)}  {event.images_per_second:.0f} img/s"
@@ -311,15 +578,42 @@ def _train_and_tell(prepared: "Prepared", options: "TrainingOptions", run: Path)
                 case EpochReport():
                     row = event.row
                     losses = {k: v for k, v in row.items() if k.startswith(_LOSS_PARTS)}
+                    average = f"  EMA mA {row['ema_val_mA']:.4f}" if "ema_val_mA" in row else ""
                     say(
                         f"epoch {event.epoch:>{len(str(epochs))}}/{epochs}  {_parts(losses)}  "
-                        f"val mA {row['val_mA']:.4f}  mAP {row['val_mAP']:.4f}  "
+                        f"val mA {row['val_mA']:.4f}  mAP {row['val_mAP']:.4f}{average}  "
                         f"{row['images_per_second']:.0f} img/s  {row['seconds']:.1f} s"
                         f"{'  best' if event.is_best else ''}"
                     )
-                case Finished():
+                case Surprise():
+                    warn(event.message)
+                case Stopped() | Finished():
                     return event
     raise AssertionError("training ends by saying so")
+
+
+def _first_line(
+    event: "Started", options: "TrainingOptions", prepared: "Prepared", world: World
+) -> str:
+    among = f", {world.size} processes" if world.size > 1 else ""
+    return (
+        f"{options.backbone}, {event.parameters / 1e6:.1f} M parameters, "
+        f"{len(prepared.attributes)} attributes, "
+        f"{len(prepared.splits['train']):,} pictures, on {event.compute}{among}"
+    )
+
+
+def _place(event: "Started | Stopped") -> str:
+    """Where a training stands, in words."""
+    if event.steps_done:
+        return f"step {event.steps_done} of epoch {event.epochs_done + 1}"
+    return f"epoch {event.epochs_done}"
+
+
+def _tell_of_stop() -> None:
+    # The signal may have come amidst a line on stderr, which cannot be broken into.
+    with contextlib.suppress(RuntimeError):
+        say("stopping after this step, to go on later; Ctrl-C again stops at once")
 
 
 # What the loss's columns in log.csv begin with.

@@ -1,6 +1,5 @@
 """torchvision's ResNets and DenseNets, cut where their stages end (method section 3.1)."""
 
-import difflib
 import re
 import socket
 import urllib.error
@@ -11,42 +10,15 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
 
+from vaa_cli.core.backbone_names import RESNETS
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.tensors import read_tensors
-
-RESNETS = (
-    "resnet18", "resnet34", "resnet50", "resnet101", "resnet152",
-    "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d",
-    "wide_resnet50_2", "wide_resnet101_2",
-)  # fmt: skip
-DENSENETS = ("densenet121", "densenet161", "densenet169", "densenet201")
-BACKBONES = RESNETS + DENSENETS
-# The paper's choices.
-ALIASES = {"resnet": "resnet101", "densenet": "densenet201"}
 
 # What torchvision's ImageNet weights were trained with.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 _DOWNLOAD_TIMEOUT = 20  # seconds without a byte
-
-
-def backbone_name(name: str) -> str:
-    """The full name of a backbone: `densenet` is densenet201, `resnet` is resnet101.
-
-    Raises:
-        VAAError: there is no such backbone; suggests the nearest names.
-    """
-    full = ALIASES.get(name.lower(), name.lower())
-    if full not in BACKBONES:
-        nearest = difflib.get_close_matches(full, (*ALIASES, *BACKBONES), n=3, cutoff=0.5)
-        hint = (
-            f"did you mean {' or '.join(nearest)}?"
-            if nearest
-            else f"choose one of {', '.join(BACKBONES)}"
-        )
-        raise VAAError(f"unknown backbone {name!r}; {hint}")
-    return full
 
 
 class Backbone(nn.Module):
@@ -56,7 +28,7 @@ class Backbone(nn.Module):
     its dense block, which in torchvision are the first half of the transition.
 
     Args:
-        name: one of `BACKBONES`.
+        name: one of `backbone_names.BACKBONES`.
         state: weights under torchvision's names, or None for a random start.
 
     Raises:

@@ -1,6 +1,8 @@
 """Model files and the state of a training: what is saved, and how it is read back."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from safetensors.torch import save as serialise_tensors
 from torch import Tensor
 
 from vaa_cli.core.choices import ClassifierName
-from vaa_cli.core.errors import VAAError
+from vaa_cli.core.errors import VAAError, one_line
 from vaa_cli.core.files import whole_file
 from vaa_cli.core.model import VAA
 
@@ -110,26 +112,42 @@ def load_model(path: Path) -> tuple[VAA, ModelCard]:
     Raises:
         VAAError: it cannot be read or is not a model that vaa wrote.
     """
+    with _model_file(path) as (file, card):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        # Shapes only, then the file's tensors take their places: no random start to throw away.
+        with torch.device("meta"):
+            model = card.build()
+        model.load_state_dict(tensors, assign=True)
+    return model.eval(), card
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read what a model file says of its model, and not the weights.
+
+    Raises:
+        VAAError: it cannot be read or is not a model that vaa wrote.
+    """
+    with _model_file(path) as (_, card):
+        return card
+
+
+@contextmanager
+def _model_file(path: Path) -> Iterator[tuple[Any, ModelCard]]:
+    """A model file, open, and its card; what is wrong with it is told in one line."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             if _METADATA not in metadata:
                 raise VAAError(f"{path} is not a model of vaa: its metadata has no {_METADATA!r}")
-            card = ModelCard.from_json(metadata[_METADATA])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        # Shapes only, then the file's tensors take their places: no random start to throw away.
-        with torch.device("meta"):
-            model = card.build()
-        model.load_state_dict(tensors, assign=True)
+            yield file, ModelCard.from_json(metadata[_METADATA])
     except OSError as error:
         raise VAAError(f"cannot read {path}: {error.strerror or error}") from error
     except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         reason = reason if len(reason) <= 120 else f"{reason[:120]}…"
         raise VAAError(
             f"{path} is not a model of vaa ({reason}); name a run folder or a model file in one"
         ) from error
-    return model.eval(), card
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -139,7 +157,13 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
         VAAError: it cannot be written.
     """
     with whole_file(path) as file:
-        torch.save(state, file)
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:
+            # On a full disk torch's writer fails once more as it closes; the first is the reason.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def load_state(path: Path) -> dict[str, Any]:

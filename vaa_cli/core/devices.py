@@ -23,20 +23,24 @@ class Compute:
     precision: str
 
     @classmethod
-    def choose(cls, device: str = "auto", precision: str = "auto") -> "Compute":
+    def choose(
+        cls, device: str = "auto", precision: str = "auto", local_rank: int = 0
+    ) -> "Compute":
         """Resolve `auto` for this machine.
 
         Args:
             device: `auto` (a GPU if there is one), or what torch calls it: cpu, cuda, cuda:1, mps.
             precision: `auto` (bf16 where the device computes in it, else fp16 on CUDA, else fp32)
                 or one of `PRECISIONS`.
+            local_rank: this process among those of this machine that work together; each has the
+                GPU of its number, where the device does not name one.
 
         Raises:
             VAAError: the device is not here, or the precision is unknown.
         """
         if precision not in PRECISIONS:
             raise VAAError(f"unknown precision {precision!r}; use {', '.join(PRECISIONS)}")
-        where = _device(device)
+        where = _device(device, local_rank)
         if precision == "auto":
             precision = _best_precision(where)
         if precision == "fp16" and where.type == "cpu":
@@ -63,14 +67,25 @@ class Compute:
         return f"{self.device}{name and f' ({name})'}, {self.precision}"
 
 
-def _device(name: str) -> torch.device:
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error of torch's says that a GPU's or the machine's memory is used up."""
+    # On a CPU it is a plain RuntimeError.
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _device(name: str, local_rank: int) -> torch.device:
     if name == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+            name = "cuda"
+        else:
+            return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if name == "cuda" and local_rank:
+        name = f"cuda:{local_rank}"
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
+        if device.type == "cuda" and device.index is not None:
+            torch.cuda.set_device(device)  # NCCL talks to the current one
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise VAAError(f"no device {name!r} here; use auto or cpu") from error
     return device

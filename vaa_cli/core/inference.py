@@ -1,7 +1,10 @@
 """Pictures in, probabilities out."""
 
-from collections.abc import Iterable, Iterator
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,15 +13,18 @@ from torch import Tensor
 
 from vaa_cli.core.checkpoint import ModelCard
 from vaa_cli.core.devices import Compute
+from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels import LabelTable
 from vaa_cli.core.loading import (
     BatchSource,
     Request,
     batched,
     normalise,
+    not_whole,
     table_requests,
 )
-from vaa_cli.core.model import VAA
+from vaa_cli.core.model import VAA, VAAOutput
+from vaa_cli.core.world import World
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,18 @@ class Prediction:
     request: Request
     probabilities: NDArray[np.float32] | None
     problem: str | None = None
+
+
+class TableLogits(NamedTuple):
+    """What is said of the rows of a table.
+
+    Attributes:
+        logits: `[n x c]` float32, NaN in the rows of broken pictures.
+        problems: what is wrong with these, by row.
+    """
+
+    logits: Tensor
+    problems: dict[int, str]
 
 
 class Predictor:
@@ -54,14 +72,18 @@ class Predictor:
         self._loader = loader
 
     @torch.inference_mode()
-    def logits(self, pixels: Tensor) -> Tensor:
-        """Aggregated logits, float32 `[n x c]`, of uint8 images `[n x 3 x h x w]`."""
+    def output(self, pixels: Tensor) -> VAAOutput:
+        """What the model says of uint8 images `[n x 3 x h x w]`."""
         images = normalise(pixels.to(self.compute.device), self.card.mean, self.card.std)
         images = images.contiguous(memory_format=torch.channels_last)
         self.model.eval()
         with self.compute.autocast():
-            logits: Tensor = self.model(images).logits
-        return logits.float()
+            output: VAAOutput = self.model(images)
+        return output
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """Aggregated logits, float32 `[n x c]`, of uint8 images `[n x 3 x h x w]`."""
+        return self.output(pixels).logits.float()
 
     def predict(self, requests: Iterable[Request]) -> Iterator[Prediction]:
         """A prediction for each request, in order; broken pictures have theirs too."""
@@ -73,23 +95,51 @@ class Predictor:
                 problem = batch.problems.get(position)
                 yield Prediction(request, None if problem else next(rows), problem)
 
-    def table_logits(self, table: LabelTable) -> Iterator[Tensor]:
-        """Aggregated logits of a table's rows, batch by batch, on the CPU.
+    def table_logits(
+        self,
+        table: LabelTable,
+        world: World | None = None,
+        after_batch: Callable[[], None] | None = None,
+    ) -> TableLogits:
+        """Aggregated logits of all rows of a table, computed by all processes together.
 
-        Raises:
-            VAAError: a picture is missing or broken.
+        Args:
+            table: the pictures.
+            world: the processes that share the work; all of them get all that comes of it.
+            after_batch: called after each batch, as often in each process.
         """
-        for batch in self._loader.load(batched(table_requests(table), self.batch_size)):
-            batch.require_whole()
-            yield self.logits(batch.pixels).cpu()
+        world = world or World()
+        share = world.share(len(table))
+        batches = batched(table_requests(table, share), self.batch_size)
+        device = self.compute.device
+        logits = torch.full((len(share), len(self.card.attributes)), math.nan, device=device)
+        problems: dict[int, str] = {}
+        loaded = self._loader.load(batches)
+        for start in range(0, -(-len(table) // world.size), self.batch_size):
+            batch = next(loaded, None)
+            if batch is not None:
+                if batch.decoded:
+                    places = torch.tensor(batch.decoded, device=device) + start
+                    logits[places] = self.logits(batch.pixels)
+                for position, problem in batch.problems.items():
+                    problems[batch.requests[position].row] = problem
+            if after_batch is not None:
+                after_batch()
+        for text in world.all_say(json.dumps(problems)):
+            problems.update({int(row): problem for row, problem in json.loads(text).items()})
+        return TableLogits(world.together(logits, len(table)).cpu(), problems)
 
 
-def table_probabilities(predictor: Predictor, table: LabelTable) -> NDArray[np.float32]:
+def table_probabilities(
+    predictor: Predictor, table: LabelTable, world: World | None = None
+) -> NDArray[np.float32]:
     """The probabilities of all rows of a table, `[n x c]`.
 
     Raises:
         VAAError: a picture is missing or broken.
     """
-    logits = torch.cat(list(predictor.table_logits(table)))
+    logits, problems = predictor.table_logits(table, world)
+    for row in sorted(problems):
+        raise VAAError(not_whole(str(table.path(row)), problems[row]))
     probabilities: NDArray[np.float32] = logits.sigmoid().numpy()
     return probabilities

@@ -68,18 +68,6 @@ class Batch:
     decoded: list[int]
     problems: dict[int, str]
 
-    def require_whole(self) -> None:
-        """Make sure that nothing is missing, where results must stand for every picture.
-
-        Raises:
-            VAAError: a picture of the batch could not be decoded.
-        """
-        for position, problem in self.problems.items():
-            raise VAAError(
-                f"{self.requests[position].path}: {problem}; put it back, "
-                "or run vaa prepare again to leave it out"
-            )
-
     def filled(self) -> tuple[Tensor, list[int]]:
         """A picture for every request, where training goes on without the broken ones.
 
@@ -415,9 +403,14 @@ def _died(workers: Sequence[BaseProcess]) -> str:
     return f"a process that decodes pictures ended {end}"
 
 
-def table_requests(table: LabelTable) -> Iterator[Request]:
-    """A request for each row of a table, not augmented."""
-    for row in range(len(table)):
+def not_whole(path: str, problem: str) -> str:
+    """What is said where results must stand for every picture, and one cannot be decoded."""
+    return f"{path}: {problem}; put it back, or run vaa prepare again to leave it out"
+
+
+def table_requests(table: LabelTable, rows: Iterable[int] | None = None) -> Iterator[Request]:
+    """A request for each row of a table, or for some of them; not augmented."""
+    for row in range(len(table)) if rows is None else rows:
         yield Request(str(table.path(row)), table.box(row), row)
 
 
@@ -458,12 +451,6 @@ def augmented_requests(
         Request(str(table.path(row)), table.box(row), row, draw=(seed, epoch, row))
         for row in rows.tolist()
     ]
-
-
-def training_batches(table: LabelTable, size: int, seed: int, epoch: int) -> list[list[Request]]:
-    """The augmented batches of one epoch, all at once; see `epoch_order`."""
-    order = epoch_order(len(table), size, seed, epoch)
-    return [augmented_requests(table, rows, seed, epoch) for rows in order]
 
 
 def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:

@@ -169,7 +169,7 @@ class VAA(nn.Module):
     """A backbone, its primary classifier, and an attention module and classifier per stage.
 
     Args:
-        backbone: a full name, see `backbones.backbone_name`.
+        backbone: a full name, see `backbone_names.backbone_name`.
         attributes: number of attributes C.
         image_size: height and width of the images; the spatial classifiers are made for it.
         stages: which of the stages 2, 3, 4 carry attention.

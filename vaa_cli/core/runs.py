@@ -4,8 +4,9 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +56,8 @@ def has_begun(run: Path) -> bool:
     return (run / CONFIG).is_file() or (run / LAST).is_file()
 
 
-def kept_options(run: Path) -> dict[str, Any]:
-    """The options that a run was started with, by name.
+def kept_config(run: Path) -> tuple[dict[str, Any], Path]:
+    """The options that a run was started with, by name, and its prepared folder.
 
     Raises:
         VAAError: its config.json is missing or broken.
@@ -65,21 +66,24 @@ def kept_options(run: Path) -> dict[str, Any]:
     with reading_errors(path):
         content = path.read_bytes()
     try:
-        options: dict[str, Any] = json.loads(content)["options"]
+        config = json.loads(content)
+        return dict(config["options"]), Path(config["data"])
     except (ValueError, KeyError, TypeError) as error:
         raise VAAError(f"{path} is broken ({error!r}); start a new run") from error
-    return options
 
 
 @contextmanager
 def locked(run: Path) -> Iterator[None]:
     """Keep other trainings out of a run folder, and clear what a killed one left half-written.
 
-    The lock goes with the process, however that ends.
+    The lock goes with the process, however that ends. The folder is made if it is not there, and
+    is gone again if there is nothing in it to go on from when the block ends.
 
     Raises:
         VAAError: another process is training there, or the folder cannot be written.
     """
+    made = [folder for folder in (run, *run.parents) if not folder.exists()]
+    make_folder(run)
     lock = FileLock(run / _LOCK)
     with writing_errors(run):
         try:
@@ -89,28 +93,34 @@ def locked(run: Path) -> Iterator[None]:
                 f"{run} is being trained by another process; wait for it or stop it, "
                 "or name another --run"
             ) from error
+        for path in run.iterdir():
+            if _LEFTOVER.fullmatch(path.name):
+                path.unlink(missing_ok=True)
     try:
-        with writing_errors(run):
-            for path in run.iterdir():
-                if _LEFTOVER.fullmatch(path.name):
-                    path.unlink(missing_ok=True)
         yield
     finally:
-        lock.release()
+        unstarted = not is_kept(run)
+        if unstarted:
+            _discard(run)
         with contextlib.suppress(OSError):
             (run / _LOCK).unlink()
+        lock.release()
+        if unstarted:
+            with contextlib.suppress(OSError):  # someone put something into it
+                for folder in made:
+                    folder.rmdir()
 
 
-def discard_unstarted(run: Path) -> bool:
-    """Remove a run folder with nothing to go on from; tells whether it did."""
-    if (run / BEST).exists() or (run / LAST).exists():
-        return False
-    with contextlib.suppress(OSError):  # never made, or someone put something into it
+def is_kept(run: Path) -> bool:
+    """Whether a run folder has anything that one can go on from or predict with."""
+    return (run / BEST).exists() or bool(_checkpoints(run))
+
+
+def _discard(run: Path) -> None:
+    with contextlib.suppress(OSError):
         for path in run.iterdir():
             if path.name in (CONFIG, LOG, FAULTS) or path.name.startswith("events.out.tfevents."):
                 path.unlink()
-        run.rmdir()
-    return True
 
 
 def keep_earlier(run: Path, step: int, keep: int) -> None:
@@ -136,9 +146,41 @@ def keep_earlier(run: Path, step: int, keep: int) -> None:
             path.unlink(missing_ok=True)
 
 
+def go_back(run: Path, checkpoint: Path) -> Path | None:
+    """Make an earlier checkpoint the last one, if it is not, and set aside those after it.
+
+    Returns:
+        The folder in the run's where they are now; None if the checkpoint is the last one.
+
+    Raises:
+        VAAError: the folder cannot be written.
+    """
+    if checkpoint.name == LAST:
+        return None
+    with writing_errors(run):
+        later = [path for path in earlier_checkpoints(run) if path.name > checkpoint.name]
+        aside = run / f"aside-{time.strftime('%Y%m%d-%H%M%S')}"
+        set_aside(aside, [*later, run / LAST])
+        shutil.copyfile(checkpoint, beside := run / f".{LAST}.{os.getpid()}.tmp")
+        os.replace(beside, run / LAST)
+    return aside
+
+
+def set_aside(folder: Path, files: Iterable[Path]) -> None:
+    """Move files, as far as they are there, into a folder."""
+    folder.mkdir(exist_ok=True)
+    for path in files:
+        if path.exists():
+            os.replace(path, folder / path.name)
+
+
 def earlier_checkpoints(run: Path) -> list[Path]:
     """The checkpoints before the last one, oldest first."""
     return sorted(path for path in run.iterdir() if _EARLIER.fullmatch(path.name))
+
+
+def _checkpoints(run: Path) -> list[Path]:
+    return [*earlier_checkpoints(run), *filter(Path.is_file, [run / LAST])]
 
 
 @dataclass(frozen=True)
@@ -178,8 +220,8 @@ def resume_point(target: Path | None) -> ResumePoint:
         raise VAAError(f"{target}: no such run folder")
     if not has_begun(target):
         raise VAAError(f"{target} is no run folder (no {CONFIG}); name one that vaa train made")
-    last = target / LAST
-    return ResumePoint(target, last if last.is_file() else None)
+    checkpoints = _checkpoints(target)
+    return ResumePoint(target, checkpoints[-1] if checkpoints else None)
 
 
 def _last_written(run: Path) -> float:

@@ -1,271 +1,462 @@
 """The training loop of VAA, readable from top to bottom."""
 
+import json
 import math
 import platform
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
 import torch
 import torchvision
-from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+from numpy.typing import NDArray
 
-from vaa_cli.core.backbones import IMAGENET_MEAN, IMAGENET_STD, load_weights
-from vaa_cli.core.checkpoint import ModelCard, save_model, save_state
-from vaa_cli.core.devices import Compute
-from vaa_cli.core.errors import VAAError
-from vaa_cli.core.files import write_text
-from vaa_cli.core.history import PredictionHistory
+from vaa_cli.core.attention_pictures import attention_grid
+from vaa_cli.core.backbones import IMAGENET_MEAN, IMAGENET_STD
+from vaa_cli.core.checkpoint import ModelCard
+from vaa_cli.core.devices import Compute, is_out_of_memory
+from vaa_cli.core.errors import VAAError, one_line
 from vaa_cli.core.inference import Predictor
 from vaa_cli.core.labels import LabelTable
-from vaa_cli.core.loading import PictureLoader, normalise, training_batches
-from vaa_cli.core.losses import LossParts, VAALoss, cross_entropy, reduce_terms
+from vaa_cli.core.learner import Learner, Share, StepOutcome
+from vaa_cli.core.loading import (
+    Batch,
+    BatchSource,
+    PictureLoader,
+    augmented_requests,
+    batched,
+    epoch_order,
+    table_requests,
+)
+from vaa_cli.core.losses import cross_entropy, reduce_terms
 from vaa_cli.core.metrics import Scores, score
-from vaa_cli.core.optimisation import make_optimizer, make_schedule
 from vaa_cli.core.prepared import Prepared
-from vaa_cli.core.runs import BEST, LAST, LOG, create_run, mark_latest
-from vaa_cli.core.training_options import Recipe, TrainingOptions
+from vaa_cli.core.progress import EpochSums, Progress, data_fingerprint
+from vaa_cli.core.ram_cache import RAMCache
+from vaa_cli.core.randomness import require_deterministic, seed_all
+from vaa_cli.core.run_writer import RunWriter, load_checkpoint
+from vaa_cli.core.runs import create_run
+from vaa_cli.core.stopping import StopRequest
+from vaa_cli.core.tensorboard_log import TensorBoardLog, available, require_tensorboard
+from vaa_cli.core.training_events import (
+    EpochReport,
+    Event,
+    Finished,
+    Started,
+    StepReport,
+    Stopped,
+    Surprise,
+)
+from vaa_cli.core.training_options import TrainingOptions
+from vaa_cli.core.world import World
 
 THRESHOLD = 0.5
-# Reading the loss off a GPU makes it wait; so often is enough for a progress bar.
-_REPORT_EVERY = 10
+# Broken pictures that are told of one by one; all of them are in faults.csv.
+_TOLD = 5
+# TensorBoard's files: steps between points of the curves, pictures and attributes on a sheet.
+_POINT_EVERY, _SHOWN_PICTURES, _SHOWN_ATTRIBUTES = 10, 4, 6
 
 
-@dataclass(frozen=True)
-class Started:
-    """What training begins with."""
-
-    compute: Compute
-    steps: int
-    epochs: int
-    parameters: int
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """Where an epoch stands: mean loss parts so far.
-
-    Attributes:
-        epoch: from 1.
-        step: steps done in this epoch.
-        losses: `loss`, `primary`, `attention_3`, … by name.
-        images_per_second: since the epoch began.
-    """
-
-    epoch: int
-    step: int
-    losses: dict[str, float]
-    images_per_second: float
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """An epoch that is done: the row that log.csv gets."""
-
-    epoch: int
-    row: dict[str, float]
-    is_best: bool
-
-
-@dataclass(frozen=True)
-class Finished:
-    """How training ended.
-
-    Attributes:
-        best_epoch: from 1.
-        best_score: on val, by what the options ask.
-        stopped_early: whether patience ended it.
-    """
-
-    best_epoch: int
-    best_score: float
-    stopped_early: bool
-
-
-Event = Started | StepReport | EpochReport | Finished
-
-
-def train(data: Prepared, options: TrainingOptions, run: Path) -> Iterator[Event]:
+def train(
+    data: Prepared,
+    options: TrainingOptions,
+    run: Path,
+    compute: Compute | None = None,
+    world: World | None = None,
+    checkpoint: Path | None = None,
+    stop: StopRequest | None = None,
+) -> Iterator[Event]:
     """Train a model on a prepared folder, telling how it goes.
+
+    Processes that train together each call this in `World.joined`, with the same arguments but
+    for their own place; the first one alone writes.
 
     Args:
         data: the dataset; trained on `train`, judged on `val`.
         options: everything else.
-        run: the folder to make for the model, the training's state and the log.
+        run: the folder to make for the model, the training's state and the log; or the one that
+            the checkpoint is in.
+        compute: device and precision; None takes the options'.
+        world: the processes that train together; None is this one alone.
+        checkpoint: where an earlier training of the run goes on.
+        stop: tells when to save and stop.
 
     Yields:
-        `Started`, then `StepReport`s and an `EpochReport` for each epoch, then `Finished`.
+        `Started`, a `StepReport` for each step and an `EpochReport` for each epoch, `Surprise`s
+        among them, and in the end `Finished`; or `Stopped`, when that was asked for and all that
+        is needed to go on is saved.
 
     Raises:
         VAAError: the data or an option does not allow it, the loss is no longer a number, or a
             file cannot be written.
     """
-    recipe = options.resolved()
-    train_split, val_split = data.split("train"), data.split("val")
-    if len(train_split) < 2 or recipe.batch_size < 2:
-        raise VAAError(
-            f"{len(train_split)} training pictures in batches of {recipe.batch_size}: batch "
-            "normalisation needs two of each at least"
-        )
-    compute = Compute.choose(options.device, options.precision)
-    device = compute.device
-    card = _card(data, options)
+    compute = compute or Compute.choose(options.device, options.precision)
+    training = _Training(data, options, run, compute, world or World(), stop or StopRequest())
+    yield from training.events(checkpoint)
 
-    torch.manual_seed(options.seed)
-    model = card.build(load_weights(options.weights, options.backbone))
-    model = model.to(device).to(memory_format=torch.channels_last)
-    priors = torch.tensor(data.priors.prior, dtype=torch.float32)
-    criterion = VAALoss(
-        priors, options.gamma, options.loss_weights, options.loss, options.attention_loss
-    ).to(device)
-    history = PredictionHistory(len(train_split), len(data.attributes), options.history, device)
-    steps = len(training_batches(train_split, recipe.batch_size, options.seed, epoch=0))
-    optimizer = make_optimizer(model, recipe, options.momentum, device)
-    schedule = make_schedule(optimizer, recipe, steps, options.warmup)
-    scaler = torch.amp.GradScaler(device.type, enabled=compute.needs_scaler)
 
-    loader = PictureLoader(
-        options.image_size, options.workers, compute.pins_memory, data.box_margin
-    )
-    predictor = Predictor(model, card, compute, loader, recipe.batch_size)
-    labels = torch.from_numpy(train_split.labels).to(device)
+class _AllStop(Exception):
+    """All processes know that one of them was asked to stop."""
 
-    create_run(run, _config(data, options, recipe, compute))
-    log: list[dict[str, float]] = []
-    best_epoch, best_score = 0, -math.inf
-    lowest_loss, last_progress = math.inf, 0
-    yield Started(compute, steps, recipe.epochs, sum(p.numel() for p in model.parameters()))
 
-    for epoch in range(recipe.epochs):
-        started = time.perf_counter()
-        lr = optimizer.param_groups[0]["lr"]
-        model.train()
-        sums = LossSums(model.stages, device)
-        batches = training_batches(train_split, recipe.batch_size, options.seed, epoch)
-        for step, batch in enumerate(loader.load(batches), start=1):
-            batch.require_whole()
-            rows = torch.tensor([request.row for request in batch.requests], device=device)
-            targets = labels[rows]
-            pixels = batch.pixels.to(device, non_blocking=compute.pins_memory)
-            images = normalise(pixels, card.mean, card.std)
-            images = images.contiguous(memory_format=torch.channels_last)
+class _Training:
+    """A training and what it works with; `events` does it."""
 
-            with compute.autocast():
-                output = model(images)
-            losses = criterion(output.primary, output.attention, targets, history.std(rows))
+    def __init__(
+        self,
+        data: Prepared,
+        options: TrainingOptions,
+        run: Path,
+        compute: Compute,
+        world: World,
+        stop: StopRequest,
+    ) -> None:
+        self.data, self.options, self.run = data, options, run
+        self.compute, self.world, self.stop = compute, world, stop
+        self.recipe = options.resolved()
+        self.table, self.val = data.split("train"), data.split("val")
+        if world.size > 1 and compute.device.type not in ("cpu", "cuda"):
+            raise VAAError(f"{world.size} processes cannot train together on {compute}; use cpu")
+        # Batch normalisation needs two pictures in whatever is computed at once.
+        self.least = 2 * world.size * options.accumulate
+        if min(len(self.table), self.recipe.batch_size) < self.least:
+            raise VAAError(self._too_few())
+        self.steps = len(self._order(epoch=0))
+        if options.tensorboard:
+            require_tensorboard()
+        if options.deterministic:
+            require_deterministic()
+        else:
+            torch.backends.cudnn.benchmark = True  # all batches but one are of the same size
 
-            optimizer.zero_grad(set_to_none=True)
-            scaler.scale(losses.total).backward()
-            scaler.step(optimizer)
-            scaler.update()
-            if isinstance(schedule, LambdaLR):
-                schedule.step()
-            if epoch >= options.burn_in:
-                # After the loss has read it: H at an epoch holds only the epochs before.
-                history.update(rows, output.logits.sigmoid())
-
-            sums.add(losses, len(rows))
-            if step % _REPORT_EVERY == 0 or step == steps:
-                means = sums.means()
-                if not math.isfinite(means["loss"]):
-                    raise VAAError(_not_finite(epoch + 1, step, best_epoch, run))
-                seconds = time.perf_counter() - started
-                yield StepReport(epoch + 1, step, means, sums.images / seconds)
-
-        train_seconds = time.perf_counter() - started
-        scores, val_loss = validate(predictor, val_split)
-        by = {"mA": scores.totals.mean_accuracy, "mAP": scores.totals.mean_average_precision}
-        current = by[options.best_by]
-        if math.isnan(current):
-            raise VAAError(
-                f"no attribute can be scored on {data.folder / 'val.csv'}: each needs a picture "
-                "with it and one without; put more pictures into val"
+        self.card = _card(data, options)
+        seed_all(options.seed)
+        self.learner = Learner(self.card, data, options, self.steps, compute, world)
+        self.progress = Progress()
+        self.about = {"options": asdict(options), "data": data_fingerprint(data)}
+        self.writer: RunWriter | None = None
+        self.board: TensorBoardLog | None = None
+        if world.is_first:
+            self.writer = RunWriter(
+                run, self.learner, self.card, self.about, options.save_every, options.keep
             )
-        is_best = current > best_score
-        if is_best:
-            best_epoch, best_score = epoch + 1, current
+
+    def events(self, checkpoint: Path | None) -> Iterator[Event]:
+        """Train to the end, or until a stop is asked for."""
+        surprises = self._begin(checkpoint)
+        progress = self.progress
+        yield Started(
+            self.compute,
+            self.steps,
+            self.recipe.epochs,
+            sum(p.numel() for p in self.learner.model.parameters()),
+            progress.epoch,
+            progress.step,
+        )
+        yield from map(Surprise, surprises)
+        try:
+            if not progress.is_over(self.recipe):
+                self._open_sources()
+            while not progress.is_over(self.recipe):
+                yield from self._learn_epoch()
+                yield from self._judge_epoch()
+        except _AllStop:
+            if self.writer:
+                self.writer.save(progress, self._steps_done)
+            self.world.any_of(False)  # none ends before all is saved
+            number = self.stop.signal or signal.SIGTERM
+            yield Stopped(number, progress.epoch, progress.step)
+            return
+        finally:
+            if self.board:
+                self.board.close()
+        best = progress.best
+        yield Finished(best.epoch, best.score, progress.epoch < self.recipe.epochs)
+
+    def _begin(self, checkpoint: Path | None) -> list[str]:
+        """Make the run folder, or take up what is in it; tells what is odd about it."""
+        surprises: list[str] = []
+        if checkpoint is not None:
+            self.progress, steps = load_checkpoint(checkpoint, self.about, self.learner)
+            if self.writer:
+                surprises = self.writer.settle(self.progress, steps, checkpoint)
+        elif self.writer:
+            config = _config(self.data, self.options, self.compute, self.world)
+            create_run(self.run, config)
+        wanted = self.options.tensorboard
+        if self.writer and (available() if wanted is None else wanted):
+            self.board = TensorBoardLog(self.run, self._steps_done)
+        return surprises
+
+    def _open_sources(self) -> None:
+        """Start what decodes pictures."""
+        options, compute = self.options, self.compute
+        arguments = (
+            options.workers,
+            compute.pins_memory,
+            self.data.box_margin,
+            self.world.local_size,
+        )
+        self.source: BatchSource
+        self.val_source: BatchSource
+        if options.cache == "ram":
+            self.source = RAMCache(self.table, options.image_size, True, *arguments)
+            self.val_source = RAMCache(self.val, options.image_size, False, *arguments)
+        else:
+            self.source = self.val_source = PictureLoader(options.image_size, *arguments)
+        size = -(-self.recipe.batch_size // (self.world.size * options.accumulate))
+        self.predictors = [
+            Predictor(model, self.card, compute, self.val_source, size)
+            for model in self.learner.models
+        ]
+
+    def _learn_epoch(self) -> Iterator[Event]:
+        """The steps of an epoch that are left to do."""
+        progress, options, world = self.progress, self.options, self.world
+        epoch = progress.epoch
+        if progress.step == 0:
+            zeros = dict.fromkeys(self.learner.loss_names, 0.0)
+            progress.sums = EpochSums(self.learner.lr, zeros)
+        # Where the epoch stands is a matter of counting: order and augmentation come from the
+        # seed, the epoch and the sample, whoever decodes it.
+        order = self._order(epoch)[progress.step :]
+        requests = (
+            augmented_requests(self.table, rows[world.share(len(rows))], options.seed, epoch)
+            for rows in order
+        )
+        before = time.perf_counter()
+        for rows, batch in zip(order, self.source.load(requests), strict=True):
+            seed_all(options.seed, epoch, progress.step, world.rank)
+            pixels, sources = batch.filled()
+            share = Share(rows, rows[world.share(len(rows))], pixels, sources)
+            with self._known_failures():
+                outcome = self.learner.step(
+                    share, remember=epoch >= options.burn_in, stop=self.stop.signal != 0
+                )
+            progress.step += 1
+            now = time.perf_counter()
+            progress.sums.seconds += now - before
+            before = now
+            yield from self._count(outcome, rows, batch)
+            if outcome.stop:
+                raise _AllStop
+            if self.writer and self.writer.is_due:
+                self.writer.save(progress, self._steps_done)
+
+    def _count(
+        self, outcome: StepOutcome, rows: NDArray[np.int64], batch: Batch
+    ) -> Iterator[Event]:
+        """Add up what a step did."""
+        progress = self.progress
+        sums = progress.sums
+        if outcome.learnt:
+            sums.add(outcome.losses, len(rows))
+        else:
+            progress.skipped += 1
+            sums.skipped += 1
+            if progress.skipped > self.options.skip_bad_steps:
+                raise VAAError(self._no_number(rows))
+            yield Surprise(
+                f"the loss is no number in {progress}: left out, "
+                f"{progress.skipped} of {self.options.skip_bad_steps} allowed; its pictures: "
+                f"{self._names(rows)}"
+            )
+        if outcome.replaced:
+            sums.replaced += outcome.replaced
+            names = {batch.requests[i].row: problem for i, problem in batch.problems.items()}
+            yield from self._note_broken(self.table, "train", self._from_all(names))
+        means = sums.means()
+        yield StepReport(progress.epoch + 1, progress.step, means, sums.images_per_second)
+        if self.board and self._steps_done % _POINT_EVERY == 0:
+            figures = {f"train/{name}": value for name, value in means.items()}
+            figures |= {"train/lr": self.learner.lr, "images_per_second": sums.images_per_second}
+            self.board.scalars(self._steps_done, figures)
+
+    def _judge_epoch(self) -> Iterator[Event]:
+        """Score the epoch on val, and write what it has come to."""
+        progress, sums, writer = self.progress, self.progress.sums, self.writer
+        started = time.perf_counter()
+        self.world.align(self.learner.models)
+        row: dict[str, float] = {"epoch": progress.epoch + 1, "lr": sums.lr, **sums.means()}
+        judged = []
+        for prefix, predictor in zip(("val", "ema_val"), self.predictors, strict=False):
+            with self._known_failures():
+                result = validate(predictor, self.val, self.world, self._agree_to_stop)
+            totals = result.scores.totals
+            by = {"mA": totals.mean_accuracy, "mAP": totals.mean_average_precision}
+            if math.isnan(by[self.options.best_by]):
+                raise VAAError(
+                    f"no attribute can be scored on {self.data.folder / 'val.csv'}: each needs a "
+                    "picture with it and one without; put more pictures into val"
+                )
+            row[f"{prefix}_loss"] = result.loss
+            row |= {f"{prefix}_{name}": value for name, value in by.items()}
+            row[f"{prefix}_instance_f1"] = totals.instance_f1
+            judged.append(by[self.options.best_by])
+            if predictor is self.predictors[0]:
+                yield from self._note_broken(self.val, "val", result.problems)
+
+        is_best = progress.best.improved(progress.epoch + 1, judged[0])
+        is_best_average = progress.best_average.improved(progress.epoch + 1, judged[-1])
         # While rare attributes are all predicted absent, mA stands still and the loss still falls.
-        if is_best or val_loss < lowest_loss:
-            last_progress = epoch + 1
-        lowest_loss = min(lowest_loss, val_loss)
-        if isinstance(schedule, ReduceLROnPlateau):
-            schedule.step(current)
+        if is_best or row["val_loss"] < progress.lowest_loss:
+            progress.last_progress = progress.epoch + 1
+        progress.lowest_loss = min(progress.lowest_loss, row["val_loss"])
+        self.learner.epoch_scored(judged[0])
+        row |= {
+            "replaced": sums.replaced,
+            "skipped": sums.skipped,
+            "images_per_second": sums.images_per_second,
+            "seconds": sums.seconds + time.perf_counter() - started,
+        }
+        progress.log.append(row)
+        progress.epoch, progress.step = progress.epoch + 1, 0
+        if writer:
+            writer.epoch_done(progress, self._steps_done, is_best, is_best_average)
+        if self.board:
+            self._draw(self.board, row)
+            if self.board.problem:
+                yield Surprise(f"TensorBoard's files end here: {self.board.problem}")
+                self.board = None
+        yield EpochReport(progress.epoch, row, is_best)
 
-        log.append(
-            {
-                "epoch": epoch + 1,
-                "lr": lr,
-                **sums.means(),
-                "val_loss": val_loss,
-                **{f"val_{name}": value for name, value in by.items()},
-                "val_instance_f1": scores.totals.instance_f1,
-                "images_per_second": sums.images / train_seconds,
-                "seconds": time.perf_counter() - started,
-            }
+    def _draw(self, board: TensorBoardLog, row: dict[str, float]) -> None:
+        """An epoch's points of TensorBoard's curves, and where the model looks."""
+        figures = {f"epoch/{name}": value for name, value in row.items() if name != "epoch"}
+        board.scalars(self._steps_done, figures)
+        shown = table_requests(self.val, range(min(_SHOWN_PICTURES, len(self.val))))
+        varying = np.flatnonzero(~self.data.priors.constant)[:_SHOWN_ATTRIBUTES].tolist()
+        for batch in self.val_source.load(batched(shown, _SHOWN_PICTURES)):
+            if not batch.decoded:
+                return
+            output = self.predictors[0].output(batch.pixels)
+            for stage, maps in zip(self.learner.model.stages, output.maps, strict=True):
+                sheet = attention_grid(batch.pixels, maps.weighted.cpu(), varying)
+                board.picture(self._steps_done, f"attention, stage {stage}", sheet)
+
+    @property
+    def _steps_done(self) -> int:
+        """Steps since the beginning."""
+        return self.progress.epoch * self.steps + self.progress.step
+
+    def _order(self, epoch: int) -> list[NDArray[np.int64]]:
+        size, seed = self.recipe.batch_size, self.options.seed
+        return epoch_order(len(self.table), size, seed, epoch, self.least)
+
+    def _agree_to_stop(self) -> None:
+        """Stop if any process was asked to; all processes call this at the same moments."""
+        if self.world.any_of(self.stop.signal != 0):
+            raise _AllStop
+
+    def _from_all(self, problems: dict[int, str]) -> dict[int, str]:
+        """What is wrong with which rows, from all processes."""
+        everything: dict[int, str] = {}
+        for text in self.world.all_say(json.dumps(problems)):
+            everything |= {int(row): problem for row, problem in json.loads(text).items()}
+        return everything
+
+    def _note_broken(
+        self, table: LabelTable, split: str, problems: dict[int, str]
+    ) -> Iterator[Surprise]:
+        """Keep which pictures broke after they were prepared, and tell of the first ones."""
+        instead = "another stands in" if split == "train" else "it is not scored"
+        for row, problem in sorted(problems.items()):
+            known = len(self.progress.faults)
+            if self.progress.met(table.images[row], split, problem) and known <= _TOLD:
+                path = table.path(row)
+                more = "; more are only in faults.csv" if known == _TOLD else ""
+                yield Surprise(f"{path}: {problem}; {instead}{more}")
+
+    @contextmanager
+    def _known_failures(self) -> Iterator[None]:
+        """Say of failures that users can do something about what that is."""
+        try:
+            yield
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise VAAError(self._too_much()) from error
+            if self.options.compile and _is_compilers(error):
+                raise VAAError(
+                    f"torch cannot compile the model here ({one_line(error, 120)}); "
+                    "leave out --compile"
+                ) from error
+            raise
+
+    def _too_few(self) -> str:
+        among = f" on {self.world.size} processes" if self.world.size > 1 else ""
+        parts = f" in {self.options.accumulate} parts each" if self.options.accumulate > 1 else ""
+        return (
+            f"{len(self.table)} training pictures in batches of {self.recipe.batch_size}{among}"
+            f"{parts}: batch normalisation needs two at a time, so {self.least} of each at least"
         )
-        if is_best:
-            save_model(run / BEST, model, _scored(card, epoch + 1, by))
-        save_state(
-            run / LAST,
-            {
-                "options": asdict(options),
-                "epoch": epoch + 1,  # whole epochs done
-                "step": 0,  # steps done of the next one
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "schedule": schedule.state_dict(),
-                "scaler": scaler.state_dict(),
-                "ema": None,
-                "history": history.state_dict(),
-                "rng": _random_state(device),
-                "best": {"epoch": best_epoch, "score": best_score},
-                "patience": {"lowest_loss": lowest_loss, "last_progress": last_progress},
-                "log": log,
-            },
+
+    def _too_much(self) -> str:
+        size, parts = self.recipe.batch_size, self.options.accumulate
+        among = f" on {self.world.size} processes" if self.world.size > 1 else ""
+        in_parts = f" in {parts} parts" if parts > 1 else ""
+        half = max(self.least, size // 2)
+        keeps = f", or --accumulate {2 * parts}, which keeps the batch" if size >= 4 * parts else ""
+        return (
+            f"out of memory on {self.compute.device} with batches of {size}{among}{in_parts}; "
+            f"try --batch-size {half}{keeps}"
         )
-        write_text(run / LOG, pd.DataFrame(log).to_csv(index=False, float_format="%.6g"))
-        if epoch == 0:
-            mark_latest(run)
-        yield EpochReport(epoch + 1, log[-1], is_best)
-        if recipe.patience and epoch + 1 - last_progress >= recipe.patience:
-            break
 
-    stopped_early = epoch + 1 < recipe.epochs
-    yield Finished(best_epoch, best_score, stopped_early)
+    def _no_number(self, rows: NDArray[np.int64]) -> str:
+        kept = self.writer.kept() if self.writer else ""
+        return (
+            f"the loss is no longer a number in {self.progress} (pictures: {self._names(rows)})"
+            f"{kept}; try a smaller --lr or --precision fp32, "
+            f"or --skip-bad-steps {self.options.skip_bad_steps + 10} to go on without such steps"
+        )
+
+    def _names(self, rows: NDArray[np.int64]) -> str:
+        names = ", ".join(self.table.images[row] for row in rows[:3].tolist())
+        return f"{names} and {len(rows) - 3} more" if len(rows) > 3 else names
 
 
-def validate(predictor: Predictor, split: LabelTable) -> tuple[Scores, float]:
-    """Score a split, and its cross-entropy (eq. 3) by the aggregated logits."""
-    logits = torch.cat(list(predictor.table_logits(split)))
-    targets = torch.from_numpy(split.labels)
-    loss = reduce_terms(cross_entropy(logits, targets)).item()
-    if not math.isfinite(loss):
+@dataclass(frozen=True)
+class Validation:
+    """What val says of a model.
+
+    Attributes:
+        scores: of its predictions.
+        loss: their cross-entropy (eq. 3), by the aggregated logits.
+        problems: what is wrong with the pictures that could not be scored, by row.
+    """
+
+    scores: Scores
+    loss: float
+    problems: dict[int, str]
+
+
+def validate(
+    predictor: Predictor,
+    split: LabelTable,
+    world: World,
+    after_batch: Callable[[], None] | None = None,
+) -> Validation:
+    """Score a model on a split; the arguments are those of `Predictor.table_logits`.
+
+    Raises:
+        VAAError: the predictions are no numbers.
+    """
+    logits, problems = predictor.table_logits(split, world, after_batch)
+    whole = np.array([row for row in range(len(split)) if row not in problems], dtype=np.int64)
+    logits, labels = logits[whole], split.labels[whole]
+    loss = reduce_terms(cross_entropy(logits, torch.from_numpy(labels))).item()
+    if len(whole) and not math.isfinite(loss):
         raise VAAError("the predictions on val are no longer numbers; try a smaller --lr")
-    return score(logits.sigmoid().numpy(), split.labels, THRESHOLD), loss
+    return Validation(score(logits.sigmoid().numpy(), labels, THRESHOLD), loss, problems)
 
 
-class LossSums:
-    """Sums of the loss parts over an epoch, kept on the device until they are asked for."""
-
-    def __init__(self, stages: tuple[int, ...], device: torch.device) -> None:
-        self._names = ["loss", "primary", *(f"attention_{stage}" for stage in stages)]
-        self._sums = torch.zeros(len(self._names), device=device)
-        self.images = 0
-
-    def add(self, losses: LossParts, images: int) -> None:
-        """Count a batch's losses, means over its images."""
-        parts = torch.stack([losses.total, losses.primary, *losses.attention]).detach()
-        self._sums += parts * images
-        self.images += images
-
-    def means(self) -> dict[str, float]:
-        """The mean per image of each part so far."""
-        return dict(zip(self._names, (self._sums / self.images).tolist(), strict=True))
+def _is_compilers(error: Exception) -> bool:
+    return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))
 
 
 def _card(data: Prepared, options: TrainingOptions) -> ModelCard:
@@ -288,13 +479,14 @@ def _card(data: Prepared, options: TrainingOptions) -> ModelCard:
 
 
 def _config(
-    data: Prepared, options: TrainingOptions, recipe: Recipe, compute: Compute
+    data: Prepared, options: TrainingOptions, compute: Compute, world: World
 ) -> dict[str, Any]:
     return {
         "options": asdict(options),
-        "recipe": asdict(recipe),
+        "recipe": asdict(options.resolved()),
         "data": str(data.folder.resolve()),
         "compute": str(compute),
+        "processes": world.size,
         "versions": {
             "vaa": version("vaa-cli"),
             "python": platform.python_version(),
@@ -302,24 +494,3 @@ def _config(
             "torchvision": torchvision.__version__,
         },
     }
-
-
-def _scored(card: ModelCard, epoch: int, figures: dict[str, float]) -> ModelCard:
-    # NaN is no JSON.
-    numbers = {name: None if math.isnan(value) else value for name, value in figures.items()}
-    return ModelCard(**{**asdict(card), "epoch": epoch, "validation": numbers})
-
-
-def _random_state(device: torch.device) -> dict[str, Tensor]:
-    state = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        state["cuda"] = torch.cuda.get_rng_state(device)
-    return state
-
-
-def _not_finite(epoch: int, step: int, best_epoch: int, run: Path) -> str:
-    kept = f"; {run / BEST} keeps epoch {best_epoch}" if best_epoch else ""
-    return (
-        f"the loss is no longer a number in epoch {epoch} by step {step}; "
-        f"try a smaller --lr or --precision fp32{kept}"
-    )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
+from vaa_cli.core.backbone_names import backbone_name
 from vaa_cli.core.choices import (
     BestBy,
     CacheName,
@@ -63,6 +64,7 @@ def _stages(value: object) -> object:
     return parse_stages(text) if isinstance(text, str) else value
 
 
+_Backbone = Annotated[str, _from_text(backbone_name)]
 _Side = Annotated[int, Field(ge=32)]
 _Size = Annotated[tuple[_Side, _Side], _from_text(parse_image_size)]
 _Stages = Annotated[tuple[int, ...], BeforeValidator(_stages)]
@@ -115,7 +117,7 @@ class TrainingOptions:
         tensorboard: write TensorBoard's events; None where the package is installed.
     """
 
-    backbone: str = "resnet101"
+    backbone: _Backbone = "resnet101"
     weights: str = "imagenet"
     image_size: _Size = (224, 224)
     stages: _Stages = (3, 4)
@@ -173,7 +175,7 @@ CHANGEABLE = frozenset(
     ]
 )
 _CHECK = TypeAdapter(TrainingOptions)
-_NAMES = tuple(field.name for field in fields(TrainingOptions))
+OPTION_NAMES = tuple(field.name for field in fields(TrainingOptions))
 
 
 def with_values(
@@ -184,25 +186,27 @@ def with_values(
     Args:
         options: the others.
         values: by name; `batch-size` is as good as `batch_size`.
-        where: where the values come from, for messages.
+        where: where the values come from, for messages; empty where they need not say.
 
     Raises:
         VAAError: there is no such option, or the value is not one of its.
     """
+    where = where and f"{where}: "
     given = {name.replace("-", "_"): value for name, value in values.items()}
     for name in given:
-        if name not in _NAMES:
-            nearest = difflib.get_close_matches(name, _NAMES, n=2, cutoff=0.5)
-            hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"one of {_NAMES}"
-            raise VAAError(f"{where}: no option {name!r}; {hint}")
+        if name not in OPTION_NAMES:
+            all_names = ", ".join(OPTION_NAMES)
+            nearest = difflib.get_close_matches(name, OPTION_NAMES, n=2, cutoff=0.5)
+            hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"one of {all_names}"
+            raise VAAError(f"{where}no option {name!r}; {hint}")
     try:
         checked = _CHECK.validate_python(given)
     except ValidationError as error:
         first = error.errors()[0]
         message = first["msg"][0].lower() + first["msg"][1:]
-        raise VAAError(f"{where}: {first['loc'][0]} = {first['input']!r}: {message}") from error
+        raise VAAError(f"{where}{first['loc'][0]} = {first['input']!r}: {message}") from error
     except VAAError as error:
-        raise VAAError(f"{where}: {error}") from error
+        raise VAAError(f"{where}{error}") from error
     return replace(options, **{name: getattr(checked, name) for name in given})
 
 

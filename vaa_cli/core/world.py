@@ -1,17 +1,21 @@
 """The processes that do one piece of work together, as torchrun starts them."""
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vaa_cli.core.errors import VAAError
+import numpy as np
+
+from vaa_cli.core.errors import VAAError, one_line
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
+# How the backends that raise plain RuntimeErrors put it.
+_LOST = re.compile(r"gloo|NCCL|Connection (closed|reset)")
 # What torchrun tells each process that it starts.
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 
@@ -20,8 +24,7 @@ _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 class World:
     """This process's place among those that work together; a world of one needs nothing.
 
-    Every process calls the same methods in the same order. Tensors are on the device that the
-    processes joined with.
+    Every process calls the same methods in the same order. Tensors are on a CPU or a CUDA GPU.
 
     Attributes:
         rank: this process, from 0.
@@ -56,19 +59,31 @@ class World:
         return self.rank == 0
 
     @contextmanager
-    def joined(self, device: "torch.device") -> Iterator[None]:
+    def joined(self) -> Iterator[None]:
         """The processes connected, as long as the block lasts; leaves a world of one alone.
 
-        Args:
-            device: where this process computes; it tells the way of communication.
+        Raises:
+            VAAError: they cannot be connected, or another one ended amidst the work.
         """
         if self.size == 1:
             yield
             return
+        import torch
         import torch.distributed as dist
 
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        yield
+        try:
+            # Each kind of tensor goes its own way: what is said between processes needs no GPU.
+            dist.init_process_group(
+                "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "cpu:gloo"
+            )
+            yield
+        except RuntimeError as error:
+            if not isinstance(error, dist.DistError) and not _LOST.search(str(error)):
+                raise
+            raise VAAError(
+                f"process {self.rank} of {self.size} lost the others ({one_line(error, 100)}); "
+                "the one that ended first tells why"
+            ) from error
         # Not after an error: then others may be waiting for this process, and so would it.
         dist.destroy_process_group()
 
@@ -107,31 +122,39 @@ class World:
         dist.all_gather(received, sent)
         return torch.stack(received, dim=1).flatten(0, 1)[:count]
 
-    def first_says(self, text: str, device: "torch.device") -> str:
+    def first_says(self, text: str) -> str:
         """The first process's text, in every process."""
-        return self.all_say(text if self.is_first else "", device)[0]
+        return self.all_say(text if self.is_first else "")[0]
 
-    def all_say(self, text: str, device: "torch.device") -> list[str]:
+    def all_say(self, text: str) -> list[str]:
         """The texts of all processes, by rank, in every process."""
         if self.size == 1:
             return [text]
         import torch
         import torch.distributed as dist
 
-        own = torch.tensor(list(text.encode(errors="surrogateescape")), dtype=torch.uint8)
-        lengths = torch.zeros(self.size, dtype=torch.int64, device=device)
+        own = np.frombuffer(text.encode(errors="surrogateescape"), dtype=np.uint8)
+        lengths = torch.zeros(self.size, dtype=torch.int64)
         lengths[self.rank] = len(own)
         sizes = [int(size) for size in self.add(lengths).tolist()]
-        sent = torch.zeros(max(sizes), dtype=torch.uint8, device=device)
-        sent[: len(own)] = own.to(device)
+        sent = torch.zeros(max(sizes), dtype=torch.uint8)
+        sent[: len(own)] = torch.from_numpy(own.copy())
         received = [torch.empty_like(sent) for _ in sizes]
         dist.all_gather(received, sent)
         return [
-            letters[:size].cpu().numpy().tobytes().decode("utf-8", errors="surrogateescape")
+            letters[:size].numpy().tobytes().decode("utf-8", errors="surrogateescape")
             for letters, size in zip(received, sizes, strict=True)
         ]
 
-    def align(self, modules: Sequence["nn.Module"]) -> None:
+    def any_of(self, yes: bool) -> bool:
+        """Whether it is so in any process."""
+        if self.size == 1:
+            return yes
+        import torch
+
+        return bool(self.add(torch.tensor(float(yes))).item())
+
+    def align(self, modules: Iterable["nn.Module"]) -> None:
         """Give the buffers of modules the first process's values, as running means differ."""
         if self.size > 1:
             import torch.distributed as dist

@@ -1,0 +1,231 @@
+"""What a training leaves in its run folder, in the order that lets it be stopped anywhere."""
+
+import math
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vaa_cli.core.checkpoint import ModelCard, load_state, read_card, save_model, save_state
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.files import write_text, writing_errors
+from vaa_cli.core.learner import Learner
+from vaa_cli.core.model import VAA
+from vaa_cli.core.progress import Best, Fault, Progress
+from vaa_cli.core.runs import (
+    BEST,
+    BEST_AVERAGE,
+    FAULTS,
+    LAST,
+    LOG,
+    go_back,
+    keep_earlier,
+    mark_latest,
+    set_aside,
+)
+
+SCHEMA = 1
+
+
+class RunWriter:
+    """Writes a training's files; only one process of those that train together has it.
+
+    Args:
+        run: the run folder.
+        learner: what is saved.
+        card: what the model is like.
+        about: what else a checkpoint holds, plain values by name.
+        save_every: seconds between checkpoints within an epoch; 0 for none.
+        keep: how many checkpoints stay.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        learner: Learner,
+        card: ModelCard,
+        about: dict[str, Any],
+        save_every: float,
+        keep: int,
+    ) -> None:
+        self._run, self._learner, self._card, self._about = run, learner, card, about
+        self._save_every, self._keep = save_every, keep
+        self._saved_at = time.monotonic()
+        self._last = ""
+        self._last_steps = 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the last checkpoint is so old that the next step should be followed by one."""
+        return 0 < self._save_every <= time.monotonic() - self._saved_at
+
+    def save(self, progress: Progress, steps: int) -> None:
+        """Write the checkpoint.
+
+        Args:
+            progress: where the training stands.
+            steps: done in all.
+
+        Raises:
+            VAAError: it cannot be written, and the one before is whole; or the weights are no
+                numbers, and would be lost with it.
+        """
+        if not self._learner.is_sound():
+            raise VAAError(
+                f"the weights are no numbers after {progress}{self.kept()}; "
+                "try a smaller --lr or --precision fp32 in a new run"
+            )
+        with self._hint():
+            keep_earlier(self._run, self._last_steps, self._keep)
+            save_state(
+                self._run / LAST,
+                {
+                    "schema": SCHEMA,
+                    **self._about,
+                    "steps": steps,
+                    "progress": progress.state_dict(),
+                    **self._learner.state_dict(),
+                },
+            )
+        self.saved(progress, steps)
+
+    def saved(self, progress: Progress, steps: int) -> None:
+        """Take note that the checkpoint in the folder is of this moment."""
+        self._last, self._last_steps = str(progress), steps
+        self._saved_at = time.monotonic()
+
+    def epoch_done(
+        self, progress: Progress, steps: int, is_best: bool, is_best_average: bool
+    ) -> None:
+        """Write all files, the checkpoint first: of what is lost after it, it holds what is needed.
+
+        Raises:
+            VAAError: one cannot be written.
+        """
+        self.save(progress, steps)
+        with self._hint():
+            if is_best:
+                self._save_model(BEST, self._learner.model, progress.log[-1], "val_")
+            if is_best_average and self._learner.average:
+                average = self._learner.average.model
+                self._save_model(BEST_AVERAGE, average, progress.log[-1], "ema_val_")
+            write_log(self._run, progress)
+
+    def settle(self, progress: Progress, steps: int, checkpoint: Path) -> list[str]:
+        """Make the files in the run folder fit the checkpoint that training goes on from.
+
+        A best model may be missing, as training was stopped between the checkpoint and it; or be
+        of a later epoch, as the checkpoint is not the last one.
+
+        Returns:
+            What the user should know of it.
+
+        Raises:
+            VAAError: they cannot be written.
+        """
+        told = []
+        self.saved(progress, steps)
+        models = [(BEST, "val_", progress.best, self._learner.model)]
+        if self._learner.average:
+            average = self._learner.average.model
+            models.append((BEST_AVERAGE, "ema_val_", progress.best_average, average))
+        with self._hint():
+            aside = go_back(self._run, checkpoint)
+            for name, prefix, best, model in models:
+                path = self._run / name
+                found = read_card(path).epoch if path.exists() else 0
+                if found == best.epoch:
+                    continue
+                if best.epoch == progress.epoch and progress.step == 0:
+                    self._save_model(name, model, progress.log[-1], prefix)
+                    continue
+                # The weights of the best epoch are gone; from here on there is a new best.
+                best.epoch, best.score = Best().epoch, Best().score
+                if not found:
+                    told.append(f"{path} is missing; it will be the best epoch from here on")
+                elif aside:
+                    set_aside(aside, [path])
+            write_log(self._run, progress)
+        if aside:
+            told.append(f"{aside} keeps what was trained after {progress}")
+        return told
+
+    def kept(self) -> str:
+        """The last checkpoint, as messages go on with it."""
+        return f"; {self._run / LAST} keeps {self._last}" if self._last else ""
+
+    def _save_model(self, name: str, model: VAA, row: dict[str, float], prefix: str) -> None:
+        # NaN is no JSON.
+        figures = {
+            key.removeprefix(prefix): None if math.isnan(value) else value
+            for key, value in row.items()
+            if key in (f"{prefix}mA", f"{prefix}mAP")
+        }
+        card = replace(self._card, epoch=int(row["epoch"]), validation=figures)
+        save_model(self._run / name, model, card)
+        mark_latest(self._run)
+
+    @contextmanager
+    def _hint(self) -> Iterator[None]:
+        """Say of a failed write what there is to go on from."""
+        try:
+            with writing_errors(self._run):
+                yield
+        except VAAError as error:
+            if not self._last:
+                raise
+            again = f"vaa train --resume {shlex.quote(str(self._run))}"
+            raise VAAError(
+                f"{error}{self.kept()}, whole; make room and go on with: {again}"
+            ) from error
+
+
+def write_log(run: Path, progress: Progress) -> None:
+    """Write log.csv, and faults.csv if there were any.
+
+    Raises:
+        VAAError: one cannot be written.
+    """
+    if progress.log:
+        text = pd.DataFrame(progress.log).to_csv(index=False, float_format="%.6g")
+        write_text(run / LOG, text)
+    if progress.faults:
+        write_text(run / FAULTS, _table(progress.faults))
+
+
+def _table(faults: Sequence[Fault]) -> str:
+    return pd.DataFrame([asdict(fault) for fault in faults]).to_csv(index=False)
+
+
+def load_checkpoint(path: Path, about: dict[str, Any], learner: Learner) -> tuple[Progress, int]:
+    """Go on from a checkpoint.
+
+    Args:
+        path: the checkpoint.
+        about: what `RunWriter` gets of the data and options now.
+        learner: takes over what is saved.
+
+    Returns:
+        Where the training stood, and its steps in all.
+
+    Raises:
+        VAAError: it cannot be read, is no checkpoint, or is of other data.
+    """
+    state = load_state(path)
+    try:
+        if state["schema"] != SCHEMA:
+            raise VAAError(f"{path} has schema {state['schema']}, this vaa reads {SCHEMA}")
+        if state["data"] != about["data"]:
+            raise VAAError(
+                f"{path} was trained on other pictures or labels than the prepared folder has now; "
+                "prepare it as it was, or start a new run"
+            )
+        learner.load_state_dict(state)
+        return Progress.from_state(state["progress"]), state["steps"]
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise VAAError(f"{path} does not fit this training ({error!r:.120})") from error
