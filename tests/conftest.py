@@ -2,15 +2,20 @@
 
 import csv
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from vaa_cli.core.datasets import csv as csv_format
+from vaa_cli.core.labels import SPLITS
+from vaa_cli.core.prepared import Origin, Prepared, read_prepared, write_prepared
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Each worker has a core: torch's threads of one would wait for those of the other.
@@ -52,6 +57,14 @@ def make_dataset(folder: Path, count: int = 40, split: bool = True) -> Path:
         writer.writerow(["image", *(["split"] if split else []), *ATTRIBUTES])
         writer.writerows(rows)
     return folder
+
+
+def make_prepared(folder: Path, train: int, val: int) -> Prepared:
+    """A prepared folder of so many drawn figures in each split, and none in test."""
+    table = csv_format.read(make_dataset(folder / "dataset", train + val, split=False))
+    splits = np.repeat([SPLITS.index("train"), SPLITS.index("val")], [train, val]).astype(np.int8)
+    write_prepared(folder / "prepared", replace(table, splits=splits), Origin("figures", "csv"))
+    return read_prepared(folder / "prepared")
 
 
 @dataclass(frozen=True)
@@ -106,6 +119,11 @@ def read_rows(text: str) -> list[dict[str, str]]:
 def contents(folder: Path) -> Sequence[str]:
     """The names in a folder, hidden ones too."""
     return sorted(path.name for path in folder.iterdir())
+
+
+def limit_file_size(size: int) -> None:
+    """Files cannot grow beyond a size: what a full disk looks like to a process."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 @pytest.fixture(scope="session")

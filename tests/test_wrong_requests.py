@@ -1,7 +1,6 @@
 """Wrong requests and broken surroundings: one line, exit code 2, nothing half-written."""
 
 import os
-import resource
 import shutil
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from tests.conftest import (
     QUICK,
     assert_one_line_error,
     contents,
+    limit_file_size,
     make_dataset,
     run_vaa,
 )
@@ -252,11 +252,6 @@ def test_other_peoples_files_are_not_overwritten(dataset: Path) -> None:
     outcome = run_vaa("prepare", "dataset", cwd=folder)
     assert_one_line_error(outcome, "prepared", "thesis.tex")
     assert contents(folder / "prepared") == ["thesis.tex"]
-
-
-def limit_file_size(size: int) -> None:
-    """Files cannot grow beyond a size: what a full disk looks like to a process."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 def test_full_disk_while_preparing(dataset: Path) -> None:

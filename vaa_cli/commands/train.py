@@ -449,7 +449,7 @@ def _make_plan(options: "TrainingOptions", named: frozenset[str], places: _Place
     Raises:
         VAAError: nothing that can be done.
     """
-    from vaa_cli.core.runs import has_begun, kept_config, new_run, resume_point
+    from vaa_cli.core.runs import has_begun, is_free, kept_config, new_run, resume_point
     from vaa_cli.core.training_options import resumed_options
 
     run, data = places.run, places.data
@@ -458,7 +458,7 @@ def _make_plan(options: "TrainingOptions", named: frozenset[str], places: _Place
         kept, kept_data = kept_config(point.run)
         options = resumed_options(kept, options, named, point.run)
         return _Plan(options, data or kept_data, point.run, point.checkpoint)
-    if run is not None and run.exists() and (not run.is_dir() or any(run.iterdir())):
+    if run is not None and not is_free(run):
         again = f", or go on with it: vaa train --resume {quote(run)}" if has_begun(run) else ""
         raise VAAError(
             f"{run} exists already; name a new run folder, so that no run is lost{again}"

@@ -51,6 +51,13 @@ def create_run(run: Path, config: dict[str, Any]) -> None:
     write_text(run / CONFIG, json.dumps(config, indent=2, ensure_ascii=False))
 
 
+def is_free(run: Path) -> bool:
+    """Whether a run folder can be made at a place: all that is there, a killed start left."""
+    if not run.is_dir():
+        return not run.exists()
+    return all(path.name == _LOCK or _LEFTOVER.fullmatch(path.name) for path in run.iterdir())
+
+
 def has_begun(run: Path) -> bool:
     """Whether a place is a run folder that a training can go on from."""
     return (run / CONFIG).is_file() or (run / LAST).is_file()
