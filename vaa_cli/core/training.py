@@ -123,8 +123,9 @@ class _Training:
         self.table, self.val = data.split("train"), data.split("val")
         if world.size > 1 and compute.device.type not in ("cpu", "cuda"):
             raise VAAError(f"{world.size} processes cannot train together on {compute}; use cpu")
-        # Batch normalisation needs two pictures in whatever is computed at once.
-        self.least = 2 * world.size * options.accumulate
+        # Batch normalisation needs two pictures in what it sees at once.
+        together = max(2, world.size) if options.sync_bn else 2 * world.size
+        self.least = together * options.accumulate
         if min(len(self.table), self.recipe.batch_size) < self.least:
             raise VAAError(self._too_few())
         self.steps = len(self._order(epoch=0))
