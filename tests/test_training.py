@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,21 +12,37 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
-from tests.conftest import make_dataset
+from tests.conftest import make_dataset, make_prepared, read_rows
 from vaa_cli.core import training
+from vaa_cli.core.backbones import IMAGENET_MEAN, IMAGENET_STD
+from vaa_cli.core.checkpoint import load_model
 from vaa_cli.core.datasets import csv as csv_format
+from vaa_cli.core.devices import Compute
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.inference import Predictor, table_probabilities
+from vaa_cli.core.loading import PictureLoader, augmented_requests, epoch_order, normalise
+from vaa_cli.core.losses import LossParts, VAALoss
 from vaa_cli.core.metrics import score
+from vaa_cli.core.model import VAA
 from vaa_cli.core.optimisation import make_schedule
 from vaa_cli.core.prepared import Origin, Prepared, read_prepared, write_prepared
+from vaa_cli.core.randomness import seed_all
 from vaa_cli.core.splits import assign_splits
+from vaa_cli.core.stopping import StopRequest
 from vaa_cli.core.training import Validation, train
-from vaa_cli.core.training_events import EpochReport, Finished, Started, StepReport
+from vaa_cli.core.training_events import (
+    EpochReport,
+    Finished,
+    Started,
+    StepReport,
+    Stopped,
+    Surprise,
+)
 from vaa_cli.core.training_options import RECIPES, TrainingOptions
 
 OPTIONS = TrainingOptions(
     backbone="resnet18", weights="none", image_size=(32, 32), hidden=8, workers=0, batch_size=8,
-    precision="fp32", device="cpu",
+    precision="fp32", device="cpu", tensorboard=False,
 )  # fmt: skip
 
 
@@ -155,3 +172,203 @@ def test_one_picture_is_not_enough(data: Prepared, tmp_path: Path) -> None:
     with pytest.raises(VAAError, match="1 training pictures"):
         list(train(replace(data, splits=one), OPTIONS, tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+# Faults in the data and the numbers
+
+
+def faults(run: Path) -> list[dict[str, str]]:
+    return read_rows((run / "faults.csv").read_text())
+
+
+def log(run: Path) -> list[dict[str, str]]:
+    return read_rows((run / "log.csv").read_text())
+
+
+def test_broken_pictures_are_replaced_counted_and_named(tmp_path: Path) -> None:
+    data = make_prepared(tmp_path, train=16, val=8)
+    images = data.splits["train"].images
+    data.splits["train"].path(3).unlink()
+    data.splits["train"].path(5).write_bytes(b"broken")
+    data.splits["val"].path(2).unlink()
+    run = tmp_path / "run"
+    events = list(train(data, replace(OPTIONS, epochs=2, burn_in=0), run))
+    assert isinstance(events[-1], Finished)
+    told = [event.message for event in events if isinstance(event, Surprise)]
+    assert len(told) == 3, "each is told once"
+    assert "no such file" in told[0] + told[1] and "another stands in" in told[0]
+    assert "it is not scored" in told[2]
+    assert [row["replaced"] for row in log(run)] == ["2", "2"]
+    rows = faults(run)
+    assert {row["image"] for row in rows[:2]} == {images[3], images[5]}
+    assert [row["split"] for row in rows] == ["train", "train", "val"]
+    assert [(row["epoch"], row["times"]) for row in rows] == [("1", "2")] * 3
+    # What was shown in their place is not remembered as theirs.
+    history = torch.load(run / "last.ckpt", weights_only=True)["history"]
+    assert [row for row, seen in enumerate(history["cursor"]) if not seen] == [3, 5]
+
+
+def test_pictures_that_are_all_gone_end_it(tmp_path: Path) -> None:
+    data = make_prepared(tmp_path, train=8, val=8)
+    for row in range(8):
+        data.splits["train"].path(row).unlink()
+    with pytest.raises(VAAError, match=r"all 8 pictures of a batch could not be decoded"):
+        list(train(data, OPTIONS, tmp_path / "run"))
+
+
+def spoil_steps(monkeypatch: pytest.MonkeyPatch, *numbers: int) -> None:
+    """Make the loss of some steps NaN, counted from 1 over the whole training."""
+    count = 0
+    honest = VAALoss.forward
+
+    def forward(self: VAALoss, *arguments: Any) -> LossParts:
+        nonlocal count
+        count += 1
+        parts = honest(self, *arguments)
+        return parts._replace(total=parts.total * (math.nan if count in numbers else 1.0))
+
+    monkeypatch.setattr(VAALoss, "forward", forward)
+
+
+def test_a_bad_step_names_its_pictures_and_the_last_checkpoint(
+    data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    spoil_steps(monkeypatch, 3)
+    with pytest.raises(VAAError) as error:
+        list(train(data, replace(OPTIONS, epochs=2), run))
+    message = str(error.value)
+    assert "no longer a number in epoch 2, step 1" in message
+    rows = epoch_order(len(data.splits["train"]), 8, seed=0, epoch=1)[0]
+    assert f"pictures: {data.splits['train'].images[rows[0]]}, " in message
+    assert "and 5 more" in message
+    assert f"{run / 'last.ckpt'} keeps epoch 1" in message
+    assert "--skip-bad-steps" in message
+    assert torch.load(run / "last.ckpt", weights_only=True)["progress"]["epoch"] == 1
+
+
+def test_bad_steps_are_left_out_as_far_as_allowed(
+    data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = replace(OPTIONS, epochs=2, skip_bad_steps=2)
+    spoil_steps(monkeypatch, 1, 4)
+    events = list(train(data, options, tmp_path / "run"))
+    assert isinstance(events[-1], Finished)
+    assert [row["skipped"] for row in log(tmp_path / "run")] == ["1", "1"]
+    told = [event.message for event in events if isinstance(event, Surprise)]
+    assert "epoch 1, step 1: left out, 1 of 2 allowed" in told[0]
+    state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
+    assert all(torch.isfinite(v).all() for v in state["model"].values())
+    spoil_steps(monkeypatch, 1, 2, 3)
+    with pytest.raises(VAAError, match=r"no longer a number in epoch 2, step 1"):
+        list(train(data, options, tmp_path / "again"))
+
+
+def test_a_step_that_is_left_out_changes_nothing(
+    data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = replace(OPTIONS, epochs=1, skip_bad_steps=9, lr=1e-3)
+    spoil_steps(monkeypatch, *range(1, 100))
+    stop = StopRequest()
+    stop.signal = 15
+    *_, end = train(data, options, tmp_path / "run", stop=stop)
+    assert isinstance(end, Stopped)
+    seed_all(0)
+    start = VAA("resnet18", 3, (32, 32), hidden=8).state_dict()
+    state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["model"]
+    for name, value in start.items():
+        assert torch.equal(value, state[name]), name
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        ({}, ("batches of 8;", "--batch-size 4", "--accumulate 2")),
+        ({"accumulate": 2}, ("batches of 8 in 2 parts;", "--batch-size 4", "--accumulate 4")),
+    ],
+)
+def test_out_of_memory_says_what_to_try(
+    data: Prepared,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    parts: tuple[str, ...],
+) -> None:
+    def forward(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr(VAALoss, "forward", forward)
+    with pytest.raises(VAAError) as error:
+        list(train(data, replace(OPTIONS, **options), tmp_path / "run"))
+    assert str(error.value).startswith("out of memory on cpu with ")
+    for part in parts:
+        assert part in str(error.value)
+
+
+# Ways to compute it
+
+
+def test_parts_of_a_batch_and_a_clipped_norm(data: Prepared, tmp_path: Path) -> None:
+    """A step of SGD in two parts, against the same by hand: w - lr · g · clip / |g|."""
+    options = replace(
+        OPTIONS, recipe="paper", lr=0.1, weight_decay=0.0, batch_size=17, accumulate=2,
+        clip_norm=0.5, epochs=1,
+    )  # fmt: skip
+    stop = StopRequest()
+    stop.signal = 15
+    list(train(data, options, tmp_path / "run", stop=stop))
+    trained = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["model"]
+
+    seed_all(0)
+    model = VAA("resnet18", 3, (32, 32), hidden=8).to(memory_format=torch.channels_last).train()
+    criterion = VAALoss(torch.tensor(data.priors.prior, dtype=torch.float32))
+    table = data.splits["train"]
+    (rows, *_) = epoch_order(len(table), 17, seed=0, epoch=0)
+    (batch,) = PictureLoader((32, 32), workers=0).load([augmented_requests(table, rows, 0, 0)])
+    half = -(-len(rows) // 2)  # the first part is the larger one
+    for part in (slice(half), slice(half, None)):
+        images = normalise(batch.pixels[part], IMAGENET_MEAN, IMAGENET_STD)
+        output = model(images.contiguous(memory_format=torch.channels_last))
+        targets = torch.from_numpy(table.labels[rows[part]])
+        loss = criterion(output.primary, output.attention, targets).total
+        (loss * len(targets) / len(rows)).backward()
+    gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+    norm = math.sqrt(sum(float(g.double().square().sum()) for g in gradients.values()))
+    assert norm > 0.5
+    for name, parameter in model.named_parameters():
+        expected = parameter.detach() - 0.1 * gradients[name] * 0.5 / norm
+        torch.testing.assert_close(trained[name], expected, rtol=1e-4, atol=2e-5)
+
+
+def test_pictures_from_memory(data: Prepared, tmp_path: Path) -> None:
+    """Near to the same training: crops are cut after scaling, not before it."""
+    list(train(data, replace(OPTIONS, epochs=2), tmp_path / "disk"))
+    list(train(data, replace(OPTIONS, epochs=2, cache="ram"), tmp_path / "ram"))
+    disk, ram = log(tmp_path / "disk"), log(tmp_path / "ram")
+    assert float(ram[0]["loss"]) == pytest.approx(float(disk[0]["loss"]), rel=0.1)
+    assert float(ram[0]["val_loss"]) == pytest.approx(float(disk[0]["val_loss"]), rel=0.1)
+
+
+def test_the_average_is_scored_and_saved_beside_the_weights(data: Prepared, tmp_path: Path) -> None:
+    list(train(data, replace(OPTIONS, epochs=3, ema=0.5, lr=1e-3), tmp_path / "run"))
+    model, card = load_model(tmp_path / "run" / "best-ema.safetensors")
+    row = log(tmp_path / "run")[card.epoch - 1]
+    loader = PictureLoader((32, 32), workers=0)
+    predictor = Predictor(model, card, Compute.choose("cpu", "fp32"), loader)
+    table = data.splits["val"]
+    scores = score(table_probabilities(predictor, table), table.labels)
+    assert scores.totals.mean_accuracy == pytest.approx(float(row["ema_val_mA"]), rel=1e-5)
+    assert card.validation["mA"] == pytest.approx(float(row["ema_val_mA"]), rel=1e-5)
+    assert row["ema_val_loss"] != row["val_loss"]
+    best = max(float(row["ema_val_mA"]) for row in log(tmp_path / "run"))
+    assert float(row["ema_val_mA"]) == best
+
+
+def test_only_algorithms_that_give_the_same(data: Prepared, tmp_path: Path) -> None:
+    try:
+        for name in ("one", "two"):
+            list(train(data, replace(OPTIONS, epochs=1, deterministic=True), tmp_path / name))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    one, two = ((tmp_path / n / "best.safetensors").read_bytes() for n in ("one", "two"))
+    assert one == two
