@@ -54,7 +54,7 @@ def evaluate(
 ) -> None:
     """Score a run: mA, recalls, precision, F1 and AP of each attribute, and the totals.
 
-    On several GPUs: torchrun --nproc-per-node 4 -m vaa_cli evaluate …
+    On several GPUs: torchrun --nproc-per-node 4 -m -- vaa_cli evaluate …
     """
     from vaa_cli.core.checkpoint import load_model
     from vaa_cli.core.runs import model_file

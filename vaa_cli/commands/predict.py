@@ -47,7 +47,7 @@ def predict(
 
     One row a picture in the order given: image, a probability for each attribute, and error,
     which is empty when all went well. The exit code is 1 if any picture could not be read.
-    On several GPUs: torchrun --nproc-per-node 4 -m vaa_cli predict …
+    On several GPUs: torchrun --nproc-per-node 4 -m -- vaa_cli predict …
     """
     from vaa_cli.core.inputs import find_inputs
     from vaa_cli.core.runs import model_file

@@ -1,8 +1,6 @@
 """`vaa train`: the full attention-plus-focal model with history tracking."""
 
 import contextlib
-import json
-from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +16,7 @@ from vaa_cli.commands.options import (
     SeedOption,
     WorkersOption,
 )
+from vaa_cli.commands.train_plan import Places, Plan, is_named, make_plan, named_options
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.world import World
 
@@ -73,23 +72,6 @@ class CacheChoice(str, Enum):
 
 _MODEL, _LOSS, _OPTIMISATION = "Model", "Loss", "Optimisation"
 _RUN, _SPEED = "Run: keeping it and going on with it", "Speed and memory"
-
-
-@dataclass(frozen=True)
-class _Places:
-    """The folders that the user named, each None where not.
-
-    Attributes:
-        data: a prepared folder.
-        run: a run folder to make.
-        resumed: a run folder or checkpoint to go on with.
-        resume: whether to go on with one.
-    """
-
-    data: Path | None
-    run: Path | None
-    resumed: Path | None
-    resume: bool
 
 
 def train(
@@ -378,7 +360,7 @@ def train(
     """Train a model on a prepared folder.
 
     Ctrl-C or a scheduler's SIGTERM saves and stops; vaa train --resume goes on from there.
-    On several GPUs: torchrun --nproc-per-node 4 -m vaa_cli train …
+    On several GPUs: torchrun --nproc-per-node 4 -m -- vaa_cli train …
     """
     if resumed is not None and (run is not None or not resume):
         raise VAAError(
@@ -389,117 +371,21 @@ def train(
     plan = None
     if world.is_first:
         # What can be wrong without torch is told before torch is loaded.
-        options, named = _named_options(context, config, settings or [])
-        places = _Places(data if _is_named(context, "data") else None, run, resumed, resume)
-        plan = _make_plan(options, named, places)
+        options, named = named_options(context, config, settings or [])
+        places = Places(data if is_named(context, "data") else None, run, resumed, resume)
+        plan = make_plan(options, named, places)
     else:
         speak_of_errors_only()
     with world.joined():
         if world.size > 1:
-            plan = _Plan.from_json(world.first_says(plan.to_json() if plan else ""))
+            plan = Plan.from_json(world.first_says(plan.to_json() if plan else ""))
         assert plan is not None
         stopped = _train_in_folder(plan, world)
     if stopped:
         raise typer.Exit(128 + stopped.signal)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What is to be trained; made by the first process, the same in all.
-
-    Attributes:
-        options: how.
-        data: the prepared folder.
-        run: the run folder.
-        checkpoint: where to go on; None to start.
-    """
-
-    options: "TrainingOptions"
-    data: Path
-    run: Path
-    checkpoint: Path | None
-
-    def to_json(self) -> str:
-        """The plan as one process tells it to the others."""
-        return json.dumps(asdict(self), default=str)
-
-    @classmethod
-    def from_json(cls, text: str) -> "_Plan":
-        """Read back what `to_json` gave."""
-        from vaa_cli.core.training_options import TrainingOptions, with_values
-
-        plan = json.loads(text)
-        checkpoint = plan["checkpoint"]
-        return cls(
-            with_values(TrainingOptions(), plan["options"], ""),
-            Path(plan["data"]),
-            Path(plan["run"]),
-            Path(checkpoint) if checkpoint is not None else None,
-        )
-
-
-def _make_plan(options: "TrainingOptions", named: frozenset[str], places: _Places) -> _Plan:
-    """What the command line means.
-
-    Args:
-        options: those that the user named, and the defaults of the others.
-        named: which the user named.
-        places: the folders that the user named.
-
-    Raises:
-        VAAError: nothing that can be done.
-    """
-    from vaa_cli.core.runs import has_begun, is_free, kept_config, new_run, resume_point
-    from vaa_cli.core.training_options import resumed_options
-
-    run, data = places.run, places.data
-    if places.resume and (run is None or has_begun(run)):
-        point = resume_point(places.resumed or run)
-        kept, kept_data = kept_config(point.run)
-        options = resumed_options(kept, options, named, point.run)
-        return _Plan(options, data or kept_data, point.run, point.checkpoint)
-    if run is not None and not is_free(run):
-        again = f", or go on with it: vaa train --resume {quote(run)}" if has_begun(run) else ""
-        raise VAAError(
-            f"{run} exists already; name a new run folder, so that no run is lost{again}"
-        )
-    return _Plan(options, data or PREPARED, run or new_run(options.backbone), None)
-
-
-def _named_options(
-    context: typer.Context, config: Path | None, settings: list[str]
-) -> tuple["TrainingOptions", frozenset[str]]:
-    """The options, and which of them the user named: in a file, by --set, by their own switches.
-
-    The later ones win.
-    """
-    from vaa_cli.core.training_options import (
-        OPTION_NAMES,
-        TrainingOptions,
-        parse_settings,
-        read_option_file,
-        with_values,
-    )
-
-    switches = {name: context.params.get(name) for name in OPTION_NAMES if _is_named(context, name)}
-    options, named = TrainingOptions(), set[str]()
-    for where, values in (
-        (str(config), read_option_file(config) if config else {}),
-        ("--set", parse_settings(settings)),
-        ("", {name: getattr(value, "value", value) for name, value in switches.items()}),
-    ):
-        options = with_values(options, values, where)
-        named |= {name.replace("-", "_") for name in values}
-    return options, frozenset(named)
-
-
-def _is_named(context: typer.Context, name: str) -> bool:
-    """Whether the user wrote an option; its value may be the default's."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
-def _train_in_folder(plan: _Plan, world: World) -> "Stopped | None":
+def _train_in_folder(plan: Plan, world: World) -> "Stopped | None":
     """Train, with the run folder for this training alone, and say how it ended.
 
     Returns:
@@ -534,7 +420,7 @@ def _train_in_folder(plan: _Plan, world: World) -> "Stopped | None":
     return None
 
 
-def _train_and_tell(plan: _Plan, prepared: "Prepared", world: World) -> "Finished | Stopped":
+def _train_and_tell(plan: Plan, prepared: "Prepared", world: World) -> "Finished | Stopped":
     """Train, with a bar for the whole of it and a line an epoch."""
     from vaa_cli.core.devices import Compute
     from vaa_cli.core.stopping import StopRequest
@@ -566,6 +452,8 @@ def _train_and_tell(plan: _Plan, prepared: "Prepared", world: World) -> "Finishe
                     say(_first_line(event, options, prepared, world))
                     if plan.checkpoint:
                         say(f"going on with {plan.run} after {_place(event)}")
+                    else:
+                        say(f"in {plan.run}; Ctrl-C saves and stops")
                     done = event.epochs_done * steps + event.steps_done
                     task = bar.add_task(
                         "", total=steps * epochs, completed=done, epoch=f"1/{epochs}", figures=""

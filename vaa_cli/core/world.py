@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from vaa_cli.core.errors import VAAError, one_line
 
 if TYPE_CHECKING:
@@ -133,12 +131,13 @@ class World:
         import torch
         import torch.distributed as dist
 
-        own = np.frombuffer(text.encode(errors="surrogateescape"), dtype=np.uint8)
+        own = bytearray(text.encode(errors="surrogateescape"))
         lengths = torch.zeros(self.size, dtype=torch.int64)
         lengths[self.rank] = len(own)
         sizes = [int(size) for size in self.add(lengths).tolist()]
         sent = torch.zeros(max(sizes), dtype=torch.uint8)
-        sent[: len(own)] = torch.from_numpy(own.copy())
+        if own:
+            sent[: len(own)] = torch.frombuffer(own, dtype=torch.uint8)
         received = [torch.empty_like(sent) for _ in sizes]
         dist.all_gather(received, sent)
         return [
