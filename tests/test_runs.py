@@ -384,6 +384,8 @@ def test_the_same_step_again_takes_the_place_of_the_first(disk: str) -> None:
     fill(RUN, last_ckpt="new", step__00000007_ckpt="old")
     keep_earlier(RUN, 7, 2)
     assert (RUN / "step-00000007.ckpt").read_text() == "new"
+    # Where there are hard links, last.ckpt is there all the time.
+    assert (RUN / "last.ckpt").exists() is (disk == "link")
 
 
 def test_nothing_is_kept_where_nothing_is() -> None:
@@ -572,9 +574,17 @@ def test_a_run_elsewhere_is_not_the_latest() -> None:
         assert not Path("runs/latest").is_symlink()
 
 
+def test_a_resumed_run_named_by_its_link() -> None:
+    run = fill(RUN, best_safetensors="", config_json="{}")
+    mark_latest(run)
+    assert resume_point(Path("runs/latest")).run == run
+    mark_latest(Path("runs/latest"))
+    assert Path("runs/latest").resolve() == run.resolve()
+
+
 def test_a_link_that_cannot_be_made_is_told() -> None:
     fill(Path("runs/latest"), mine_txt="")
-    with pytest.raises(VAAError, match="^cannot write runs/latest: "):
+    with pytest.raises(VAAError, match=r"^cannot write runs/latest: "):
         mark_latest(fill(RUN))
     assert contents(Path("runs/latest")) == ["mine.txt"]
 

@@ -16,6 +16,7 @@ from vaa_cli.core.option_values import parse_duration, parse_image_size, parse_s
 from vaa_cli.core.training_options import (
     CHANGEABLE,
     OPTION_NAMES,
+    RECIPES,
     TrainingOptions,
     parse_settings,
     read_option_file,
@@ -501,5 +502,24 @@ def test_what_the_user_chose_is_in_the_recipe(options: TrainingOptions) -> None:
     untouched = TrainingOptions(recipe=options.recipe).resolved()
     assert recipe.optimizer == untouched.optimizer
     for name in ("epochs", "batch_size", "lr", "weight_decay", "patience"):
-        chosen = getattr(options, name)  # 0 is a choice as well
+        chosen = getattr(options, name)
         assert getattr(recipe, name) == (getattr(untouched, name) if chosen is None else chosen)
+
+
+@pytest.mark.parametrize("recipe", ["default", "paper"])
+def test_zero_is_a_choice(recipe: str) -> None:
+    zeros = {"recipe": recipe, "lr": 0, "weight_decay": 0, "patience": 0}
+    resolved = with_values(DEFAULTS, zeros, "here").resolved()
+    assert (resolved.lr, resolved.weight_decay, resolved.patience) == (0, 0, 0)
+
+
+def test_numbers_alone_are_stages_and_sizes() -> None:
+    values = parse_settings(["stages=3", "image-size=64"])
+    options = with_values(TrainingOptions(), values, "--set")
+    assert (options.stages, options.image_size) == ((3,), (64, 64))
+
+
+def test_a_resumed_training_may_name_what_the_recipe_has() -> None:
+    kept = asdict(TrainingOptions())
+    asked = TrainingOptions(epochs=RECIPES["default"].epochs)
+    assert resumed_options(kept, asked, ["epochs"], Path("run")).resolved().epochs == asked.epochs

@@ -7,16 +7,17 @@ import numpy as np
 import torch
 
 
-def seed_all(*place: int) -> None:
+def seed_all(seed: int, *place: int) -> None:
     """Seed every generator there is: Python's, NumPy's, torch's on the CPU and on GPUs.
 
-    Done at every step with the seed, epoch, step and process, it makes a resumed training draw
-    what an uninterrupted one draws, whatever was drawn before.
+    Done at every step with the epoch, step and process, it makes a resumed training draw what an
+    uninterrupted one draws, whatever was drawn before.
 
     Args:
+        seed: of the training.
         place: numbers that tell where the training stands, each 0 or more.
     """
-    words = np.random.SeedSequence(place).generate_state(4)
+    words = np.random.SeedSequence(seed, spawn_key=place).generate_state(4)
     random.seed(int(words[0]))
     np.random.seed(words[1])
     torch.manual_seed(int(words[2]) << 32 | int(words[3]))

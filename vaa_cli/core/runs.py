@@ -33,12 +33,16 @@ _LEFTOVER = re.compile(r"\..+\.\d+\.tmp")
 
 def new_run(backbone: str) -> Path:
     """A name for a run folder that is not there yet: runs/BACKBONE-TIME."""
-    name = f"{backbone}-{time.strftime('%Y%m%d-%H%M%S')}"
-    run, count = RUNS / name, 1
-    while run.exists():
+    return _unused(RUNS / f"{backbone}-{time.strftime('%Y%m%d-%H%M%S')}")
+
+
+def _unused(path: Path) -> Path:
+    """A path that is not there yet: this one, or with a number behind it."""
+    free, count = path, 1
+    while free.exists():
         count += 1
-        run = RUNS / f"{name}-{count}"
-    return run
+        free = path.with_name(f"{path.name}-{count}")
+    return free
 
 
 def create_run(run: Path, config: dict[str, Any]) -> None:
@@ -74,8 +78,8 @@ def kept_config(run: Path) -> tuple[dict[str, Any], Path]:
         content = path.read_bytes()
     try:
         config = json.loads(content)
-        return dict(config["options"]), Path(config["data"])
-    except (ValueError, KeyError, TypeError) as error:
+        return {**config["options"]}, Path(config["data"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise VAAError(f"{path} is broken ({error!r}); start a new run") from error
 
 
@@ -166,7 +170,7 @@ def go_back(run: Path, checkpoint: Path) -> Path | None:
         return None
     with writing_errors(run):
         later = [path for path in earlier_checkpoints(run) if path.name > checkpoint.name]
-        aside = run / f"aside-{time.strftime('%Y%m%d-%H%M%S')}"
+        aside = _unused(run / f"aside-{time.strftime('%Y%m%d-%H%M%S')}")
         set_aside(aside, [*later, run / LAST])
         shutil.copyfile(checkpoint, beside := run / f".{LAST}.{os.getpid()}.tmp")
         os.replace(beside, run / LAST)
@@ -218,6 +222,8 @@ def resume_point(target: Path | None) -> ResumePoint:
         if not begun:
             raise VAAError(f"no run to resume in ./{RUNS}; start one with: vaa train")
         target = max(begun, key=_last_written)
+    if target.is_symlink():  # runs/latest may come to mean another one
+        target = target.parent / target.resolve().name
     if target.is_file():
         run = target.parent
         if target.suffix != ".ckpt":
@@ -272,5 +278,8 @@ def mark_latest(run: Path) -> None:
     beside = RUNS / f".{LATEST}.{os.getpid()}"
     with writing_errors(link):
         beside.unlink(missing_ok=True)
-        beside.symlink_to(run.name, target_is_directory=True)
-        os.replace(beside, link)
+        try:
+            beside.symlink_to(run.resolve().name, target_is_directory=True)
+            os.replace(beside, link)
+        finally:
+            beside.unlink(missing_ok=True)

@@ -57,20 +57,27 @@ def _from_text(parse: Callable[[str], Any]) -> BeforeValidator:
     return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
 
 
+def _size(value: object) -> object:
+    """A size as text, as one number or as two."""
+    return parse_image_size(str(value)) if isinstance(value, str | int) else value
+
+
 def _stages(value: object) -> object:
-    """Stages as text or as a list, checked alike."""
-    listed = isinstance(value, (list, tuple))
-    text = ",".join(map(str, value)) if listed else value  # type: ignore[call-overload]
-    return parse_stages(text) if isinstance(text, str) else value
+    """Stages as text, as one number or as a list, checked alike."""
+    if isinstance(value, list | tuple):
+        value = ",".join(map(str, value))
+    return parse_stages(str(value)) if isinstance(value, str | int) else value
 
 
 _Backbone = Annotated[str, _from_text(backbone_name)]
 _Side = Annotated[int, Field(ge=32)]
-_Size = Annotated[tuple[_Side, _Side], _from_text(parse_image_size)]
+_Switch = Annotated[bool, Field(strict=True)]
+_Size = Annotated[tuple[_Side, _Side], BeforeValidator(_size)]
+_Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 _Stages = Annotated[tuple[int, ...], BeforeValidator(_stages)]
-_Seconds = Annotated[float, _from_text(parse_duration), Field(ge=0)]
-_Count = Annotated[int, Field(ge=1)]
-_Index = Annotated[int, Field(ge=0)]
+_Seconds = Annotated[_Number, _from_text(parse_duration), Field(ge=0)]
+_Count = Annotated[int, Field(ge=1, strict=True)]
+_Index = Annotated[int, Field(ge=0, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -125,34 +132,34 @@ class TrainingOptions:
     hidden: _Count = 512
     loss: LossName = "focal"
     attention_loss: LossName = "bce"
-    gamma: Annotated[float, Field(ge=0)] = 0.5
+    gamma: Annotated[_Number, Field(ge=0)] = 0.5
     loss_weights: Weighting = "prior"
-    history: Annotated[int, Field(ge=2, le=100)] = 5
+    history: Annotated[int, Field(ge=2, le=100, strict=True)] = 5
     burn_in: _Index = 2
     recipe: RecipeName = "default"
     epochs: _Count | None = None
-    batch_size: Annotated[int, Field(ge=2)] | None = None
+    batch_size: Annotated[int, Field(ge=2, strict=True)] | None = None
     accumulate: _Count = 1
-    lr: Annotated[float, Field(ge=0)] | None = None
-    weight_decay: Annotated[float, Field(ge=0)] | None = None
-    warmup: Annotated[float, Field(ge=0, le=1)] = 0.05
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    lr: Annotated[_Number, Field(ge=0)] | None = None
+    weight_decay: Annotated[_Number, Field(ge=0)] | None = None
+    warmup: Annotated[_Number, Field(ge=0, le=1)] = 0.05
+    momentum: Annotated[_Number, Field(ge=0, lt=1)] = 0.9
+    clip_norm: Annotated[_Number, Field(gt=0)] | None = None
     patience: _Index | None = None
     best_by: BestBy = "mA"
-    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    sync_bn: bool = False
+    ema: Annotated[_Number, Field(ge=0, lt=1)] = 0.0
+    sync_bn: _Switch = False
     seed: _Index = 0
-    deterministic: bool = False
+    deterministic: _Switch = False
     cache: CacheName = "none"
     skip_bad_steps: _Index = 0
     device: str = "auto"
     precision: str = "auto"
-    compile: bool = False
+    compile: _Switch = False
     workers: _Index | None = None
     save_every: _Seconds = 600.0
     keep: _Count = 1
-    tensorboard: bool | None = None
+    tensorboard: _Switch | None = None
 
     def resolved(self) -> Recipe:
         """The recipe with what the user chose in it."""
@@ -257,9 +264,12 @@ def resumed_options(
         VAAError: the user asks for another training than the one that was started.
     """
     started = with_values(TrainingOptions(), kept, str(run))
+    recipe = started.resolved()
     changed: dict[str, Any] = {}
     for name in named:
         before, now = getattr(started, name), getattr(asked, name)
+        if before is None:  # what the recipe has
+            before = getattr(recipe, name, None)
         if before != now and name not in CHANGEABLE:
             raise VAAError(
                 f"{run} was started with {name} {before}, not {now}, and a resumed training "

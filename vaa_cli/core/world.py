@@ -47,9 +47,12 @@ class World:
         if None in values:
             return cls()
         try:
-            return cls(*(int(value or "") for value in values))
+            world = cls(*(int(value or "") for value in values))
         except ValueError as error:
             raise VAAError(f"{', '.join(_VARIABLES)} are no numbers ({error})") from error
+        if not 0 <= world.rank < world.size:
+            raise VAAError(f"there is no process {world.rank} of {world.size} (RANK, WORLD_SIZE)")
+        return world
 
     @property
     def is_first(self) -> bool:
@@ -69,11 +72,16 @@ class World:
         import torch
         import torch.distributed as dist
 
+        # Each kind of tensor goes its own way: what is said between processes needs no GPU.
+        ways = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "cpu:gloo"
         try:
-            # Each kind of tensor goes its own way: what is said between processes needs no GPU.
-            dist.init_process_group(
-                "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "cpu:gloo"
-            )
+            dist.init_process_group(ways)
+        except (RuntimeError, ValueError) as error:
+            raise VAAError(
+                f"{self.size} processes cannot be connected ({one_line(error)}); "
+                "start them with torchrun"
+            ) from error
+        try:
             yield
         except RuntimeError as error:
             if not isinstance(error, dist.DistError) and not _LOST.search(str(error)):
