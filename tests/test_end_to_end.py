@@ -254,6 +254,24 @@ def test_options_reach_the_model(workspace: Path, tmp_path: Path, options: tuple
     assert evaluated.code == 0, evaluated.err
 
 
+def test_options_in_a_file_and_by_name(workspace: Path, tmp_path: Path) -> None:
+    """A file, then --set, then the option itself: the later one wins."""
+    (tmp_path / "options.toml").write_text(
+        'backbone = "resnet18"\nweights = "none"\nimage-size = "64x32"\nbatch_size = 8\n'
+        "hidden = 16\nepochs = 7\nwarmup = 0.5\naccumulate = 2\n"
+    )
+    outcome = run_vaa(
+        "train", "--config", "options.toml", "--set", "epochs=5", "--set", "hidden=24",
+        "--epochs", "1", "--data", workspace / "prepared", "--run", "run", "--no-tensorboard",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    options = json.loads((tmp_path / "run" / "config.json").read_text())["options"]
+    expected = {"hidden": 24, "epochs": 1, "warmup": 0.5, "accumulate": 2, "image_size": [64, 32]}
+    assert {name: options[name] for name in expected} == expected
+    assert contents(tmp_path / "run") == ["best.safetensors", "config.json", "last.ckpt", "log.csv"]
+
+
 def test_a_dataset_with_gaps_goes_through(tmp_path: Path) -> None:
     """Unspecified labels, a constant attribute, broken and missing pictures, no split column."""
     make_dataset(tmp_path / "dataset", count=40, split=False)

@@ -136,7 +136,7 @@ class _Training:
         else:
             torch.backends.cudnn.benchmark = True  # all batches but one are of the same size
 
-        self.card = _card(data, options)
+        self.card = model_card(data, options)
         seed_all(options.seed)
         self.learner = Learner(self.card, data, options, self.steps, compute, world)
         self.progress = Progress()
@@ -460,7 +460,8 @@ def _is_compilers(error: Exception) -> bool:
     return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))
 
 
-def _card(data: Prepared, options: TrainingOptions) -> ModelCard:
+def model_card(data: Prepared, options: TrainingOptions) -> ModelCard:
+    """What a model that is to be trained is like; no epoch is done."""
     return ModelCard(
         backbone=options.backbone,
         attributes=data.attributes,
