@@ -187,6 +187,9 @@ class _Training:
             self.progress, steps = load_checkpoint(checkpoint, self.about, self.learner)
             if self.writer:
                 surprises = self.writer.settle(self.progress, steps, checkpoint)
+            # What counts as best may have changed with the files, which one process alone sees.
+            state = self.world.first_says(json.dumps(self.progress.state_dict()))
+            self.progress = Progress.from_state(json.loads(state))
         elif self.writer:
             config = _config(self.data, self.options, self.compute, self.world)
             create_run(self.run, config)
