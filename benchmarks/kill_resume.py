@@ -140,7 +140,7 @@ def main() -> None:
         print(f"without interruption: {life:.1f} s, of which {start:.1f} s to start", flush=True)
         rng = random.Random(options.seed)
         # Much of what a process does is lost when it is killed before it saves.
-        latest = start + 2.5 * (life - start) / options.kills
+        latest = start + 1.6 * (life - start) / options.kills
         kills = train_with_kills(folder, "killed", arguments, options.kills, latest, rng)
         moments = ", ".join(f"{moment:.1f}" for moment in kills.moments)
         print(f"{len(kills.moments)} kills, s after the start: {moments}")
