@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: install demo test format clean
+.PHONY: install demo test test-slow format clean
 
 install: $(VENV)/installed
 
@@ -30,6 +30,9 @@ test: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+test-slow: install
+	$(BIN)/python -m pytest -m slow
 
 format: install
 	$(BIN)/ruff check --fix .

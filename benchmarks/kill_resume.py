@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from vaa_cli.core.runs import BEST, LAST, LOG
+from vaa_cli.core.runs import BEST, BEST_AVERAGE, LAST, LOG
 
 SAMPLE_DATA = Path(__file__).parents[1] / "sample_data"
 TIMES = ("images_per_second", "seconds")
@@ -104,8 +104,9 @@ def train_with_kills(
 def differences(one: Path, other: Path) -> list[str]:
     """What two run folders have not in common, of what should not depend on interruptions."""
     found = []
-    for name in (BEST, "best-ema.safetensors"):
-        if (one / name).read_bytes() != (other / name).read_bytes():
+    for name in (BEST, BEST_AVERAGE):
+        contents = [(run / name).read_bytes() for run in (one, other) if (run / name).exists()]
+        if len(contents) == 1 or len(set(contents)) > 1:
             found.append(name)
     if log_without_times(one) != log_without_times(other):
         found.append(LOG)

@@ -30,7 +30,6 @@ from vaa_cli.core.labels import LabelTable
 from vaa_cli.core.loading import (
     Batch,
     PictureLoader,
-    Request,
     augment,
     augmented_requests,
     batched,
@@ -38,6 +37,7 @@ from vaa_cli.core.loading import (
     normalise,
     table_requests,
 )
+from vaa_cli.core.requests import Request
 
 PROPERTY = settings(max_examples=50, deadline=None, derandomize=True)
 SIZE = (32, 16)
@@ -236,7 +236,8 @@ FORK = "fork" in multiprocessing.get_all_start_methods()
 SCRIPT = """
 import multiprocessing, os, resource, sys
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.loading import PictureLoader, Request, batched
+from vaa_cli.core.loading import PictureLoader, batched
+from vaa_cli.core.requests import Request
 
 if __name__ == "__main__":
     method, picture, before, after = sys.argv[1:]

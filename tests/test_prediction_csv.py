@@ -15,8 +15,8 @@ from vaa_cli.core.boxes import Box
 from vaa_cli.core.checkpoint import ModelCard
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.inference import Prediction
-from vaa_cli.core.loading import Request
 from vaa_cli.core.prediction_csv import PredictionWriter, output_file
+from vaa_cli.core.requests import Request
 
 ATTRIBUTES = ("hat", "bag, large", 'the "best"')
 THRESHOLDS = (0.5, 0.25, 0.75)

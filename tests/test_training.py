@@ -372,3 +372,26 @@ def test_only_algorithms_that_give_the_same(data: Prepared, tmp_path: Path) -> N
         torch.use_deterministic_algorithms(False)
     one, two = ((tmp_path / n / "best.safetensors").read_bytes() for n in ("one", "two"))
     assert one == two
+
+
+def test_same_seed_same_model_whatever_the_workers(data: Prepared, tmp_path: Path) -> None:
+    for name, workers, seed in (("a", 0, 0), ("b", 2, 0), ("c", 0, 1)):
+        options = replace(OPTIONS, epochs=1, workers=workers, seed=seed)
+        list(train(data, options, tmp_path / name))
+    first, second, third = (
+        (tmp_path / name / "best.safetensors").read_bytes() for name in ("a", "b", "c")
+    )
+    assert first == second
+    assert first != third
+
+
+def test_history_guides_only_after_burn_in_and_two_epochs(data: Prepared, tmp_path: Path) -> None:
+    """eq. 5 needs two remembered epochs: before the third, runs with and without H are equal."""
+    losses = {}
+    for name, burn_in in (("with", 0), ("without", 99), ("later", 1)):
+        list(train(data, replace(OPTIONS, epochs=4, burn_in=burn_in, lr=1e-3), tmp_path / name))
+        losses[name] = [float(row["loss"]) for row in log(tmp_path / name)]
+    assert losses["with"][:2] == losses["without"][:2]
+    assert losses["with"][2] > losses["without"][2]
+    assert losses["later"][:3] == losses["without"][:3]
+    assert losses["later"][3] > losses["without"][3]

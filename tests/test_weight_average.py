@@ -26,7 +26,7 @@ def change(model: VAA, seed: int) -> None:
                 tensor.add_(1)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(decay=st.floats(0.0, 0.999), updates=st.integers(1, 12))
 def test_the_formula(decay: float, updates: int) -> None:
     model = tiny_model(0)

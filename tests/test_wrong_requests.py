@@ -17,6 +17,8 @@ from tests.conftest import (
     make_dataset,
     run_vaa,
 )
+from vaa_cli.core.checkpoint import load_model
+from vaa_cli.core.errors import VAAError
 
 
 @pytest.fixture
@@ -170,8 +172,10 @@ def test_model_files_that_are_none(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "liar.safetensors", {"vaa": '{"schema": 1}'})
     (tmp_path / "empty").mkdir()
     for name in ("text.safetensors", "other.safetensors", "liar.safetensors"):
-        outcome = run_vaa("predict", "x.png", "--run", name, cwd=tmp_path)
-        assert_one_line_error(outcome, name, "is not a model of vaa")
+        with pytest.raises(VAAError, match=f"{name} is not a model of vaa"):
+            load_model(tmp_path / name)
+    outcome = run_vaa("predict", "x.png", "--run", "liar.safetensors", cwd=tmp_path)
+    assert_one_line_error(outcome, "liar.safetensors is not a model of vaa")
     outcome = run_vaa("predict", "x.png", "--run", "empty", cwd=tmp_path)
     assert_one_line_error(outcome, "empty has no best.safetensors")
     outcome = run_vaa("predict", "x.png", "--run", "gone", cwd=tmp_path)

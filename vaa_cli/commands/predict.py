@@ -55,6 +55,7 @@ def predict(
     world = World.from_environment()
     if not world.is_first:
         speak_of_errors_only()
+    # What can be wrong without torch is told before torch is loaded.
     path = model_file(run)
     inputs = find_inputs(images, sys.stdin) if world.size == 1 else None
 

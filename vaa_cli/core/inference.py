@@ -17,13 +17,13 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels import LabelTable
 from vaa_cli.core.loading import (
     BatchSource,
-    Request,
     batched,
     normalise,
     not_whole,
     table_requests,
 )
 from vaa_cli.core.model import VAA, VAAOutput
+from vaa_cli.core.requests import Request
 from vaa_cli.core.world import World
 
 

@@ -11,7 +11,7 @@ from vaa_cli.core.boxes import Box
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images import is_picture
 from vaa_cli.core.label_csv import box_columns, image_column, parse_boxes, read_csv
-from vaa_cli.core.loading import Request
+from vaa_cli.core.requests import Request
 
 STDIN = "-"
 

@@ -27,29 +27,13 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from vaa_cli.core.boxes import Box
 from vaa_cli.core.errors import PictureError, VAAError, one_line
 from vaa_cli.core.images import open_picture
 from vaa_cli.core.labels import LabelTable
+from vaa_cli.core.requests import Request
 
 # Random crops are taken from a picture this much larger than the crop: 256 for 224.
 CROP_MARGIN = 256 / 224
-
-
-class Request(NamedTuple):
-    """A picture to decode.
-
-    Attributes:
-        path: the file.
-        box: the part of it that is meant.
-        row: its place in the table or stream it comes from.
-        draw: seeds of the augmentation, the same again for the same draw; None for none.
-    """
-
-    path: str
-    box: Box | None = None
-    row: int = 0
-    draw: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import torch
 
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.inference import Prediction, Predictor
-from vaa_cli.core.loading import Request, batched
+from vaa_cli.core.loading import batched
+from vaa_cli.core.requests import Request
 from vaa_cli.core.world import World
 
 
