@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torchvision.models import get_model
 
 from benchmarks.kill_resume import (
     TRAIN,
@@ -237,6 +238,15 @@ def test_a_best_model_of_another_past_is_set_aside(data: Prepared, tmp_path: Pat
     assert read_card(run / "best.safetensors").epoch == best
     (aside,) = run.glob("aside-*")
     assert (aside / "best.safetensors").exists() == (best > 1)
+
+
+def test_what_it_began_with_may_be_gone(data: Prepared, tmp_path: Path) -> None:
+    run, weights = tmp_path / "run", tmp_path / "weights.pth"
+    torch.save(get_model("resnet18", weights=None).state_dict(), weights)
+    options = replace(OPTIONS, epochs=1, weights=str(weights))
+    train_until(data, run, 1, 1, options)
+    weights.unlink()
+    assert isinstance(resume(data, run, options)[-1], Finished)
 
 
 def test_other_data_is_refused(data: Prepared, tmp_path: Path) -> None:

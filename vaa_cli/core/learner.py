@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
-from vaa_cli.core.backbones import load_weights
 from vaa_cli.core.checkpoint import ModelCard
 from vaa_cli.core.devices import Compute
 from vaa_cli.core.history import PredictionHistory
@@ -80,6 +79,7 @@ class Learner:
         steps: of an epoch.
         compute: device and precision.
         world: the processes that learn together.
+        weights: of the backbone, where it starts; None for a random start.
 
     Attributes:
         model: the model itself, on its device.
@@ -87,7 +87,7 @@ class Learner:
         loss_names: of the parts of the loss.
 
     Raises:
-        VAAError: the weights that the options name cannot be had, or are not the backbone's.
+        VAAError: the weights are not the backbone's.
     """
 
     def __init__(
@@ -98,10 +98,11 @@ class Learner:
         steps: int,
         compute: Compute,
         world: World,
+        weights: dict[str, Tensor] | None = None,
     ) -> None:
         recipe, device, train = options.resolved(), compute.device, data.split("train")
         self._card, self._options, self._compute, self._world = card, options, compute, world
-        model = card.build(load_weights(options.weights, options.backbone))
+        model = card.build(weights)
         model = model.to(device).to(memory_format=torch.channels_last)
         self.average = WeightAverage(model, options.ema) if options.ema else None
         if options.sync_bn and world.size > 1:

@@ -18,7 +18,7 @@ import torchvision
 from numpy.typing import NDArray
 
 from vaa_cli.core.attention_pictures import attention_grid
-from vaa_cli.core.backbones import IMAGENET_MEAN, IMAGENET_STD
+from vaa_cli.core.backbones import IMAGENET_MEAN, IMAGENET_STD, load_weights
 from vaa_cli.core.checkpoint import ModelCard
 from vaa_cli.core.devices import Compute, is_out_of_memory
 from vaa_cli.core.errors import VAAError, one_line
@@ -97,8 +97,10 @@ def train(
             file cannot be written.
     """
     compute = compute or Compute.choose(options.device, options.precision)
-    training = _Training(data, options, run, compute, world or World(), stop or StopRequest())
-    yield from training.events(checkpoint)
+    training = _Training(
+        data, options, run, compute, world or World(), checkpoint, stop or StopRequest()
+    )
+    yield from training.events()
 
 
 class _AllStop(Exception):
@@ -115,9 +117,10 @@ class _Training:
         run: Path,
         compute: Compute,
         world: World,
+        checkpoint: Path | None,
         stop: StopRequest,
     ) -> None:
-        self.data, self.options, self.run = data, options, run
+        self.data, self.options, self.run, self.checkpoint = data, options, run, checkpoint
         self.compute, self.world, self.stop = compute, world, stop
         self.recipe = options.resolved()
         self.table, self.val = data.split("train"), data.split("val")
@@ -138,7 +141,10 @@ class _Training:
 
         self.card = model_card(data, options)
         seed_all(options.seed)
-        self.learner = Learner(self.card, data, options, self.steps, compute, world)
+        # A checkpoint has all weights; those that it began with may be gone by now.
+        fresh = checkpoint is None
+        weights = load_weights(options.weights, options.backbone) if fresh else None
+        self.learner = Learner(self.card, data, options, self.steps, compute, world, weights)
         self.progress = Progress()
         self.about = {"options": asdict(options), "data": data_fingerprint(data)}
         self.writer: RunWriter | None = None
@@ -148,9 +154,9 @@ class _Training:
                 run, self.learner, self.card, self.about, options.save_every, options.keep
             )
 
-    def events(self, checkpoint: Path | None) -> Iterator[Event]:
+    def events(self) -> Iterator[Event]:
         """Train to the end, or until a stop is asked for."""
-        surprises = self._begin(checkpoint)
+        surprises = self._begin()
         progress = self.progress
         yield Started(
             self.compute,
@@ -180,13 +186,13 @@ class _Training:
         best = progress.best
         yield Finished(best.epoch, best.score, progress.epoch < self.recipe.epochs)
 
-    def _begin(self, checkpoint: Path | None) -> list[str]:
+    def _begin(self) -> list[str]:
         """Make the run folder, or take up what is in it; tells what is odd about it."""
         surprises: list[str] = []
-        if checkpoint is not None:
-            self.progress, steps = load_checkpoint(checkpoint, self.about, self.learner)
+        if self.checkpoint is not None:
+            self.progress, steps = load_checkpoint(self.checkpoint, self.about, self.learner)
             if self.writer:
-                surprises = self.writer.settle(self.progress, steps, checkpoint)
+                surprises = self.writer.settle(self.progress, steps, self.checkpoint)
             # What counts as best may have changed with the files, which one process alone sees.
             state = self.world.first_says(json.dumps(self.progress.state_dict()))
             self.progress = Progress.from_state(json.loads(state))
@@ -244,14 +250,13 @@ class _Training:
                     share, remember=epoch >= options.burn_in, stop=self.stop.signal != 0
                 )
             progress.step += 1
-            now = time.perf_counter()
-            progress.sums.seconds += now - before
-            before = now
+            progress.sums.seconds += time.perf_counter() - before
             yield from self._count(outcome, rows, batch)
             if outcome.stop:
                 raise _AllStop
             if self.writer and self.writer.is_due:
                 self.writer.save(progress, self._steps_done)
+            before = time.perf_counter()  # what is waited for the next batch counts too
 
     def _count(
         self, outcome: StepOutcome, rows: NDArray[np.int64], batch: Batch
@@ -303,8 +308,7 @@ class _Training:
             row |= {f"{prefix}_{name}": value for name, value in by.items()}
             row[f"{prefix}_instance_f1"] = totals.instance_f1
             judged.append(by[self.options.best_by])
-            if predictor is self.predictors[0]:
-                yield from self._note_broken(self.val, "val", result.problems)
+        yield from self._note_broken(self.val, "val", result.problems)
 
         is_best = progress.best.improved(progress.epoch + 1, judged[0])
         is_best_average = progress.best_average.improved(progress.epoch + 1, judged[-1])
