@@ -240,6 +240,21 @@ def test_a_best_model_of_another_past_is_set_aside(data: Prepared, tmp_path: Pat
     assert (aside / "best.safetensors").exists() == (best > 1)
 
 
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"broken")])
+def test_a_best_model_that_is_lost(
+    data: Prepared, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    """Its weights cannot be had again, but training goes on to a new best one."""
+    run = tmp_path / "run"
+    options = replace(OPTIONS, epochs=2, ema=0.0)
+    train_until(data, run, 2, 1, options)
+    damage(run / "best.safetensors")
+    events = resume(data, run, options)
+    (told,) = [event.message for event in events if isinstance(event, Surprise)]
+    assert "best.safetensors is missing" in told
+    assert read_card(run / "best.safetensors").epoch == 2
+
+
 def test_what_it_began_with_may_be_gone(data: Prepared, tmp_path: Path) -> None:
     run, weights = tmp_path / "run", tmp_path / "weights.pth"
     torch.save(get_model("resnet18", weights=None).state_dict(), weights)

@@ -138,7 +138,7 @@ class RunWriter:
             aside = go_back(self._run, checkpoint)
             for name, prefix, best, model in models:
                 path = self._run / name
-                found = read_card(path).epoch if path.exists() else 0
+                found = _epoch_of(path)
                 if found == best.epoch:
                     continue
                 if best.epoch == progress.epoch and progress.step == 0:
@@ -147,7 +147,7 @@ class RunWriter:
                 # The weights of the best epoch are gone; from here on there is a new best.
                 best.epoch, best.score = Best().epoch, Best().score
                 if not found:
-                    told.append(f"{path} is missing; it will be the best epoch from here on")
+                    told.append(f"{path} is missing; the best epoch from here on will be it")
                 elif aside:
                     set_aside(aside, [path])
             write_log(self._run, progress)
@@ -183,6 +183,14 @@ class RunWriter:
             raise VAAError(
                 f"{error}{self.kept()}, whole; make room and go on with: {again}"
             ) from error
+
+
+def _epoch_of(path: Path) -> int:
+    """The epoch of a model file; 0 where there is none, or none that can be read."""
+    try:
+        return read_card(path).epoch if path.exists() else 0
+    except VAAError:
+        return 0
 
 
 def write_log(run: Path, progress: Progress) -> None:
