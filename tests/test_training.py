@@ -131,11 +131,11 @@ def judgements(values: list[tuple[float, float]]) -> Iterator[Validation]:
     ("values", "best", "epochs"),
     [
         # Neither score nor loss gets better after the first epoch.
-        ([(0.6, 1.0)] + [(0.5, 1.0)] * 9, 1, 4),
+        ([(0.6, 1.0)] + [(0.5, 1.0)] * 5, 1, 3),
         # The score stands still while the loss falls: no reason to stop.
-        ([(0.5, 1.0 - 0.05 * i) for i in range(10)], 1, 10),
+        ([(0.5, 1.0 - 0.05 * i) for i in range(6)], 1, 6),
         # The score rises late.
-        ([(0.5, 1.0), (0.5, 1.0), (0.6, 1.0), *[(0.5, 1.0)] * 7], 3, 6),
+        ([(0.5, 1.0), (0.6, 1.0), *[(0.5, 1.0)] * 4], 2, 4),
     ],
 )
 def test_patience_ends_training_without_progress(
@@ -148,10 +148,10 @@ def test_patience_ends_training_without_progress(
 ) -> None:
     turns = judgements(values)
     monkeypatch.setattr(training, "validate", lambda *_: next(turns))
-    *_, finished = train(data, replace(OPTIONS, epochs=10, patience=3), tmp_path / "run")
+    *_, finished = train(data, replace(OPTIONS, epochs=6, patience=2), tmp_path / "run")
     assert isinstance(finished, Finished)
     assert finished.best_epoch == best
-    assert finished.stopped_early == (epochs < 10)
+    assert finished.stopped_early == (epochs < 6)
     state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
     assert state["progress"]["epoch"] == epochs
 
