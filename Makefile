@@ -20,7 +20,7 @@ demo: install
 	mkdir $(DEMO)
 	$(BIN)/vaa prepare sample_data $(DEMO)/prepared
 	$(BIN)/vaa train --data $(DEMO)/prepared --run $(DEMO)/run --backbone resnet18 --weights none \
-		--image-size 128x64 --lr 1e-3 --batch-size 16 --epochs 30 --patience 0
+		--image-size 128x64 --lr 1e-3 --batch-size 16 --epochs 15 --patience 0
 	$(BIN)/vaa evaluate --run $(DEMO)/run
 	$(BIN)/vaa predict sample_data/images --run $(DEMO)/run > $(DEMO)/out.csv
 	head -n 4 $(DEMO)/out.csv
