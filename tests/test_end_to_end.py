@@ -114,6 +114,7 @@ def test_evaluation_is_what_the_predictions_say(workspace: Path) -> None:
     assert evaluated["totals"]["mA"] == pytest.approx(mean)
 
 
+@pytest.mark.slow
 def test_evaluation_formats_agree(workspace: Path) -> None:
     as_json = json.loads(run_vaa("evaluate", "--format", "json", cwd=workspace).out)
     as_csv = read_rows(run_vaa("evaluate", "--format", "csv", cwd=workspace).out)
@@ -153,6 +154,7 @@ def test_predictions_keep_their_contract(workspace: Path) -> None:
             assert all(0 <= float(row[name]) <= 1 for name in ATTRIBUTES)
 
 
+@pytest.mark.slow
 def test_decisions_follow_the_thresholds(workspace: Path) -> None:
     images = "dataset/images"
     probabilities = read_rows(run_vaa("predict", images, cwd=workspace).out)
@@ -190,12 +192,14 @@ def test_boxes_are_cut_out(workspace: Path) -> None:
     assert "no area" in rows[2]["error"]
 
 
+@pytest.mark.slow
 def test_output_file_is_the_same_as_stdout(workspace: Path) -> None:
     image = "dataset/images/000.png"
     run_vaa("predict", image, "--out", "one.csv", cwd=workspace)
     assert (workspace / "one.csv").read_text() == run_vaa("predict", image, cwd=workspace).out
 
 
+@pytest.mark.slow
 def test_a_lone_model_file_is_a_run(workspace: Path, tmp_path: Path) -> None:
     shutil.copy(newest_run(workspace) / "best.safetensors", tmp_path / "model.safetensors")
     shutil.copy(workspace / "dataset" / "images" / "000.png", tmp_path)
@@ -216,6 +220,7 @@ def test_a_closed_pipe_is_no_traceback(workspace: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -235,10 +240,7 @@ def test_a_closed_pipe_is_no_traceback(workspace: Path) -> None:
             "--attention-loss",
             "focal",
         ),
-        pytest.param(
-            ("--classifier", "spatial-full", "--stages", "4", "--precision", "bf16"),
-            marks=pytest.mark.slow,
-        ),
+        ("--classifier", "spatial-full", "--stages", "4", "--precision", "bf16"),
     ],
 )
 def test_options_reach_the_model(workspace: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
@@ -349,6 +351,7 @@ def test_every_command_explains_itself(tmp_path: Path) -> None:
     assert run_vaa("--version", cwd=tmp_path).out.startswith("vaa ")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CCP.is_dir(), reason="the real photos are not beside this checkout")
 def test_real_photos_are_prepared_and_predicted(workspace: Path, tmp_path: Path) -> None:
     outcome = run_vaa("prepare", CCP, cwd=tmp_path)

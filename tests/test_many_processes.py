@@ -133,8 +133,9 @@ def test_what_is_wrong_is_told_once(folder: Path) -> None:
     assert "in batches of 3 on 2 processes: batch normalisation needs two at a time" in line
 
 
-def test_stopped_together_and_resumed_by_one(folder: Path) -> None:
-    """torchrun passes a scheduler's SIGTERM on; what two processes began, one can end."""
+@pytest.mark.slow
+def test_stopped_together(folder: Path) -> None:
+    """torchrun passes a scheduler's SIGTERM on to all."""
     start = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--"]
     train = ["vaa_cli", "train", *TRAIN, "--epochs", "30", "--sync-bn", "--run", "halved"]
     process = subprocess.Popen(

@@ -123,6 +123,7 @@ def test_boxes_are_clipped_and_what_is_not_there_is_counted(tmp_path: Path) -> N
     assert not (tmp_path / "strict").exists()
 
 
+@pytest.mark.slow
 def test_the_margin_goes_from_the_dataset_to_the_model(tmp_path: Path) -> None:
     make_wider(tmp_path / "data")
     options = ("--box-margin", "0.5", "--crops", "--short-side", "32", "--stats")
@@ -138,6 +139,7 @@ def test_the_margin_goes_from_the_dataset_to_the_model(tmp_path: Path) -> None:
 # Crops
 
 
+@pytest.mark.slow
 def test_crops_are_what_training_reads(tmp_path: Path) -> None:
     make_wider(tmp_path / "data")
     assert run_vaa("prepare", "data", "whole", cwd=tmp_path).code == 0
@@ -225,6 +227,7 @@ def test_partitions(tmp_path: Path, make: object) -> None:
 # Attributes and merging
 
 
+@pytest.mark.slow
 def test_two_datasets_are_regrouped_and_trained_together(tmp_path: Path) -> None:
     make_dataset(tmp_path / "a", count=30)
     make_dataset(tmp_path / "b", count=30)

@@ -163,6 +163,7 @@ def test_stopped_again_and_again(data: Prepared, short: Path, tmp_path: Path) ->
     assert_same_run(short, run)
 
 
+@pytest.mark.slow
 def test_early_stopping_goes_on_counting(data: Prepared, tmp_path: Path) -> None:
     options = replace(OPTIONS, epochs=8, lr=0.0, patience=2, ema=0.0)
     *_, end = train(data, options, tmp_path / "whole")
@@ -327,6 +328,7 @@ def train_and_send(folder: Path, run: str, number: int) -> tuple[int, str]:
     return process.wait(60), messages
 
 
+@pytest.mark.slow
 def test_a_scheduler_stops_it(folder: Path) -> None:
     ended, messages = train_and_send(folder, "terminated", signal.SIGTERM)
     assert ended == 128 + signal.SIGTERM
