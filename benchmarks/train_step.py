@@ -28,7 +28,6 @@ import torch
 from PIL import Image
 
 from vaa_cli.core.backbones import IMAGENET_MEAN, IMAGENET_STD
-from vaa_cli.core.checkpoint import ModelCard
 from vaa_cli.core.devices import Compute
 from vaa_cli.core.history import PredictionHistory
 from vaa_cli.core.images import is_picture
@@ -37,6 +36,7 @@ from vaa_cli.core.learner import Learner, Share
 from vaa_cli.core.loading import PictureLoader, augmented_requests, normalise
 from vaa_cli.core.losses import VAALoss, cross_entropy, reduce_terms
 from vaa_cli.core.model import CLASSIFIERS, VAA
+from vaa_cli.core.model_card import ModelCard
 from vaa_cli.core.prepared import Prepared
 from vaa_cli.core.training import model_card, train
 from vaa_cli.core.training_events import StepReport

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from tests.conftest import contents
 from vaa_cli.core.boxes import Box
-from vaa_cli.core.checkpoint import ModelCard
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.inference import Prediction
+from vaa_cli.core.model_card import ModelCard
 from vaa_cli.core.prediction_csv import PredictionWriter, output_file
 from vaa_cli.core.requests import Request
 

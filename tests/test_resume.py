@@ -31,9 +31,10 @@ from tests.conftest import (
     run_vaa,
 )
 from vaa_cli.core import run_writer
-from vaa_cli.core.checkpoint import read_card, save_model
+from vaa_cli.core.checkpoint import save_model
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.files import write_text
+from vaa_cli.core.model_card import read_card
 from vaa_cli.core.prepared import Prepared
 from vaa_cli.core.runs import locked
 from vaa_cli.core.stopping import StopRequest

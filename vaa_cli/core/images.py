@@ -5,8 +5,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from stat import S_ISREG
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
@@ -18,6 +20,8 @@ from vaa_cli.core.errors import PictureError
 MAX_PIXELS = 89_478_485
 # EPS is a program that an interpreter runs; the others Pillow knows by name but cannot decode.
 _REFUSED_FORMATS = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
+# Formats in which Pillow seeks the next frame to see if there is one, and so loses the first.
+_SOUGHT = {"GIF", "TIFF"}
 # EXIF orientations that swap width and height.
 SIDEWAYS = {5, 6, 7, 8}
 _ORIENTATION_TAG = 0x0112
@@ -46,30 +50,38 @@ def is_picture(name: str) -> bool:
     return name.lower().endswith(picture_endings())
 
 
+# A picture's file: its path, or its bytes.
+Source = Path | str | bytes
+
+
+class Decoded(NamedTuple):
+    """The first frame of a picture, upright, in the mode that its file has.
+
+    Attributes:
+        picture: what `part_of` takes.
+        has_more_frames: the file holds more of them, as animations and documents do.
+    """
+
+    picture: Image.Image
+    has_more_frames: bool
+
+
 @contextmanager
-def opened_picture(path: Path | str) -> Iterator[ImageFile.ImageFile]:
-    """Open a picture, telling in few words what is wrong with it.
+def _explained(source: Source) -> Iterator[None]:
+    """Tell in few words what is wrong with a picture.
 
     Raises:
-        PictureError: opening it, or anything done with it in the block, failed.
+        PictureError: whatever is done with it in the block failed.
     """
     try:
-        if not S_ISREG(os.stat(path).st_mode):
-            raise PictureError("not a file")  # opening a pipe waits for ever
-        with Image.open(path, formats=picture_formats()) as picture:
-            width, height = picture.size
-            if width * height > MAX_PIXELS:
-                raise PictureError(
-                    f"{width} x {height} pixels, more than the limit of {MAX_PIXELS:,}"
-                )
-            yield picture
+        yield
     except PictureError:
         raise
     except FileNotFoundError as error:
         raise PictureError("no such file") from error
     except UnidentifiedImageError as error:
-        empty = Path(path).stat().st_size == 0
-        raise PictureError("an empty file" if empty else "not a picture") from error
+        size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
+        raise PictureError("not a picture" if size else "an empty file") from error
     except Image.DecompressionBombError as error:
         raise PictureError(f"more pixels than the limit of {MAX_PIXELS:,}") from error
     except Exception as error:
@@ -79,38 +91,101 @@ def opened_picture(path: Path | str) -> Iterator[ImageFile.ImageFile]:
         raise PictureError(f"broken picture: {' '.join(reason.split())}") from error
 
 
-def open_picture(
-    path: Path | str,
-    box: Box | None = None,
-    enough: tuple[int, int] | None = None,
-    margin: float = 0.0,
-) -> Image.Image:
-    """Decode a picture: upright by its EXIF orientation, RGB, 8 bits a channel.
-
-    16-bit and float pictures are scaled to 8 bits, transparency is laid on white, and of several
-    frames the first is taken.
-
-    Args:
-        path: the file.
-        box: the part to cut out, clipped to the picture.
-        enough: height and width beyond which detail is not needed: a JPEG may then be decoded
-            at a half, a quarter or an eighth of its size, never below these. Not with a box.
-        margin: context around the box, see `crop_region`.
+@contextmanager
+def opened_picture(source: Source) -> Iterator[ImageFile.ImageFile]:
+    """Open a picture, telling in few words what is wrong with it.
 
     Raises:
-        PictureError: it is missing or broken, or the box lies outside it.
+        PictureError: opening it, or anything done with it in the block, failed.
     """
-    with opened_picture(path) as picture:
+    with _explained(source):
+        if isinstance(source, bytes):
+            file: BytesIO | Path | str = BytesIO(source)
+        elif S_ISREG(os.stat(source).st_mode):
+            file = source
+        else:
+            raise PictureError("not a file")  # opening a pipe waits for ever
+        with Image.open(file, formats=picture_formats()) as picture:
+            width, height = picture.size
+            if width * height > MAX_PIXELS:
+                raise PictureError(
+                    f"{width} x {height} pixels, more than the limit of {MAX_PIXELS:,}"
+                )
+            yield picture
+
+
+def decode_picture(source: Source, enough: tuple[int, int] | None = None) -> Decoded:
+    """Decode the first frame of a picture, upright by its EXIF orientation.
+
+    Args:
+        source: the file.
+        enough: height and width beyond which detail is not needed: a JPEG may then be decoded
+            at a half, a quarter or an eighth of its size, never below these.
+
+    Raises:
+        PictureError: it is missing or broken.
+    """
+    with opened_picture(source) as picture:
         orientation = orientation_of(picture)
-        if enough is not None and box is None:
+        if enough is not None:
             height, width = enough
             sideways = orientation in SIDEWAYS
             picture.draft("RGB", (height, width) if sideways else (width, height))
         picture.load()
         upright: Image.Image = picture if orientation == 1 else ImageOps.exif_transpose(picture)
+        if picture.format in _SOUGHT and upright is picture:
+            upright = picture.copy()
+        return Decoded(upright, _has_more_frames(picture))
+
+
+def part_of(picture: Image.Image, box: Box | None = None, margin: float = 0.0) -> Image.Image:
+    """A part of a decoded picture, or all of it, as RGB of 8 bits a channel.
+
+    16-bit and float pictures are scaled to 8 bits, and transparency is laid on white.
+
+    Args:
+        picture: upright.
+        box: the part to cut out, clipped to the picture.
+        margin: context around the box, see `crop_region`.
+
+    Raises:
+        PictureError: the box lies outside the picture, or memory does not suffice.
+    """
+    with _explained(b""):
         if box is not None:
-            upright = upright.crop(crop_region(box, *upright.size, margin))
-        return _to_rgb(upright)
+            picture = picture.crop(crop_region(box, *picture.size, margin))
+        return _to_rgb(picture)
+
+
+def open_picture(
+    source: Source,
+    box: Box | None = None,
+    enough: tuple[int, int] | None = None,
+    margin: float = 0.0,
+) -> Image.Image:
+    """Decode a picture, or a part of it, as upright RGB: `decode_picture`, then `part_of`.
+
+    Args:
+        source: the file.
+        box: the part to cut out; `enough` is not used then.
+        enough: see `decode_picture`.
+        margin: context around the box.
+
+    Raises:
+        PictureError: it is missing or broken, or the box lies outside it.
+    """
+    decoded = decode_picture(source, enough if box is None else None)
+    return part_of(decoded.picture, box, margin)
+
+
+def _has_more_frames(picture: ImageFile.ImageFile) -> bool:
+    # A camera's MPO holds the same scene once more, which is nothing to tell of.
+    if picture.format == "MPO":
+        return False
+    try:
+        return bool(getattr(picture, "is_animated", False))
+    except Exception:  # the second frame may be broken, but it is not needed
+        return False
 
 
 def orientation_of(picture: Image.Image) -> int:

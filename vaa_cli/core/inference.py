@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vaa_cli.core.checkpoint import ModelCard
 from vaa_cli.core.devices import Compute
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels import LabelTable
@@ -23,6 +22,7 @@ from vaa_cli.core.loading import (
     table_requests,
 )
 from vaa_cli.core.model import VAA, VAAOutput
+from vaa_cli.core.model_card import ModelCard
 from vaa_cli.core.requests import Request
 from vaa_cli.core.world import World
 

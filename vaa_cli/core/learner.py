@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
-from vaa_cli.core.checkpoint import ModelCard
+from vaa_cli.core.checkpoint import new_model
 from vaa_cli.core.devices import Compute
 from vaa_cli.core.history import PredictionHistory
 from vaa_cli.core.loading import normalise
 from vaa_cli.core.losses import VAALoss
 from vaa_cli.core.model import VAA
+from vaa_cli.core.model_card import ModelCard
 from vaa_cli.core.optimisation import make_optimizer, make_schedule
 from vaa_cli.core.prepared import Prepared
 from vaa_cli.core.sync_batch_norm import synchronise
@@ -102,7 +103,7 @@ class Learner:
     ) -> None:
         recipe, device, train = options.resolved(), compute.device, data.split("train")
         self._card, self._options, self._compute, self._world = card, options, compute, world
-        model = card.build(weights)
+        model = new_model(card, weights)
         model = model.to(device).to(memory_format=torch.channels_last)
         self.average = WeightAverage(model, options.ema) if options.ema else None
         if options.sync_bn and world.size > 1:

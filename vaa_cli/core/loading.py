@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
@@ -27,8 +28,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
+from vaa_cli.core.decoding import Decoder
 from vaa_cli.core.errors import PictureError, VAAError, one_line
-from vaa_cli.core.images import open_picture
 from vaa_cli.core.labels import LabelTable
 from vaa_cli.core.requests import Request
 
@@ -108,26 +109,26 @@ class _Packed:
         return ForkingPickler.loads, (self._pickled,)
 
 
-class _Decoder(Dataset[Tensor | str]):
+class _Pictures(Dataset[Tensor | str]):
     """Turns a request into `[3 x h x w]` uint8, or into what is wrong with the picture."""
 
     def __init__(self, size: tuple[int, int], box_margin: float) -> None:
-        self.size, self.box_margin = size, box_margin
+        self._decoder = Decoder(size, box_margin)
 
     def __getitem__(self, request: Request) -> Tensor | str:
-        height, width = self.size
         try:
-            # Twice the size in the decoder leaves the resampling below enough to work with.
-            picture = open_picture(
-                request.path, request.box, enough=(2 * height, 2 * width), margin=self.box_margin
-            )
+            decoded = self._decoder.decode(request, _augmentation(request, self._decoder.size))
         except PictureError as error:
             return str(error)
-        if request.draw is None:
-            picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-        else:
-            picture = augment(picture, self.size, np.random.default_rng(request.draw))
-        return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+        return torch.from_numpy(np.array(decoded.picture)).permute(2, 0, 1)
+
+
+def _augmentation(
+    request: Request, size: tuple[int, int]
+) -> Callable[[Image.Image], Image.Image] | None:
+    if request.draw is None:
+        return None
+    return partial(augment, size=size, rng=np.random.default_rng(request.draw))
 
 
 class Crop(NamedTuple):
@@ -273,7 +274,7 @@ class PictureLoader:
         self._workers: list[BaseProcess] = []
         self._stream = _Stream()
         self._loader: DataLoader[Any] = DataLoader(
-            _Decoder(size, box_margin),
+            _Pictures(size, box_margin),
             batch_sampler=self._stream,
             num_workers=workers,
             collate_fn=_collate,

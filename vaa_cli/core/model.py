@@ -104,7 +104,7 @@ class CoveringConv(nn.Module):
         """Maps to `[n x m x 1 x 1]`."""
         weight = self.weight.view(self.channels, -1, maps.shape[2] * maps.shape[3])
         per_channel = maps.flatten(2).permute(1, 0, 2) @ weight.transpose(1, 2)
-        return per_channel.permute(1, 0, 2).reshape(len(maps), -1, 1, 1)
+        return per_channel.permute(1, 0, 2).reshape(maps.shape[0], -1, 1, 1)
 
 
 class SpatialClassifier(nn.Module):

@@ -25,7 +25,7 @@ _BATCH = 64
 
 
 # Not fork: the parent has threads (a progress bar's), whose locks a fork would copy as held.
-_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
 
 def start_early(modules: Sequence[str]) -> None:
@@ -35,7 +35,7 @@ def start_early(modules: Sequence[str]) -> None:
         modules: those that the work needs, and the one that this program started from: they are
             loaded there, while this process goes on.
     """
-    if _METHOD == "forkserver":
+    if METHOD == "forkserver":
         multiprocessing.forkserver.set_forkserver_preload(list(modules))
         with _uninterrupted():  # which the other process inherits: Ctrl-C is for this one
             multiprocessing.forkserver.ensure_running()
@@ -67,7 +67,7 @@ def in_processes(
         yield from map(work, first)
         return
     batches = _batches(chain(first, source), batch)
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context(_METHOD), _start)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context(METHOD), follow_parent)
     try:
         pending: deque[Future[list[Result]]] = deque()
         for items_of_one in batches:
@@ -110,7 +110,8 @@ def _work_on(work: Callable[[Item], Result], batch: Sequence[Item]) -> list[Resu
     return [work(item) for item in batch]
 
 
-def _start() -> None:
+def follow_parent() -> None:
+    """Leave Ctrl-C to the parent, and end when it does; for a process that works for another."""
     # Ctrl-C is the parent's to handle, and a parent that was killed must not leave workers behind.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

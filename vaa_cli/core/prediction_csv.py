@@ -9,11 +9,11 @@ from typing import BinaryIO, TextIO
 
 import numpy as np
 
-from vaa_cli.core.checkpoint import ModelCard
 from vaa_cli.core.csv_text import CSVFormatter, number
 from vaa_cli.core.files import whole_file, writing_errors
 from vaa_cli.core.inference import Prediction
 from vaa_cli.core.label_csv import BOX_COLUMNS
+from vaa_cli.core.model_card import ModelCard
 
 
 @contextmanager

@@ -11,11 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from vaa_cli.core.checkpoint import ModelCard, load_state, read_card, save_model, save_state
+from vaa_cli.core.checkpoint import load_state, save_model, save_state
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.files import write_text, writing_errors
 from vaa_cli.core.learner import Learner
 from vaa_cli.core.model import VAA
+from vaa_cli.core.model_card import ModelCard, read_card
 from vaa_cli.core.progress import Best, Fault, Progress
 from vaa_cli.core.runs import (
     BEST,

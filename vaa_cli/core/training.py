@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from vaa_cli.core.attention_pictures import attention_grid
 from vaa_cli.core.backbones import IMAGENET_MEAN, IMAGENET_STD, load_weights
-from vaa_cli.core.checkpoint import ModelCard
 from vaa_cli.core.devices import Compute, is_out_of_memory
 from vaa_cli.core.errors import VAAError, one_line
 from vaa_cli.core.inference import Predictor
@@ -36,6 +35,7 @@ from vaa_cli.core.loading import (
 )
 from vaa_cli.core.losses import cross_entropy, reduce_terms
 from vaa_cli.core.metrics import Scores, score
+from vaa_cli.core.model_card import ModelCard
 from vaa_cli.core.prepared import Prepared
 from vaa_cli.core.progress import EpochSums, Progress, data_fingerprint
 from vaa_cli.core.ram_cache import RAMCache
