@@ -1,0 +1,78 @@
+"""A model of vaa as a file for another engine, with all that predicting needs inside."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from vaa_cli.core.errors import VAAError, one_line
+from vaa_cli.core.graph import INPUT, OUTPUT, exported_graph
+from vaa_cli.core.model import VAA
+from vaa_cli.core.model_card import METADATA, ModelCard
+
+
+def write_openvino(path: Path, model: VAA, card: ModelCard) -> None:
+    """Write an OpenVINO model: an .xml file and its weights in a .bin file beside it."""
+    import openvino as ov
+
+    with _converting("OpenVINO"):
+        converted = ov.convert_model(exported_graph(model, card))
+        converted.inputs[0].get_tensor().set_names({INPUT})
+        converted.outputs[0].get_tensor().set_names({OUTPUT})
+        # Height and width were lost on the way.
+        converted.reshape([-1, 3, *card.image_size])
+        converted.set_rt_info(card.to_json(), [METADATA])
+        ov.save_model(converted, path, compress_to_fp16=False)
+
+
+def write_onnx(path: Path, model: VAA, card: ModelCard) -> None:
+    """Write an ONNX model."""
+    import onnx
+
+    with _converting("ONNX"):
+        program = torch.onnx.export(
+            exported_graph(model, card),
+            dynamo=True,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            verbose=False,
+        )
+        assert program is not None
+        proto = program.model_proto
+        onnx.helper.set_model_props(proto, {METADATA: card.to_json()})
+        onnx.save(proto, path)
+
+
+def write_torch(path: Path, model: VAA, card: ModelCard) -> None:
+    """Write a `torch.export` program."""
+    with _converting("torch.export"):
+        torch.export.save(
+            exported_graph(model, card), path, extra_files={f"{METADATA}.json": card.to_json()}
+        )
+
+
+@contextmanager
+def _converting(kind: str) -> Iterator[None]:
+    """Without the converters' own remarks; what fails is told in one line.
+
+    Raises:
+        VAAError: the block failed.
+    """
+    quiet = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript")]
+    levels = [logger.level for logger in quiet]
+    for logger in quiet:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except OSError:
+        raise
+    except Exception as error:  # each converter has its own kinds
+        raise VAAError(f"the model cannot be converted to {kind}: {one_line(error)}") from error
+    finally:
+        for logger, level in zip(quiet, levels, strict=True):
+            logger.setLevel(level)
