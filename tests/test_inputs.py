@@ -1,13 +1,16 @@
 """What the words of `vaa predict` mean."""
 
+import errno
 import io
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.pictures import plain, write_rows
+from vaa_cli.core import inputs as inputs_module
 from vaa_cli.core.boxes import Box
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.inputs import find_inputs
@@ -28,12 +31,12 @@ def touch(*names: str) -> None:
 
 
 def paths(*names: str, stdin: str = "") -> list[str]:
-    """The paths of the requests, which here have no boxes, as they are written."""
+    """The paths of what is found, which here have no boxes, as they are written."""
     inputs = find_inputs(names, io.StringIO(stdin))
-    requests = list(inputs.requests)
+    found = list(inputs.found)
     assert not inputs.has_boxes
-    assert all(request.box is None and request.draw is None for request in requests)
-    return [os.path.normpath(request.path) for request in requests]
+    assert all(picture.box is None for picture in found)
+    return [os.path.normpath(picture.path) for picture in found]
 
 
 def test_a_file() -> None:
@@ -79,14 +82,14 @@ def test_a_folder_without_pictures(contents: tuple[str, ...]) -> None:
     touch(*contents)
     inputs = find_inputs(["d"], io.StringIO())
     with pytest.raises(VAAError, match="d: no pictures"):
-        list(inputs.requests)
+        list(inputs.found)
 
 
 def test_a_folder_is_walked_when_its_pictures_are_asked_for() -> None:
     touch("d/a.jpg")
     inputs = find_inputs(["d"], io.StringIO())
     touch("d/b.jpg")
-    assert [Path(request.path).name for request in inputs.requests] == ["a.jpg", "b.jpg"]
+    assert [Path(request.path).name for request in inputs.found] == ["a.jpg", "b.jpg"]
 
 
 # Globs
@@ -141,8 +144,8 @@ def test_stdin_is_read_as_its_names_are_asked_for() -> None:
                 number += 1
                 yield f"{number}.jpg\n"
 
-    requests = find_inputs(["-"], Endless()).requests
-    assert [next(requests).path for _ in range(3)] == ["1.jpg", "2.jpg", "3.jpg"]
+    found = find_inputs(["-"], Endless()).found
+    assert [next(found).path for _ in range(3)] == ["1.jpg", "2.jpg", "3.jpg"]
 
 
 # Tables
@@ -168,9 +171,9 @@ def test_a_table_with_boxes() -> None:
     )  # fmt: skip
     inputs = find_inputs(["d/t.CSV"], io.StringIO())
     assert inputs.has_boxes
-    requests = list(inputs.requests)
-    assert [os.path.normpath(request.path) for request in requests] == ["d/a.jpg"] * 2
-    assert [request.box for request in requests] == [Box(1.5, 2, 3, 4), None]
+    found = list(inputs.found)
+    assert [os.path.normpath(picture.path) for picture in found] == ["d/a.jpg"] * 2
+    assert [picture.box for picture in found] == [Box(1.5, 2, 3, 4), None]
 
 
 def test_a_table_with_fewer_than_four_box_columns_has_no_boxes(here: Path) -> None:
@@ -214,7 +217,7 @@ def test_boxes_in_one_of_several(here: Path) -> None:
     write_rows(here / "t.csv", ["image", "left", "top", "width", "height"], ["b.jpg", 1, 2, 3, 4])
     inputs = find_inputs(["a.jpg", "t.csv"], io.StringIO())
     assert inputs.has_boxes
-    assert [request.box for request in inputs.requests] == [None, Box(1, 2, 3, 4)]
+    assert [picture.box for picture in inputs.found] == [None, Box(1, 2, 3, 4)]
 
 
 @pytest.mark.parametrize("name", ["missing.jpg", "missing", "missing.csv", "a.jpg/b.jpg"])
@@ -222,3 +225,73 @@ def test_a_name_that_means_nothing(name: str) -> None:
     touch("a.jpg")
     with pytest.raises(VAAError, match=name):
         find_inputs(["a.jpg", name], io.StringIO())
+
+
+def test_a_large_folder_is_not_listed_before_its_first_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    touch(*(f"d/{i}.jpg" for i in range(20)), "d/sub/x.jpg")
+    monkeypatch.setattr(inputs_module, "_SORTED", 5)
+    listed = 0
+    scandir = os.scandir
+
+    class Counting:
+        def __init__(self, path: str) -> None:
+            self._entries = scandir(path)
+
+        def __enter__(self) -> "Counting":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self._entries.close()
+
+        def __iter__(self) -> "Counting":
+            return self
+
+        def __next__(self) -> os.DirEntry[str]:
+            nonlocal listed
+            listed += 1
+            return next(self._entries)
+
+    monkeypatch.setattr(os, "scandir", Counting)
+    found = find_inputs(["d"], io.StringIO()).found
+    first = next(found).path
+    assert listed <= 7
+    rest = [picture.path for picture in found]
+    assert sorted([first, *rest]) == sorted([*(f"d/{i}.jpg" for i in range(20)), "d/sub/x.jpg"])
+    assert rest[-1] == "d/sub/x.jpg"
+
+
+def test_a_folder_that_cannot_be_listed_has_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    touch("d/a.jpg", "d/b/1.jpg", "d/c/2.jpg")
+    scandir = os.scandir
+
+    def guarded(path: str) -> object:
+        if path == "d/b":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    found = list(find_inputs(["d"], io.StringIO()).found)
+    assert [(picture.path, picture.problem) for picture in found] == [
+        ("d/a.jpg", None),
+        ("d/b", "cannot be listed: Permission denied"),
+        ("d/c/2.jpg", None),
+    ]
+
+
+def test_a_deep_tree_and_folders_that_link_to_themselves() -> None:
+    deep = Path("d", *["x"] * 300)
+    touch(str(deep / "a.jpg"))
+    (deep / "loop").symlink_to(Path("d").absolute(), target_is_directory=True)
+    (deep / "loop.jpg").symlink_to(Path("d").absolute(), target_is_directory=True)
+    assert paths("d") == [str(deep / "a.jpg")]
+
+
+def test_archives_are_read_where_they_are_named_and_not_in_folders() -> None:
+    Path("d").mkdir()
+    with zipfile.ZipFile("d/a.zip", "w") as archive:
+        archive.writestr("x.jpg", b"1")
+    touch("d/b.jpg")
+    assert paths("d") == ["d/b.jpg"]
+    assert paths("d/a.zip", "d/*.zip", "-", stdin="d/a.zip\n") == ["d/a.zip/x.jpg"] * 3

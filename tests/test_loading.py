@@ -32,12 +32,11 @@ from vaa_cli.core.loading import (
     PictureLoader,
     augment,
     augmented_requests,
-    batched,
     epoch_order,
     normalise,
     table_requests,
 )
-from vaa_cli.core.requests import Request
+from vaa_cli.core.requests import Request, batched
 
 PROPERTY = settings(max_examples=50, deadline=None, derandomize=True)
 SIZE = (32, 16)
@@ -236,8 +235,9 @@ FORK = "fork" in multiprocessing.get_all_start_methods()
 SCRIPT = """
 import multiprocessing, os, resource, sys
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.loading import PictureLoader, batched
-from vaa_cli.core.requests import Request
+from vaa_cli.core.loading import PictureLoader
+from vaa_cli.core.requests import batched
+from vaa_cli.core.requests import Request, batched
 
 if __name__ == "__main__":
     method, picture, before, after = sys.argv[1:]

@@ -20,12 +20,11 @@ from vaa_cli.core.loading import (
     Batch,
     PictureLoader,
     augmented_requests,
-    batched,
     epoch_order,
     table_requests,
 )
 from vaa_cli.core.ram_cache import RAMCache, bytes_needed, free_memory
-from vaa_cli.core.requests import Request
+from vaa_cli.core.requests import Request, batched
 
 # Height and width of a crop, and 256 / 224 of them, which are whole numbers.
 CROP, SCALED = (112, 56), (128, 64)

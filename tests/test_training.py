@@ -19,7 +19,6 @@ from vaa_cli.core.checkpoint import load_model
 from vaa_cli.core.datasets import csv as csv_format
 from vaa_cli.core.devices import Compute
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.inference import Predictor, table_probabilities
 from vaa_cli.core.loading import PictureLoader, augmented_requests, epoch_order, normalise
 from vaa_cli.core.losses import LossParts, VAALoss
 from vaa_cli.core.metrics import score
@@ -29,7 +28,7 @@ from vaa_cli.core.prepared import Origin, Prepared, read_prepared, write_prepare
 from vaa_cli.core.randomness import seed_all
 from vaa_cli.core.splits import assign_splits
 from vaa_cli.core.stopping import StopRequest
-from vaa_cli.core.training import Validation, train
+from vaa_cli.core.training import train
 from vaa_cli.core.training_events import (
     EpochReport,
     Finished,
@@ -39,6 +38,7 @@ from vaa_cli.core.training_events import (
     Surprise,
 )
 from vaa_cli.core.training_options import RECIPES, TrainingOptions
+from vaa_cli.core.validation import Validation, Validator
 
 OPTIONS = TrainingOptions(
     backbone="resnet18", weights="none", image_size=(32, 32), hidden=8, workers=0, batch_size=8,
@@ -354,9 +354,11 @@ def test_the_average_is_scored_and_saved_beside_the_weights(data: Prepared, tmp_
     model, card = load_model(tmp_path / "run" / "best-ema.safetensors")
     row = log(tmp_path / "run")[card.epoch - 1]
     loader = PictureLoader((32, 32), workers=0)
-    predictor = Predictor(model, card, Compute.choose("cpu", "fp32"), loader)
+    validator = Validator(model, card, Compute.choose("cpu", "fp32"), loader)
     table = data.splits["val"]
-    scores = score(table_probabilities(predictor, table), table.labels)
+    logits, problems = validator.table_logits(table)
+    assert not problems
+    scores = score(logits.sigmoid().numpy(), table.labels)
     assert scores.totals.mean_accuracy == pytest.approx(float(row["ema_val_mA"]), rel=1e-5)
     assert card.validation["mA"] == pytest.approx(float(row["ema_val_mA"]), rel=1e-5)
     assert row["ema_val_loss"] != row["val_loss"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, ProgressColumn
 
+from vaa_cli.core.errors import VAAError, printable
 from vaa_cli.core.world import World
 
 _WAIT_FOR_FIRST = 2.0  # seconds
@@ -14,14 +15,23 @@ _WAIT_FOR_FIRST = 2.0  # seconds
 stderr = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
-def speak_of_errors_only() -> None:
-    """Leave all else to the first of the processes that do one piece of work together."""
-    stderr.quiet = True
+def this_process() -> World:
+    """This process's place among those that work together; but for errors, the first one speaks.
+
+    Raises:
+        VAAError: what torchrun says makes no sense.
+    """
+    world = World.from_environment()
+    stderr.quiet = not world.is_first
+    return world
 
 
 def say_error(message: str) -> None:
     """Tell what went wrong, in one line."""
-    world = World.from_environment()
+    try:
+        world = World.from_environment()
+    except VAAError:  # which may be what is told here
+        world = World()
     which = ""
     if not world.is_first:
         # What is wrong in all processes is told by the first, and torchrun then ends this one.
@@ -37,12 +47,9 @@ def say(message: str) -> None:
     stderr.print(printable(message), markup=False)
 
 
-def printable(message: str) -> str:
-    """A message of which a file's name, say, can neither end the line nor colour the terminal."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in message
-    )
+def say_converting(engine: str) -> None:
+    """Tell why the first prediction with a model takes a while to begin."""
+    say(f"converting the model for {engine}, once …")
 
 
 def warn(message: str) -> None:

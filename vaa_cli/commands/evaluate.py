@@ -8,17 +8,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from vaa_cli.commands.console import speak_of_errors_only, warn
+from vaa_cli.commands.console import say_converting, this_process, warn
 from vaa_cli.commands.options import (
     PREPARED,
     BatchSizeOption,
     DataOption,
     DeviceOption,
-    PrecisionOption,
+    EngineOption,
+    InferencePrecisionOption,
     RunOption,
     WorkersOption,
 )
-from vaa_cli.core.world import World
 
 
 class SplitChoice(str, Enum):
@@ -48,26 +48,20 @@ def evaluate(
         typer.Option("--format", help="csv has a row an attribute; json has these and the totals."),
     ] = FormatChoice.table,
     batch_size: BatchSizeOption = 32,
+    engine: EngineOption = "auto",
+    precision: InferencePrecisionOption = "auto",
     device: DeviceOption = "auto",
-    precision: PrecisionOption = "auto",
     workers: WorkersOption = None,
 ) -> None:
     """Score a run: mA, recalls, precision, F1 and AP of each attribute, and the totals.
 
     On several GPUs: torchrun --nproc-per-node 4 -m -- vaa_cli evaluate …
     """
-    from vaa_cli.core.checkpoint import load_model
-    from vaa_cli.core.runs import model_file
-
-    world = World.from_environment()
-    if not world.is_first:
-        speak_of_errors_only()
-    path = model_file(run)
-
-    from vaa_cli.core.devices import Compute
-    from vaa_cli.core.inference import Predictor, table_probabilities
-    from vaa_cli.core.loading import PictureLoader
+    from vaa_cli.core.decoding_pool import MODULES, DecodingPool
+    from vaa_cli.core.engine import EngineChoice, open_engine
     from vaa_cli.core.metrics import score
+    from vaa_cli.core.parallel import decoding_workers, start_early
+    from vaa_cli.core.predicting import Predictor
     from vaa_cli.core.prepared import read_prepared
     from vaa_cli.core.report import (
         evaluation_csv,
@@ -75,8 +69,17 @@ def evaluate(
         evaluation_tables,
         unscored,
     )
+    from vaa_cli.core.runs import model_file
+    from vaa_cli.core.shared_prediction import table_probabilities
 
-    model, card = load_model(path)
+    world = this_process()
+    path = model_file(run)
+    workers = decoding_workers(world.local_size) if workers is None else workers
+    if workers:
+        start_early(["vaa_cli.app", *MODULES])
+    choice = EngineChoice(engine, precision, device, world.local_rank, world.local_size)
+    model = open_engine(path, choice, say_converting)
+    card = model.card
     trained_on = Path(card.data)
     folder = data or (trained_on if trained_on.exists() else PREPARED)
     table = read_prepared(folder).split(split.value)
@@ -87,12 +90,8 @@ def evaluate(
         warn(f"the model does not know {', '.join(extra)} of {folder}; they are left out")
 
     with world.joined():
-        compute = Compute.choose(device, precision, world.local_rank)
-        loader = PictureLoader(
-            card.image_size, workers, compute.pins_memory, card.box_margin, world.local_size
-        )
-        predictor = Predictor(model, card, compute, loader, batch_size)
-        probabilities = table_probabilities(predictor, table, world)
+        pool = DecodingPool(card.image_size, batch_size, workers, card.box_margin)
+        probabilities = table_probabilities(Predictor(model, pool), table, world)
     if not world.is_first:
         return
     scores = score(probabilities, labels, card.thresholds)

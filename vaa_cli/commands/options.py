@@ -27,10 +27,26 @@ BatchSizeOption = Annotated[int, typer.Option("--batch-size", min=1, help="Pictu
 DeviceOption = Annotated[
     str, typer.Option("--device", help="cpu, cuda, cuda:1, mps, or auto: a GPU if there is one.")
 ]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help="torch, compile (torch.compile), openvino, onnx, or auto: the fastest that is "
+        "installed.",
+    ),
+]
 PrecisionOption = Annotated[
     str,
     typer.Option(
         "--precision", help="fp32, bf16, fp16, or auto: the fastest that the device computes in."
+    ),
+]
+InferencePrecisionOption = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        help="fp32, bf16, fp16, int8 (of a model that vaa export quantised), or auto: the "
+        "fastest that is exact enough.",
     ),
 ]
 WorkersOption = Annotated[

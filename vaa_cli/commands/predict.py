@@ -1,96 +1,274 @@
-"""`vaa predict`: pictures to a CSV of attributes."""
+"""`vaa predict`: pictures to a table of attributes."""
 
 import io
+import re
 import sys
-from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
+from rich.console import Console
 from rich.progress import MofNCompleteColumn, SpinnerColumn, TextColumn
 
-from vaa_cli.commands.console import progress, say, speak_of_errors_only
+from vaa_cli.commands.console import progress, say, say_converting, this_process
 from vaa_cli.commands.options import (
     BatchSizeOption,
     DeviceOption,
-    PrecisionOption,
+    EngineOption,
+    InferencePrecisionOption,
     RunOption,
     WorkersOption,
 )
+from vaa_cli.core.errors import VAAError
 from vaa_cli.core.world import World
+
+if TYPE_CHECKING:
+    from vaa_cli.core.prediction import Prediction
+    from vaa_cli.core.prediction_file import Job, Output
+    from vaa_cli.core.prediction_formats import Columns, Rows
+    from vaa_cli.core.requests import Found
 
 
 def predict(
     images: Annotated[
         list[str],
         typer.Argument(
-            help="Pictures: files, folders (with all below them), globs, - for names on stdin, "
-            "or a CSV with an image column and perhaps boxes.",
+            help="Pictures: files, folders (with all below them), globs, tar and zip archives, - "
+            "for names on stdin, or a CSV with an image column and perhaps boxes.",
             show_default=False,
         ),
     ],
     run: RunOption = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="File for the CSV. Default: stdout.", show_default=False),
+        typer.Option("--out", "-o", help="File to write. Default: stdout.", show_default=False),
     ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="csv, jsonl or parquet. Default: by the name of --out, else csv.",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on where a job that wrote to --out was interrupted."),
+    ] = False,
+    pretty: Annotated[
+        bool,
+        typer.Option("--pretty", help="A line of text a picture, for people: what is likeliest."),
+    ] = False,
+    top: Annotated[int, typer.Option("--top", min=1, help="Attributes in a line of --pretty.")] = 5,
     decisions: Annotated[
         bool,
         typer.Option("--decisions", help="1 or 0 by the model's thresholds, not probabilities."),
     ] = False,
+    min_confidence: Annotated[
+        float,
+        typer.Option(
+            "--min-confidence",
+            min=0.0,
+            max=1.0,
+            help="Leave out what is less sure: probabilities between 1 - this and this.",
+        ),
+    ] = 0.0,
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Average over each picture and its mirror image.")
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Every N-th picture, from the I-th on: part 1/4, 2/4, 3/4 or 4/4 of a job.",
+            show_default=False,
+        ),
+    ] = None,
     batch_size: BatchSizeOption = 32,
+    engine: EngineOption = "auto",
+    precision: InferencePrecisionOption = "auto",
     device: DeviceOption = "auto",
-    precision: PrecisionOption = "auto",
     workers: WorkersOption = None,
+    time_limit: Annotated[
+        float,
+        typer.Option("--time-limit", min=0.1, help="Seconds that decoding one picture may take."),
+    ] = 60.0,
 ) -> None:
-    """Recognise attributes: pictures in, CSV out.
+    """Recognise attributes: pictures in, a table out.
 
     One row a picture in the order given: image, a probability for each attribute, and error,
     which is empty when all went well. The exit code is 1 if any picture could not be read.
     On several GPUs: torchrun --nproc-per-node 4 -m -- vaa_cli predict …
     """
+    from vaa_cli.core.decoding_pool import MODULES, DecodingPool
+    from vaa_cli.core.engine import EngineChoice, open_engine
+    from vaa_cli.core.files import content_digest
     from vaa_cli.core.inputs import find_inputs
+    from vaa_cli.core.parallel import decoding_workers, start_early
+    from vaa_cli.core.predicting import Predictor
+    from vaa_cli.core.prediction_file import Job, is_complete
+    from vaa_cli.core.prediction_formats import Columns, CSVRows, format_for, open_rows
     from vaa_cli.core.runs import model_file
-
-    world = World.from_environment()
-    if not world.is_first:
-        speak_of_errors_only()
-    # What can be wrong without torch is told before torch is loaded.
-    path = model_file(run)
-    inputs = find_inputs(images, sys.stdin) if world.size == 1 else None
-
-    from vaa_cli.core.checkpoint import load_model
-    from vaa_cli.core.devices import Compute
-    from vaa_cli.core.inference import Predictor
-    from vaa_cli.core.loading import PictureLoader
-    from vaa_cli.core.prediction_csv import PredictionWriter, output_file
     from vaa_cli.core.shared_prediction import predict_together
 
-    model, card = load_model(path)
+    world = this_process()
+    # What can be wrong without the model is told before it is loaded.
+    path = model_file(run)
+    chosen = format_for(out, format)
+    part, parts = _shard(shard)
+    if resume and out is None:
+        raise VAAError("--resume goes on with a file; name it with --out")
+    if pretty and (out is not None or format is not None):
+        raise VAAError("--pretty is for people; leave out --out and --format, or leave it out")
+    inputs = find_inputs(images, sys.stdin) if world.size == 1 else None
+    workers = decoding_workers(world.local_size) if workers is None else workers
+    if workers:
+        start_early(["vaa_cli.app", *MODULES])
+
+    choice = EngineChoice(engine, precision, device, world.local_rank, world.local_size)
+    model = open_engine(path, choice, say_converting)
+    say(f"{path}: {model.name}")
     with world.joined():
-        inputs = inputs or find_inputs(images, _names_for_all(images, world))
-        compute = Compute.choose(device, precision, world.local_rank)
-        loader = PictureLoader(
-            card.image_size, workers, compute.pins_memory, card.box_margin, world.local_size
+        if inputs is None:
+            inputs = find_inputs(images, _names_for_all(images, world))
+        card = model.card
+        columns = Columns(
+            card.attributes, card.thresholds, inputs.has_boxes, decisions, min_confidence
         )
-        predictor = Predictor(model, card, compute, loader, batch_size)
-        predictions = predict_together(predictor, inputs.requests, world)
-        if not world.is_first:
-            deque(predictions, maxlen=0)  # its part of the work; there is nothing to write
+        settings = {
+            "vaa": version("vaa-cli"),
+            "engine": model.name,
+            "processes": world.size,
+            "boxes": inputs.has_boxes,
+            "--format": chosen,
+            "--batch-size": batch_size,
+            "--decisions": decisions,
+            "--min-confidence": min_confidence,
+            "--tta": tta,
+            "--shard": shard,
+        }
+        job = None
+        if out is not None and world.is_first:
+            settings["model"] = content_digest(path)
+            header = CSVRows.header_of(columns) if chosen == "csv" else b""
+            job = Job(out, chosen, header, settings, batch_size * world.size)
+        if resume and world.any_of(job is not None and is_complete(job)):
+            say(f"{out} is whole already; nothing is left to do")
             return
-        with (
-            progress(SpinnerColumn(), TextColumn("pictures"), MofNCompleteColumn()) as bar,
-            output_file(out) as file,
-        ):
-            writer = PredictionWriter(file, card, inputs.has_boxes, decisions)
-            task = bar.add_task("", total=None)
-            for prediction in predictions:
-                writer.write(prediction)
-                bar.update(task, completed=writer.rows)
-            writer.finish()
-    if writer.failed:
-        say(f"{writer.failed} of {writer.rows} pictures could not be read; see the column error")
+        found = islice(inputs.found, part - 1, None, parts)
+        with _destination(job, resume, world) as output:
+            kept = int(world.first_says(str(output.kept)))
+            failed = _skip(found, job, kept)
+            pool = DecodingPool(card.image_size, batch_size, workers, card.box_margin, time_limit)
+            predictor = Predictor(model, pool, mirror=tta, padded=kept > 0)
+            predictions = predict_together(predictor, found, world)
+            if pretty:
+                rows: Rows = _Lines(columns, top)
+            else:
+                rows = open_rows(chosen, output.file, columns, output.begun)
+            written, failed_now = _write(predictions, rows, batch_size, kept)
+    failed += failed_now
+    if failed:
+        where = "" if pretty else "; see the column error"
+        say(f"{failed:,} of {kept + written:,} pictures could not be read{where}")
         raise typer.Exit(1)
+
+
+def _shard(shard: str | None) -> tuple[int, int]:
+    """Which part of how many, from 1."""
+    if shard is None:
+        return 1, 1
+    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", shard)
+    part, parts = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= part <= parts:
+        raise VAAError(f"--shard {shard} is no part of a job; write 1/4, 2/4, 3/4 or 4/4, say")
+    return part, parts
+
+
+@contextmanager
+def _destination(job: "Job | None", resume: bool, world: World) -> Iterator["Output"]:
+    """Where rows go: the job's file, stdout, or nowhere in all processes but the first."""
+    from vaa_cli.core.prediction_file import Output, job_file, standard_output
+
+    if not world.is_first:
+        yield Output(io.BytesIO())
+    elif job is None:
+        with standard_output() as file:
+            yield Output(file)
+    else:
+        try:
+            with job_file(job, resume) as output:
+                yield output
+        except KeyboardInterrupt:
+            say(f"interrupted; the same command with --resume goes on with {job.path}")
+            raise
+
+
+def _skip(found: Iterator["Found"], job: "Job | None", kept: int) -> int:
+    """Pass over the pictures that an interrupted job has done; how many of them have an error."""
+    from vaa_cli.core.prediction_file import kept_pictures
+
+    if job is None:  # no resumed job, or the first process looks after it
+        next(islice(found, kept, kept), None)
+        return 0
+    failed = 0
+    for name, has_error in kept_pictures(job, kept):
+        picture = next(found, None)
+        if picture is None or picture.path != name:
+            raise VAAError(
+                f"{job.path} was begun with other pictures: {name!r} is "
+                f"{'missing' if picture is None else repr(picture.path)} now; "
+                "start again without --resume"
+            )
+        failed += has_error
+    return failed
+
+
+def _write(
+    predictions: Iterable["Prediction"], rows: "Rows", batch_size: int, kept: int
+) -> tuple[int, int]:
+    """Write what is predicted, as it comes; how many rows there were, and with an error."""
+    written = failed = 0
+    frames_told = False
+    with progress(SpinnerColumn(), TextColumn("pictures"), MofNCompleteColumn()) as bar:
+        task = bar.add_task("", total=None, completed=kept)
+        for prediction in predictions:
+            rows.write(prediction)
+            written += 1
+            failed += prediction.problem is not None
+            if written % batch_size == 0:
+                rows.flush()
+            if prediction.more_frames and not frames_told:
+                frames_told = True
+                say(f"{prediction.request.path} has several frames; of such, the first is taken")
+            bar.update(task, completed=kept + written)
+        rows.finish()
+        rows.flush()
+    return written, failed
+
+
+class _Lines:
+    """Rows for people, on stdout."""
+
+    def __init__(self, columns: "Columns", top: int) -> None:
+        self._columns, self._top = columns, top
+        self._console = Console(highlight=False, emoji=False, soft_wrap=True)
+
+    def write(self, prediction: "Prediction") -> None:
+        from vaa_cli.core.prediction_text import prediction_line
+
+        self._console.print(prediction_line(prediction, self._columns, self._top))
+
+    def flush(self) -> None:
+        self._console.file.flush()
+
+    def finish(self) -> None:
+        pass
 
 
 def _names_for_all(images: list[str], world: World) -> TextIO:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 
-from vaa_cli.commands.console import progress, quote, say, speak_of_errors_only, warn
+from vaa_cli.commands.console import progress, quote, say, this_process, warn
 from vaa_cli.commands.options import (
     PREPARED,
     DeviceOption,
@@ -367,15 +367,13 @@ def train(
             f"{resumed}: a run named without an option is one to go on with: "
             f"vaa train --resume {quote(resumed)}"
         )
-    world = World.from_environment()
+    world = this_process()
     plan = None
     if world.is_first:
         # What can be wrong without torch is told before torch is loaded.
         options, named = named_options(context, config, settings or [])
         places = Places(data if is_named(context, "data") else None, run, resumed, resume)
         plan = make_plan(options, named, places)
-    else:
-        speak_of_errors_only()
     with world.joined():
         if world.size > 1:
             plan = Plan.from_json(world.first_says(plan.to_json() if plan else ""))

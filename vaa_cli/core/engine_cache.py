@@ -1,6 +1,5 @@
 """Models converted for another engine, kept so that the next prediction starts at once."""
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -11,6 +10,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.files import content_digest
 
 # Of older ones, the cache keeps so many.
 _KEPT = 8
@@ -33,12 +33,8 @@ def converted_model(
         VAAError: it cannot be read or converted, or nothing can be kept.
     """
     folder = cache_folder()
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while piece := file.read(1 << 20):
-            digest.update(piece)
     versions = "-".join(version(package) for package in ("vaa-cli", "torch", kind))
-    place = folder / f"{kind}-{digest.hexdigest()[:24]}-{versions}"
+    place = folder / f"{kind}-{content_digest(path)[:24]}-{versions}"
     file_name = _FILES[kind]
     if not (place / file_name).is_file():
         on_convert(kind)

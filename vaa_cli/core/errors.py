@@ -12,3 +12,11 @@ class PictureError(VAAError):
 def one_line(error: Exception, longest: int = 200) -> str:
     """What another library's error says, in one line of so many characters at the most."""
     return " ".join(str(error).split())[:longest] or type(error).__name__
+
+
+def printable(text: str) -> str:
+    """A text of which a file's name, say, can neither end the line nor colour the terminal."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )

@@ -1,5 +1,6 @@
 """Files and folders that appear whole or not at all: written beside, fsynced, renamed."""
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -56,14 +57,26 @@ def whole_file(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
         try:
             with beside.open("wb") as file:
                 yield file
-                file.flush()
-                if sync:
-                    os.fsync(file.fileno())
-            os.replace(beside, path)
-            if sync:
-                _sync_folder(path.parent)
+                replace_whole(file, beside, path, sync)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def replace_whole(file: BinaryIO, written: Path, path: Path, sync: bool = True) -> None:
+    """Give a file that is complete its name.
+
+    Args:
+        file: open for writing still.
+        written: what it is called now.
+        path: what it is to be called; a file there is replaced.
+        sync: wait for the disk.
+    """
+    file.flush()
+    if sync:
+        os.fsync(file.fileno())
+    os.replace(written, path)
+    if sync:
+        _sync_folder(path.parent)
 
 
 def sync_tree(folder: Path) -> None:
@@ -80,6 +93,21 @@ def sync_tree(folder: Path) -> None:
             if path.is_file():
                 with path.open("r+b") as file:
                     os.fsync(file.fileno())
+
+
+def content_digest(path: Path) -> str:
+    """The SHA-256 of a file's content; with an .xml file's, that of the .bin file beside it.
+
+    Raises:
+        VAAError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    beside = [path.with_suffix(".bin")] if path.suffix.lower() == ".xml" else []
+    for part in (path, *beside):
+        with reading_errors(part), part.open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    return digest.hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,19 +1,26 @@
-"""What `vaa predict` is given - files, folders, globs, names on stdin, CSVs - as requests."""
+"""What `vaa predict` is given: files, folders, archives, globs, names on stdin, CSVs.
+
+All of it is found as it is asked for: a folder of a million files has its first picture at once.
+"""
 
 import glob
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
 
+from vaa_cli.core.archives import archive_pictures, is_archive
 from vaa_cli.core.boxes import Box
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images import is_picture
 from vaa_cli.core.label_csv import box_columns, image_column, parse_boxes, read_csv
-from vaa_cli.core.requests import Request
+from vaa_cli.core.requests import Found
 
 STDIN = "-"
+# Folders with more entries are not sorted: that takes all their names in memory, and a while.
+_SORTED = 10_000
 
 
 @dataclass(frozen=True)
@@ -21,11 +28,11 @@ class Inputs:
     """The pictures to predict, found as they are asked for.
 
     Attributes:
-        requests: in the order given.
+        found: in the order given.
         has_boxes: whether any of them can have a box.
     """
 
-    requests: Iterator[Request]
+    found: Iterator[Found]
     has_boxes: bool
 
 
@@ -33,15 +40,16 @@ def find_inputs(names: Sequence[str], stdin: TextIO) -> Inputs:
     """Find the pictures that the words of a command line mean.
 
     Args:
-        names: each a picture, a folder (all pictures below it, sorted folder by folder), a glob,
-            a CSV with an image column and perhaps boxes, or `-` for names on stdin, one a line.
+        names: each a picture, a folder (all pictures below it: its files, then its folders,
+            sorted by name unless there are more than 10,000), a tar or zip archive, a glob, a CSV
+            with an image column and perhaps boxes, or `-` for names on stdin, one a line.
         stdin: where `-` reads.
 
     Raises:
         VAAError: a name means nothing that exists, or a CSV is wrong. A folder is not walked
-            before its requests are asked for; one without pictures raises then.
+            before its pictures are asked for; one without pictures raises then.
     """
-    sources: list[Callable[[], Iterator[Request]]] = []
+    sources: list[Callable[[], Iterator[Found]]] = []
     has_boxes = False
     for name in names:
         path = Path(name)
@@ -50,46 +58,76 @@ def find_inputs(names: Sequence[str], stdin: TextIO) -> Inputs:
         elif path.is_dir():
             sources.append(lambda name=name: _folder(name))  # type: ignore[misc]
         elif path.suffix.lower() == ".csv" and path.is_file():
-            requests, boxed = _table(path)
+            pictures, boxed = _table(path)
             has_boxes = has_boxes or boxed
-            sources.append(lambda requests=requests: iter(requests))  # type: ignore[misc]
+            sources.append(lambda pictures=pictures: iter(pictures))  # type: ignore[misc]
         elif path.exists():
-            sources.append(lambda name=name: iter([Request(name)]))  # type: ignore[misc]
+            sources.append(lambda name=name: _file(name))  # type: ignore[misc]
         elif glob.has_magic(name):
-            found = sorted(f for f in glob.glob(name, recursive=True) if not Path(f).is_dir())
-            if not found:
+            files = sorted(f for f in glob.iglob(name, recursive=True) if not os.path.isdir(f))
+            if not files:
                 raise VAAError(f"{name}: no file fits this pattern")
-            sources.append(lambda found=found: map(Request, found))  # type: ignore[misc]
+            sources.extend(lambda file=file: _file(file) for file in files)  # type: ignore[misc]
         else:
             raise VAAError(f"{name}: no such file or folder")
 
-    def requests_in_order() -> Iterator[Request]:
+    def in_order() -> Iterator[Found]:
         for source in sources:
             yield from source()
 
-    return Inputs(requests_in_order(), has_boxes)
+    return Inputs(in_order(), has_boxes)
 
 
-def _lines(stdin: TextIO) -> Iterator[Request]:
+def _file(name: str) -> Iterator[Found]:
+    return archive_pictures(name) if is_archive(name) else iter([Found(name)])
+
+
+def _lines(stdin: TextIO) -> Iterator[Found]:
     for line in stdin:
         name = line.rstrip("\r\n")
         if name:
-            yield Request(name)
+            yield from _file(name)
 
 
-def _folder(name: str) -> Iterator[Request]:
+def _folder(name: str) -> Iterator[Found]:
     found = False
-    for folder, folders, files in os.walk(name):
-        folders[:] = sorted(below for below in folders if not below.startswith("."))
-        for file in sorted(files):
-            if is_picture(file) and not file.startswith("."):
-                found = True
-                yield Request(os.path.join(folder, file))
+    waiting = [name]
+    while waiting:
+        below: list[str] = []
+        for picture in _files_of(waiting.pop(), below):
+            found = True
+            yield picture
+        waiting += reversed(below)
     if not found:
         raise VAAError(f"{name}: no pictures in this folder (by their names: .jpg, .png, …)")
 
 
-def _table(path: Path) -> tuple[list[Request], bool]:
+def _files_of(folder: str, below: list[str]) -> Iterator[Found]:
+    """The pictures right in a folder; adds the folders in it to `below`, sorted if it is small."""
+    try:
+        with os.scandir(folder) as entries:
+            first = list(islice(entries, _SORTED + 1))
+            if len(first) <= _SORTED:
+                first.sort(key=lambda entry: entry.name)
+            for entry in chain(_taken(first), entries):
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    below.append(entry.path)
+                elif is_picture(entry.name) and not entry.is_dir():  # a link may lead in circles
+                    yield Found(entry.path)
+    except OSError as error:
+        yield Found(folder, problem=f"cannot be listed: {error.strerror or error}")
+
+
+def _taken(entries: list[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
+    """Items of a list, which does not keep them."""
+    entries.reverse()
+    while entries:
+        yield entries.pop()
+
+
+def _table(path: Path) -> tuple[list[Found], bool]:
     frame = read_csv(path)
     column = image_column(list(frame.columns))
     if column is None:
@@ -100,9 +138,9 @@ def _table(path: Path) -> tuple[list[Request], bool]:
         raise VAAError(f"{path}: row {row}, column {column!r} names no picture")
     paths = [str(path.parent / image) for image in frame[column]]
     if not boxes_from:
-        return [Request(image) for image in paths], False
+        return [Found(image) for image in paths], False
     boxes = parse_boxes(frame[boxes_from], path).tolist()
     return [
-        Request(image, None if box[0] != box[0] else Box(*box))  # NaN: the whole picture
+        Found(image, None if box[0] != box[0] else Box(*box))  # NaN: the whole picture
         for image, box in zip(paths, boxes, strict=True)
     ], True

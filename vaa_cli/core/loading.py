@@ -31,6 +31,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from vaa_cli.core.decoding import Decoder
 from vaa_cli.core.errors import PictureError, VAAError, one_line
 from vaa_cli.core.labels import LabelTable
+from vaa_cli.core.parallel import decoding_workers
 from vaa_cli.core.requests import Request
 
 # Random crops are taken from a picture this much larger than the crop: 256 for 224.
@@ -270,7 +271,7 @@ class PictureLoader:
         processes_here: int = 1,
     ) -> None:
         if workers is None:
-            workers = max(1, min(8, _usable_cores() // processes_here))
+            workers = decoding_workers(processes_here)
         self._workers: list[BaseProcess] = []
         self._stream = _Stream()
         self._loader: DataLoader[Any] = DataLoader(
@@ -325,12 +326,6 @@ class PictureLoader:
         self._workers = [
             child for child in multiprocessing.active_children() if child not in others
         ]
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # on Linux; it knows of taskset and a scheduler's share
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _noted(
@@ -388,27 +383,10 @@ def _died(workers: Sequence[BaseProcess]) -> str:
     return f"a process that decodes pictures ended {end}"
 
 
-def not_whole(path: str, problem: str) -> str:
-    """What is said where results must stand for every picture, and one cannot be decoded."""
-    return f"{path}: {problem}; put it back, or run vaa prepare again to leave it out"
-
-
 def table_requests(table: LabelTable, rows: Iterable[int] | None = None) -> Iterator[Request]:
     """A request for each row of a table, or for some of them; not augmented."""
     for row in range(len(table)) if rows is None else rows:
         yield Request(str(table.path(row)), table.box(row), row)
-
-
-def batched(requests: Iterable[Request], size: int) -> Iterator[list[Request]]:
-    """Requests in lists of `size`, the last one shorter."""
-    batch: list[Request] = []
-    for request in requests:
-        batch.append(request)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def epoch_order(

@@ -89,6 +89,17 @@ def in_processes(
             pool.shutdown(cancel_futures=True)
 
 
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # on Linux; it knows of taskset and a scheduler's share
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def decoding_workers(processes_here: int = 1) -> int:
+    """How many processes should decode pictures for each of those that share this machine."""
+    return max(1, min(8, _usable_cores() // processes_here))
+
+
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # on Windows

@@ -16,12 +16,11 @@ from vaa_cli.core.labels import LabelTable
 from vaa_cli.core.loading import (
     Batch,
     PictureLoader,
-    batched,
     draw_crop,
     enlarged,
     table_requests,
 )
-from vaa_cli.core.requests import Request
+from vaa_cli.core.requests import Request, batched
 
 # Pictures that a worker decodes at a time while the cache is filled.
 _FILLED_AT_ONCE = 32

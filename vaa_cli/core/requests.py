@@ -1,10 +1,13 @@
 """What is asked of whoever decodes pictures; nothing here needs torch."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple, TypeVar
 
 from vaa_cli.core.boxes import Box
 from vaa_cli.core.errors import PictureError
+
+Item = TypeVar("Item")
 
 
 class Request(NamedTuple):
@@ -55,3 +58,10 @@ class Found(NamedTuple):
             except PictureError as error:
                 problem = str(error)
         return Request(self.path, self.box, row, content=content, problem=problem)
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Items in lists of `size`, the last one shorter."""
+    source = iter(items)
+    while batch := list(islice(source, size)):
+        yield batch

@@ -5,9 +5,9 @@ import math
 import platform
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 
 from vaa_cli.core.attention_pictures import attention_grid
 from vaa_cli.core.backbones import IMAGENET_MEAN, IMAGENET_STD, load_weights
-from vaa_cli.core.devices import Compute, is_out_of_memory
+from vaa_cli.core.devices import Compute, is_compilers, is_out_of_memory
 from vaa_cli.core.errors import VAAError, one_line
-from vaa_cli.core.inference import Predictor
 from vaa_cli.core.labels import LabelTable
 from vaa_cli.core.learner import Learner, Share, StepOutcome
 from vaa_cli.core.loading import (
@@ -29,17 +28,15 @@ from vaa_cli.core.loading import (
     BatchSource,
     PictureLoader,
     augmented_requests,
-    batched,
     epoch_order,
     table_requests,
 )
-from vaa_cli.core.losses import cross_entropy, reduce_terms
-from vaa_cli.core.metrics import Scores, score
 from vaa_cli.core.model_card import ModelCard
 from vaa_cli.core.prepared import Prepared
 from vaa_cli.core.progress import EpochSums, Progress, data_fingerprint
 from vaa_cli.core.ram_cache import RAMCache
 from vaa_cli.core.randomness import require_deterministic, seed_all
+from vaa_cli.core.requests import batched
 from vaa_cli.core.run_writer import RunWriter, load_checkpoint
 from vaa_cli.core.runs import create_run
 from vaa_cli.core.stopping import StopRequest
@@ -54,9 +51,9 @@ from vaa_cli.core.training_events import (
     Surprise,
 )
 from vaa_cli.core.training_options import TrainingOptions
+from vaa_cli.core.validation import THRESHOLD, Validator, validate
 from vaa_cli.core.world import World
 
-THRESHOLD = 0.5
 # Broken pictures that are told of one by one; all of them are in faults.csv.
 _TOLD = 5
 # TensorBoard's files: steps between points of the curves, pictures and attributes on a sheet.
@@ -221,8 +218,8 @@ class _Training:
         else:
             self.source = self.val_source = PictureLoader(options.image_size, *arguments)
         size = -(-self.recipe.batch_size // (self.world.size * options.accumulate))
-        self.predictors = [
-            Predictor(model, self.card, compute, self.val_source, size)
+        self.validators = [
+            Validator(model, self.card, compute, self.val_source, size)
             for model in self.learner.models
         ]
 
@@ -279,7 +276,7 @@ class _Training:
         if outcome.replaced:
             sums.replaced += outcome.replaced
             names = {batch.requests[i].row: problem for i, problem in batch.problems.items()}
-            yield from self._note_broken(self.table, "train", self._from_all(names))
+            yield from self._note_broken(self.table, "train", self.world.all_problems(names))
         means = sums.means()
         yield StepReport(progress.epoch + 1, progress.step, means, sums.images_per_second)
         if self.board and self._steps_done % _POINT_EVERY == 0:
@@ -294,9 +291,9 @@ class _Training:
         self.world.align(self.learner.models)
         row: dict[str, float] = {"epoch": progress.epoch + 1, "lr": sums.lr, **sums.means()}
         judged = []
-        for prefix, predictor in zip(("val", "ema_val"), self.predictors, strict=False):
+        for prefix, validator in zip(("val", "ema_val"), self.validators, strict=False):
             with self._known_failures():
-                result = validate(predictor, self.val, self.world, self._agree_to_stop)
+                result = validate(validator, self.val, self.world, self._agree_to_stop)
             totals = result.scores.totals
             by = {"mA": totals.mean_accuracy, "mAP": totals.mean_average_precision}
             if math.isnan(by[self.options.best_by]):
@@ -343,7 +340,7 @@ class _Training:
         for batch in self.val_source.load(batched(shown, _SHOWN_PICTURES)):
             if not batch.decoded:
                 return
-            output = self.predictors[0].output(batch.pixels)
+            output = self.validators[0].output(batch.pixels)
             for stage, maps in zip(self.learner.model.stages, output.maps, strict=True):
                 sheet = attention_grid(batch.pixels, maps.weighted.cpu(), varying)
                 board.picture(self._steps_done, f"attention, stage {stage}", sheet)
@@ -361,13 +358,6 @@ class _Training:
         """Stop if any process was asked to; all processes call this at the same moments."""
         if self.world.any_of(self.stop.signal != 0):
             raise _AllStop
-
-    def _from_all(self, problems: dict[int, str]) -> dict[int, str]:
-        """What is wrong with which rows, from all processes."""
-        everything: dict[int, str] = {}
-        for text in self.world.all_say(json.dumps(problems)):
-            everything |= {int(row): problem for row, problem in json.loads(text).items()}
-        return everything
 
     def _note_broken(
         self, table: LabelTable, split: str, problems: dict[int, str]
@@ -389,7 +379,7 @@ class _Training:
         except RuntimeError as error:
             if is_out_of_memory(error):
                 raise VAAError(self._too_much()) from error
-            if self.options.compile and _is_compilers(error):
+            if self.options.compile and is_compilers(error):
                 raise VAAError(
                     f"torch cannot compile the model here ({one_line(error, 120)}); "
                     "leave out --compile"
@@ -426,45 +416,6 @@ class _Training:
     def _names(self, rows: NDArray[np.int64]) -> str:
         names = ", ".join(self.table.images[row] for row in rows[:3].tolist())
         return f"{names} and {len(rows) - 3} more" if len(rows) > 3 else names
-
-
-@dataclass(frozen=True)
-class Validation:
-    """What val says of a model.
-
-    Attributes:
-        scores: of its predictions.
-        loss: their cross-entropy (eq. 3), by the aggregated logits.
-        problems: what is wrong with the pictures that could not be scored, by row.
-    """
-
-    scores: Scores
-    loss: float
-    problems: dict[int, str]
-
-
-def validate(
-    predictor: Predictor,
-    split: LabelTable,
-    world: World,
-    after_batch: Callable[[], None] | None = None,
-) -> Validation:
-    """Score a model on a split; the arguments are those of `Predictor.table_logits`.
-
-    Raises:
-        VAAError: the predictions are no numbers.
-    """
-    logits, problems = predictor.table_logits(split, world, after_batch)
-    whole = np.array([row for row in range(len(split)) if row not in problems], dtype=np.int64)
-    logits, labels = logits[whole], split.labels[whole]
-    loss = reduce_terms(cross_entropy(logits, torch.from_numpy(labels))).item()
-    if len(whole) and not math.isfinite(loss):
-        raise VAAError("the predictions on val are no longer numbers; try a smaller --lr")
-    return Validation(score(logits.sigmoid().numpy(), labels, THRESHOLD), loss, problems)
-
-
-def _is_compilers(error: Exception) -> bool:
-    return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))
 
 
 def model_card(data: Prepared, options: TrainingOptions) -> ModelCard:

@@ -1,5 +1,6 @@
 """The processes that do one piece of work together, as torchrun starts them."""
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -152,6 +153,13 @@ class World:
             letters[:size].numpy().tobytes().decode("utf-8", errors="surrogateescape")
             for letters, size in zip(received, sizes, strict=True)
         ]
+
+    def all_problems(self, problems: dict[int, str]) -> dict[int, str]:
+        """What is wrong with which rows, from all processes, in every process."""
+        everything: dict[int, str] = {}
+        for text in self.all_say(json.dumps(problems)):
+            everything |= {int(row): problem for row, problem in json.loads(text).items()}
+        return everything
 
     def any_of(self, yes: bool) -> bool:
         """Whether it is so in any process."""

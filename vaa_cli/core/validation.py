@@ -1,39 +1,26 @@
-"""Pictures in, probabilities out."""
+"""What val says of a model that is being trained."""
 
-import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from vaa_cli.core.devices import Compute
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels import LabelTable
-from vaa_cli.core.loading import (
-    BatchSource,
-    batched,
-    normalise,
-    not_whole,
-    table_requests,
-)
+from vaa_cli.core.loading import BatchSource, normalise, table_requests
+from vaa_cli.core.losses import cross_entropy, reduce_terms
+from vaa_cli.core.metrics import Scores, score
 from vaa_cli.core.model import VAA, VAAOutput
 from vaa_cli.core.model_card import ModelCard
-from vaa_cli.core.requests import Request
+from vaa_cli.core.requests import batched
 from vaa_cli.core.world import World
 
-
-@dataclass(frozen=True)
-class Prediction:
-    """What is said of one picture: its probabilities `[c]`, or what is wrong with it."""
-
-    request: Request
-    probabilities: NDArray[np.float32] | None
-    problem: str | None = None
+THRESHOLD = 0.5
 
 
 class TableLogits(NamedTuple):
@@ -48,8 +35,8 @@ class TableLogits(NamedTuple):
     problems: dict[int, str]
 
 
-class Predictor:
-    """A model on its device, with the loader that feeds it.
+class Validator:
+    """A model that is being trained, on its device, with the loader that feeds it.
 
     Args:
         model: the model, in evaluation mode or not.
@@ -85,16 +72,6 @@ class Predictor:
         """Aggregated logits, float32 `[n x c]`, of uint8 images `[n x 3 x h x w]`."""
         return self.output(pixels).logits.float()
 
-    def predict(self, requests: Iterable[Request]) -> Iterator[Prediction]:
-        """A prediction for each request, in order; broken pictures have theirs too."""
-        for batch in self._loader.load(batched(requests, self.batch_size)):
-            rows = iter(())
-            if batch.decoded:
-                rows = iter(self.logits(batch.pixels).sigmoid().cpu().numpy())
-            for position, request in enumerate(batch.requests):
-                problem = batch.problems.get(position)
-                yield Prediction(request, None if problem else next(rows), problem)
-
     def table_logits(
         self,
         table: LabelTable,
@@ -125,21 +102,40 @@ class Predictor:
                     problems[batch.requests[position].row] = problem
             if after_batch is not None:
                 after_batch()
-        for text in world.all_say(json.dumps(problems)):
-            problems.update({int(row): problem for row, problem in json.loads(text).items()})
-        return TableLogits(world.together(logits, len(table)).cpu(), problems)
+        whole = world.together(logits, len(table)).cpu()
+        return TableLogits(whole, world.all_problems(problems))
 
 
-def table_probabilities(
-    predictor: Predictor, table: LabelTable, world: World | None = None
-) -> NDArray[np.float32]:
-    """The probabilities of all rows of a table, `[n x c]`.
+@dataclass(frozen=True)
+class Validation:
+    """What val says of a model.
+
+    Attributes:
+        scores: of its predictions.
+        loss: their cross-entropy (eq. 3), by the aggregated logits.
+        problems: what is wrong with the pictures that could not be scored, by row.
+    """
+
+    scores: Scores
+    loss: float
+    problems: dict[int, str]
+
+
+def validate(
+    validator: Validator,
+    split: LabelTable,
+    world: World,
+    after_batch: Callable[[], None] | None = None,
+) -> Validation:
+    """Score a model on a split; the arguments are those of `Validator.table_logits`.
 
     Raises:
-        VAAError: a picture is missing or broken.
+        VAAError: the predictions are no numbers.
     """
-    logits, problems = predictor.table_logits(table, world)
-    for row in sorted(problems):
-        raise VAAError(not_whole(str(table.path(row)), problems[row]))
-    probabilities: NDArray[np.float32] = logits.sigmoid().numpy()
-    return probabilities
+    logits, problems = validator.table_logits(split, world, after_batch)
+    whole = np.array([row for row in range(len(split)) if row not in problems], dtype=np.int64)
+    logits, labels = logits[whole], split.labels[whole]
+    loss = reduce_terms(cross_entropy(logits, torch.from_numpy(labels))).item()
+    if len(whole) and not math.isfinite(loss):
+        raise VAAError("the predictions on val are no longer numbers; try a smaller --lr")
+    return Validation(score(logits.sigmoid().numpy(), labels, THRESHOLD), loss, problems)
