@@ -10,6 +10,7 @@ import typer
 
 from vaa_cli.commands.console import say_error
 from vaa_cli.commands.evaluate import evaluate
+from vaa_cli.commands.export import export
 from vaa_cli.commands.predict import predict
 from vaa_cli.commands.prepare import prepare
 from vaa_cli.commands.train import train
@@ -20,13 +21,13 @@ WRONG_REQUEST, INTERRUPTED = 2, 130
 
 app = typer.Typer(
     name="vaa",
-    help="Recognise attributes of people in pictures: prepare a dataset, train, evaluate, predict.",
+    help="Recognise attributes of people in pictures: prepare, train, evaluate, predict, export.",
     epilog="Each command works with no option after the one before it. "
     "A wrong request is one line on stderr and exit code 2; work done in part is exit code 1.",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (prepare, train, evaluate, predict):
+for command in (prepare, train, evaluate, predict, export):
     app.command()(command)
 
 

@@ -1,12 +1,16 @@
 """A model of vaa as a file for another engine, with all that predicting needs inside."""
 
+import contextlib
+import io
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from vaa_cli.core.errors import VAAError, one_line
 from vaa_cli.core.graph import INPUT, OUTPUT, exported_graph
@@ -76,3 +80,37 @@ def _converting(kind: str) -> Iterator[None]:
     finally:
         for logger, level in zip(quiet, levels, strict=True):
             logger.setLevel(level)
+
+
+def quantise(path: Path, pictures: NDArray[np.uint8]) -> Path:
+    """Quantise an OpenVINO model to int8, after training (NNCF).
+
+    Args:
+        path: its .xml file; the quantised one takes its place.
+        pictures: `[n x 3 x h x w]`, like those that it will see.
+
+    Returns:
+        The path.
+    """
+    import openvino as ov
+
+    with _converting("int8"):
+        with contextlib.redirect_stdout(io.StringIO()):  # its bars belong to no pipe
+            import nncf
+
+            logging.getLogger("nncf").setLevel(logging.ERROR)
+            model = ov.Core().read_model(path)
+            card = model.get_rt_info([METADATA]).value
+            quantised = nncf.quantize(
+                model,
+                nncf.Dataset(list(pictures[:, None])),
+                subset_size=len(pictures),
+                preset=nncf.QuantizationPreset.MIXED,
+            )
+        quantised.set_rt_info(card, [METADATA])
+        beside = path.with_name(f"int8-{path.name}")
+        ov.save_model(quantised, beside, compress_to_fp16=False)
+        del model
+        for suffix in (".bin", ".xml"):
+            beside.with_suffix(suffix).replace(path.with_suffix(suffix))
+    return path

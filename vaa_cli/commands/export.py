@@ -1,0 +1,110 @@
+"""`vaa export`: a model for other programs and machines."""
+
+import io
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vaa_cli.commands.console import say
+from vaa_cli.commands.options import RunOption
+from vaa_cli.core.errors import VAAError
+
+
+class ExportChoice(str, Enum):
+    """What can be written."""
+
+    onnx = "onnx"
+    openvino = "openvino"
+    torch = "torch"
+
+
+class ExportPrecision(str, Enum):
+    """What the exported model computes in."""
+
+    fp32 = "fp32"
+    int8 = "int8"
+
+
+def export(
+    run: RunOption = None,
+    to: Annotated[
+        ExportChoice | None,
+        typer.Option(
+            "--to",
+            help="torch writes a torch.export program. Default: by the name of --out, else onnx.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="File to write: .onnx, .xml (OpenVINO) or .pt2 (torch). Default: beside the "
+            "model, by its name.",
+            show_default=False,
+        ),
+    ] = None,
+    precision: Annotated[
+        ExportPrecision,
+        typer.Option("--precision", help="int8 is for OpenVINO, and needs --calibrate."),
+    ] = ExportPrecision.fp32,
+    calibrate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--calibrate",
+            help="Pictures to calibrate int8 with, like those that it will see: a file, a folder, "
+            "an archive, a CSV. The first 300 are taken. Can be given again.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Write a model for ONNX Runtime, OpenVINO or torch, with all that predicting needs inside.
+
+    Each export is read back and compared with the original; the worst difference of a probability
+    is printed. vaa predict --run FILE takes ONNX and OpenVINO files.
+    """
+    from vaa_cli.core.inputs import find_inputs
+    from vaa_cli.core.runs import model_file
+
+    model = model_file(run)
+    is_int8 = precision is ExportPrecision.int8
+    if is_int8 != bool(calibrate):
+        raise VAAError(
+            "int8 and the pictures to calibrate it with go together: --precision int8 "
+            "--calibrate PICTURES"
+        )
+    kind = _kind(to, out, is_int8)
+    if is_int8 and kind != "openvino":
+        raise VAAError(f"int8 is for OpenVINO, not for {kind}; use --to openvino")
+    if model.suffix != ".safetensors":
+        raise VAAError(f"{model} is an export already; name the run that it was made from")
+    pictures = find_inputs(calibrate, io.StringIO()).found if calibrate else None
+
+    from vaa_cli.core.exporting import ENDINGS, export_model, require_exporter
+
+    require_exporter(kind, is_int8)
+    name = model.stem + ("-int8" if is_int8 else "")
+    out = out or model.with_name(name + ENDINGS[kind])
+    if out.suffix != ENDINGS[kind]:
+        raise VAAError(f"{out}: a file for {kind} ends in {ENDINGS[kind]}; name it so")
+    parity = export_model(model, kind, out, pictures)
+    say(
+        f"compared with the original on {parity.pictures} pictures: the worst difference of a "
+        f"probability is {parity.worst:.2g}, and {100 * parity.agreeing:.2f} % of the decisions "
+        "are the same"
+    )
+    print(out)
+
+
+def _kind(to: ExportChoice | None, out: Path | None, is_int8: bool) -> str:
+    if to is not None:
+        return to.value
+    by_name = {".onnx": "onnx", ".xml": "openvino", ".pt2": "torch"}
+    if out is None:
+        return "openvino" if is_int8 else "onnx"
+    if out.suffix not in by_name:
+        raise VAAError(f"{out}: what is it to be? End its name in .onnx, .xml or .pt2, or use --to")
+    return by_name[out.suffix]
