@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,9 @@ from PIL import Image
 from vaa_cli.core.datasets import csv as csv_format
 from vaa_cli.core.labels import SPLITS
 from vaa_cli.core.prepared import Origin, Prepared, read_prepared, write_prepared
+
+# What engines keep of converted models goes with the tests.
+os.environ["VAA_CACHE"] = tempfile.mkdtemp(prefix="vaa-cache-")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Each worker has a core: torch's threads of one would wait for those of the other.

@@ -217,7 +217,8 @@ def test_a_closed_pipe_is_no_traceback(workspace: Path) -> None:
         ["bash", "-c", command], cwd=workspace, capture_output=True, text=True, check=False
     )
     assert done.stdout == "image,red,hat,striped,error\n"
-    assert done.stderr == ""
+    (line,) = done.stderr.splitlines()  # which engine it is
+    assert "best.safetensors: " in line
 
 
 @pytest.mark.slow

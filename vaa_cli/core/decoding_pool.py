@@ -7,7 +7,6 @@ are written straight into batches of a fixed shape in shared memory; nothing her
 
 import ctypes
 import multiprocessing
-import os
 import queue
 import signal
 import threading
@@ -352,12 +351,15 @@ def _work(pipe: Connection, shared: Any, shape: tuple[int, ...], decoder: Decode
     """What a decoding process does, until the pipe closes."""
     follow_parent()
     slots = np.frombuffer(memoryview(shared), dtype=np.uint8).reshape(shape)
-    pipe.send(os.getpid())
-    with suppress(EOFError, OSError):
-        while True:
+    pipe.send(None)  # ready
+    while True:
+        try:
             slot, requests = pipe.recv()
-            answers = [
+        except (EOFError, OSError):
+            return
+        pipe.send(
+            [
                 tuple(_decode_into(decoder, request, slots[slot, position]))
                 for position, request in requests
             ]
-            pipe.send(answers)
+        )

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -119,16 +120,15 @@ def job_file(job: Job, resume: bool) -> Iterator[Output]:
 
 def kept_pictures(job: Job, count: int) -> Iterator[tuple[str, bool]]:
     """The pictures of the first rows of an interrupted job: name, and whether it has an error."""
+    if count == 0:
+        return
     with _beside(job.path, _PART).open("rb") as file:
         if job.format == "jsonl":
-            for line, _ in zip(file, range(count), strict=False):
-                row = json.loads(line)
+            for row in map(json.loads, islice(file, count)):
                 yield row["image"], row["error"] is not None
             return
         text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
-        rows = csv.reader(text)
-        next(rows)
-        for cells, _ in zip(rows, range(count), strict=False):
+        for cells in islice(csv.reader(text), 1, count + 1):
             yield cells[0], cells[-1] != ""
 
 

@@ -1,0 +1,255 @@
+"""How fast `vaa predict` is: against the loop that the field writes, and against its bare engine.
+
+All figures of a backbone are from one run, on real JPEG files, with random weights:
+
+- `field`: a plain eager float32 loop over a DataLoader with torchvision's transforms, and
+  probabilities to a CSV in the end;
+- `bare`: the engine alone, on the same batches in memory;
+- `vaa`: the real `vaa predict` from files to CSV, by the times at which its rows come out, so that
+  its start is told apart.
+
+`--agreement RUN` instead compares the decisions of a trained run between precisions, and
+`--memory` the peak memory over many inputs and over few.
+
+    python -m benchmarks.predict --backbone resnet50 --images DIR
+    python -m benchmarks.predict --agreement RUN --images DIR
+    python -m benchmarks.predict --memory --images DIR
+"""
+
+import argparse
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from vaa_cli.core.backbones import IMAGENET_MEAN, IMAGENET_STD
+from vaa_cli.core.checkpoint import load_model, new_model, save_model
+from vaa_cli.core.decoding_pool import DecodingPool
+from vaa_cli.core.engine import EngineChoice, open_engine
+from vaa_cli.core.exporting import export_model
+from vaa_cli.core.inputs import find_inputs
+from vaa_cli.core.model_card import ModelCard
+from vaa_cli.core.requests import Request, batched
+
+ATTRIBUTES, BATCH = 35, 32
+
+
+def make_model(path: Path, backbone: str, size: tuple[int, int]) -> Path:
+    """A model file with random weights; batch normalisation has seen something."""
+    card = ModelCard(
+        backbone=backbone,
+        attributes=tuple(f"attribute {i}" for i in range(ATTRIBUTES)),
+        thresholds=(0.5,) * ATTRIBUTES,
+        priors=(0.1,) * ATTRIBUTES,
+        image_size=size,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        stages=(3, 4),
+        classifier="spatial",
+        hidden=512,
+        data="none",
+        epoch=1,
+        validation={},
+    )
+    torch.manual_seed(0)
+    model = new_model(card)
+    with torch.no_grad():
+        model.train()(torch.randn(4, 3, *size))
+    save_model(path, model.eval(), card)
+    return path
+
+
+class FieldDataset(Dataset[torch.Tensor]):
+    """As the field's repositories read pictures."""
+
+    def __init__(self, files: list[str], size: tuple[int, int]) -> None:
+        self.files = files
+        self.transform = transforms.Compose(
+            [
+                transforms.Resize(size),
+                transforms.ToTensor(),
+                transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        with Image.open(self.files[index]) as picture:
+            tensor: torch.Tensor = self.transform(picture.convert("RGB"))
+        return tensor
+
+
+def field_rate(model_file: Path, files: list[str]) -> float:
+    """Pictures a second of the field's loop, its first batch not counted."""
+    model, card = load_model(model_file)
+    loader = DataLoader(FieldDataset(files, card.image_size), BATCH, num_workers=2)
+    rows, started = [], 0.0
+    with torch.no_grad():
+        for images in loader:
+            rows.append(torch.sigmoid(model(images).logits).numpy())
+            started = started or time.perf_counter()
+    seconds = time.perf_counter() - started
+    with tempfile.TemporaryFile("w") as file:
+        csv.writer(file).writerows(np.concatenate(rows).tolist())
+    return (len(files) - BATCH) / seconds
+
+
+def bare_rate(model_file: Path, engine: str, batches: list[np.ndarray]) -> float:
+    """Pictures a second of the engine alone."""
+    opened = open_engine(model_file, EngineChoice(engine))
+    opened.probabilities(batches[0])
+    started = time.perf_counter()
+    for pixels in batches:
+        opened.probabilities(pixels)
+    return sum(map(len, batches)) / (time.perf_counter() - started)
+
+
+def vaa_rate(model_file: Path, engine: str, files: list[str]) -> tuple[float, float]:
+    """Pictures a second of the real command, from the first batch's rows to the last; its start."""
+    command = [sys.executable, "-m", "vaa_cli", "predict", "-", "--run", str(model_file)]
+    command += ["--engine", engine, "--batch-size", str(BATCH)]
+    started = time.perf_counter()
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdin and process.stdout
+        process.stdin.write("".join(f"{file}\n" for file in files).encode())
+        process.stdin.close()
+        times = [time.perf_counter() for _ in process.stdout][1:]
+    assert len(times) == len(files), "a row is missing"
+    return (len(files) - BATCH) / (times[-1] - times[BATCH - 1]), times[0] - started
+
+
+def compare_rates(args: argparse.Namespace, folder: Path, files: list[str]) -> None:
+    """The ratios of one backbone, engine by engine."""
+    size = (args.size, args.size)
+    model_file = make_model(folder / "model.safetensors", args.backbone, size)
+    files = list(islice(cycle(files), args.count))
+    pool = DecodingPool(size, BATCH, 2)
+    pictures = batched((Request(file) for file in files), BATCH)
+    batches = [batch.pixels.copy() for batch in islice(pool.load(pictures), args.count // BATCH)]
+    runs = {name: (model_file, name) for name in args.engines.split(",")}
+    if "int8" in runs:
+        calibration = find_inputs(files[::4], sys.stdin).found
+        export_model(model_file, "openvino", folder / "int8.xml", calibration)
+        runs["int8"] = (folder / "int8.xml", "auto")
+    for name in runs:  # converted, where it needs to be
+        open_engine(runs[name][0], EngineChoice(runs[name][1]))
+    field = field_rate(model_file, files)
+    print(f"{args.backbone} at {args.size}, {len(files)} JPEG files, {os.cpu_count()} cores")
+    print(f"{'':10}{'img/s':>8}{'bare':>8}{'vaa/bare':>10}{'vaa/field':>11}{'first row':>11}")
+    print(f"{'field':10}{field:8.2f}")
+    for name, (path, engine) in runs.items():
+        bare = bare_rate(path, engine, batches)
+        rate, first = vaa_rate(path, engine, files)
+        again = bare_rate(path, engine, batches)  # the machine may have changed its pace
+        bare = (bare + again) / 2
+        print(
+            f"{name:10}{rate:8.2f}{bare:8.2f}{rate / bare:10.3f}{rate / field:11.2f}{first:9.1f} s",
+            flush=True,
+        )
+
+
+def compare_decisions(args: argparse.Namespace, folder: Path, files: list[str]) -> None:
+    """How a trained run's decisions at 0.5 agree between precisions."""
+    run = Path(args.agreement)
+    model_file = run / "best.safetensors" if run.is_dir() else run
+    export_model(
+        model_file, "openvino", folder / "int8.xml", find_inputs(files[::5], sys.stdin).found
+    )
+    card = open_engine(model_file, EngineChoice("torch", "fp32")).card
+    computed = {}
+    for name, path, choice in (
+        ("torch fp32", model_file, EngineChoice("torch", "fp32")),
+        ("torch bf16", model_file, EngineChoice("torch", "bf16")),
+        ("auto", model_file, EngineChoice()),
+        ("int8", folder / "int8.xml", EngineChoice()),
+    ):
+        engine = open_engine(path, choice)
+        pool = DecodingPool(card.image_size, BATCH, 2)
+        batches = pool.load(batched((Request(file) for file in files), BATCH))
+        computed[name] = np.concatenate(
+            [engine.probabilities(batch.pixels)[: len(batch.requests)] for batch in batches]
+        )
+    expected = computed.pop("torch fp32")
+    print(f"{len(files)} pictures, {expected.shape[1]} attributes, against torch in float32")
+    for name, found in computed.items():
+        agree = ((found >= 0.5) == (expected >= 0.5)).mean()
+        worst = np.abs(found - expected).max()
+        print(f"{name:12} {100 * agree:.3f} % of the decisions agree, worst difference {worst:.2g}")
+
+
+def compare_memory(args: argparse.Namespace, folder: Path, files: list[str]) -> None:
+    """Peak memory of the command over 2,000 and over many inputs, hard links to a few hundred."""
+    model_file = make_model(folder / "model.safetensors", "resnet18", (32, 32))
+    open_engine(model_file, EngineChoice())
+    peaks = {}
+    few = islice(files, 300)
+    small = folder / "small"
+    small.mkdir()
+    for place, file in enumerate(few):
+        with Image.open(file) as picture:
+            picture.convert("RGB").resize((64, 64)).save(small / f"{place}.jpg")
+    for count in (2000, args.inputs):
+        links = folder / f"links{count}"
+        links.mkdir()
+        for place, file in enumerate(islice(cycle(sorted(small.iterdir())), count)):
+            os.link(file, links / f"{place:07d}.jpg")
+        command = [sys.executable, "-m", "vaa_cli", "predict", str(links), "--run", str(model_file)]
+        started = time.perf_counter()
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as process:
+            assert process.stdout
+            process.stdout.readline()
+            process.stdout.readline()
+            first = time.perf_counter() - started
+            rows = 1 + sum(1 for _ in process.stdout)
+            # Of this child alone, where RUSAGE_CHILDREN would keep the largest.
+            _, _, usage = os.wait4(process.pid, 0)
+            process.returncode = 0
+        assert rows == count, "a row is missing"
+        peaks[count] = usage.ru_maxrss / 1024
+        seconds = time.perf_counter() - started
+        print(f"{count:,} inputs: {peaks[count]:.0f} MB, {seconds:.0f} s, first row {first:.1f} s")
+    print(f"ratio {peaks[args.inputs] / peaks[2000]:.3f}")
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=Path, required=True, help="a folder of JPEG files")
+    parser.add_argument("--backbone", default="resnet50")
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--count", type=int, default=320, help="pictures of each measurement")
+    parser.add_argument("--engines", default="torch,openvino,onnx,int8")
+    parser.add_argument("--agreement", metavar="RUN")
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--inputs", type=int, default=100_000)
+    args = parser.parse_args()
+    files = sorted(str(path) for path in args.images.glob("*.jpg"))
+    if not files:
+        parser.error(f"no .jpg files in {args.images}")
+    with tempfile.TemporaryDirectory() as name:
+        if args.agreement:
+            compare_decisions(args, Path(name), files)
+        elif args.memory:
+            compare_memory(args, Path(name), files)
+        else:
+            compare_rates(args, Path(name), files)
+
+
+if __name__ == "__main__":
+    main()
