@@ -199,8 +199,8 @@ def compare_memory(args: argparse.Namespace, folder: Path, files: list[str]) -> 
     few = islice(files, 300)
     small = folder / "small"
     small.mkdir()
-    for place, file in enumerate(few):
-        with Image.open(file) as picture:
+    for place, source in enumerate(few):
+        with Image.open(source) as picture:
             picture.convert("RGB").resize((64, 64)).save(small / f"{place}.jpg")
     for count in (2000, args.inputs):
         links = folder / f"links{count}"

@@ -36,7 +36,6 @@ from vaa_cli.core.learner import Learner, Share
 from vaa_cli.core.loading import PictureLoader, augmented_requests, normalise
 from vaa_cli.core.losses import VAALoss, cross_entropy, reduce_terms
 from vaa_cli.core.model import CLASSIFIERS, VAA
-from vaa_cli.core.model_card import ModelCard
 from vaa_cli.core.prepared import Prepared
 from vaa_cli.core.training import model_card, train
 from vaa_cli.core.training_events import StepReport
@@ -88,7 +87,7 @@ def loop_steps(data: Prepared, options: TrainingOptions, run: Path) -> Step:
 
 def memory_steps(data: Prepared, options: TrainingOptions, compute: Compute) -> Step:
     """A step of the same learner on batches that are in memory."""
-    card: ModelCard = model_card(data, options)
+    card = model_card(data, options)
     learner = Learner(card, data, options, 1000, compute, World())
     table, size = data.split("train"), options.resolved().batch_size
     rows = [np.arange(start, start + size) for start in range(0, 4 * size, size)]

@@ -124,7 +124,9 @@ class Learner:
         self._schedule = make_schedule(self._optimizer, recipe, steps, options.warmup)
         self._scaler = torch.amp.GradScaler(device.type, enabled=compute.needs_scaler)
         self._labels = torch.from_numpy(train.labels).to(device)
-        self._buffers = [buffer.clone() for buffer in model.buffers()]
+        # What a bad batch must not change is kept only where such batches are left out.
+        kept = model.buffers() if options.skip_bad_steps else ()
+        self._buffers = [buffer.clone() for buffer in kept]
         self.loss_names = ("loss", "primary", *(f"attention_{stage}" for stage in model.stages))
 
     @property
@@ -275,15 +277,13 @@ class Learner:
                 self._schedule.step()
 
     def _keep_buffers(self) -> None:
-        if self._options.skip_bad_steps:
-            for kept, buffer in zip(self._buffers, self.model.buffers(), strict=True):
-                kept.copy_(buffer)
+        for kept, buffer in zip(self._buffers, self.model.buffers(), strict=False):
+            kept.copy_(buffer)
 
     def _restore_buffers(self) -> None:
         """Running means of batch normalisation that a bad batch has gone into."""
-        if self._options.skip_bad_steps:
-            for kept, buffer in zip(self._buffers, self.model.buffers(), strict=True):
-                buffer.copy_(kept)
+        for kept, buffer in zip(self._buffers, self.model.buffers(), strict=False):
+            buffer.copy_(kept)
 
 
 def _parallel(model: nn.Module, device: torch.device) -> nn.Module:

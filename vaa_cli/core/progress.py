@@ -23,6 +23,10 @@ class Best:
         self.epoch, self.score = epoch, score
         return True
 
+    def forget(self) -> None:
+        """Begin anew: no epoch is the best."""
+        self.epoch, self.score = 0, -math.inf
+
 
 @dataclass
 class EpochSums:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -100,9 +100,7 @@ class RunWriter:
         self._last, self._last_steps = str(progress), steps
         self._saved_at = time.monotonic()
 
-    def epoch_done(
-        self, progress: Progress, steps: int, is_best: bool, is_best_average: bool
-    ) -> None:
+    def epoch_done(self, progress: Progress, steps: int) -> None:
         """Write all files, the checkpoint first: of what is lost after it, it holds what is needed.
 
         Raises:
@@ -110,11 +108,9 @@ class RunWriter:
         """
         self.save(progress, steps)
         with self._hint():
-            if is_best:
-                self._save_model(BEST, self._learner.model, progress.log[-1], "val_")
-            if is_best_average and self._learner.average:
-                average = self._learner.average.model
-                self._save_model(BEST_AVERAGE, average, progress.log[-1], "ema_val_")
+            for kept in self._models(progress):
+                if kept.best.epoch == progress.epoch:
+                    self._save_model(kept, progress.log[-1])
             write_log(self._run, progress)
 
     def settle(self, progress: Progress, steps: int, checkpoint: Path) -> list[str]:
@@ -131,22 +127,18 @@ class RunWriter:
         """
         told = []
         self.saved(progress, steps)
-        models = [(BEST, "val_", progress.best, self._learner.model)]
-        if self._learner.average:
-            average = self._learner.average.model
-            models.append((BEST_AVERAGE, "ema_val_", progress.best_average, average))
         with self._hint():
             aside = go_back(self._run, checkpoint)
-            for name, prefix, best, model in models:
-                path = self._run / name
+            for kept in self._models(progress):
+                path = self._run / kept.name
                 found = _epoch_of(path)
-                if found == best.epoch:
+                if found == kept.best.epoch:
                     continue
-                if best.epoch == progress.epoch and progress.step == 0:
-                    self._save_model(name, model, progress.log[-1], prefix)
+                if kept.best.epoch == progress.epoch and progress.step == 0:
+                    self._save_model(kept, progress.log[-1])
                     continue
                 # The weights of the best epoch are gone; from here on there is a new best.
-                best.epoch, best.score = Best().epoch, Best().score
+                kept.best.forget()
                 if not found:
                     told.append(f"{path} is missing; the best epoch from here on will be it")
                 elif aside:
@@ -160,15 +152,23 @@ class RunWriter:
         """The last checkpoint, as messages go on with it."""
         return f"; {self._run / LAST} keeps {self._last}" if self._last else ""
 
-    def _save_model(self, name: str, model: VAA, row: dict[str, float], prefix: str) -> None:
+    def _models(self, progress: Progress) -> list["_KeptModel"]:
+        """The models of which the best are kept."""
+        models = [_KeptModel(BEST, "val_", progress.best, self._learner.model)]
+        if self._learner.average:
+            average = self._learner.average.model
+            models.append(_KeptModel(BEST_AVERAGE, "ema_val_", progress.best_average, average))
+        return models
+
+    def _save_model(self, kept: "_KeptModel", row: dict[str, float]) -> None:
         # NaN is no JSON.
         figures = {
-            key.removeprefix(prefix): None if math.isnan(value) else value
+            key.removeprefix(kept.prefix): None if math.isnan(value) else value
             for key, value in row.items()
-            if key in (f"{prefix}mA", f"{prefix}mAP")
+            if key in (f"{kept.prefix}mA", f"{kept.prefix}mAP")
         }
         card = replace(self._card, epoch=int(row["epoch"]), validation=figures)
-        save_model(self._run / name, model, card)
+        save_model(self._run / kept.name, kept.model, card)
         mark_latest(self._run)
 
     @contextmanager
@@ -184,6 +184,15 @@ class RunWriter:
             raise VAAError(
                 f"{error}{self.kept()}, whole; make room and go on with: {again}"
             ) from error
+
+
+class _KeptModel(NamedTuple):
+    """A model of which the best is kept: its file, its figures' prefix in the log, its best."""
+
+    name: str
+    prefix: str
+    best: Best
+    model: VAA
 
 
 def _epoch_of(path: Path) -> int:

@@ -308,7 +308,7 @@ class _Training:
         yield from self._note_broken(self.val, "val", result.problems)
 
         is_best = progress.best.improved(progress.epoch + 1, judged[0])
-        is_best_average = progress.best_average.improved(progress.epoch + 1, judged[-1])
+        progress.best_average.improved(progress.epoch + 1, judged[-1])
         # While rare attributes are all predicted absent, mA stands still and the loss still falls.
         if is_best or row["val_loss"] < progress.lowest_loss:
             progress.last_progress = progress.epoch + 1
@@ -323,7 +323,7 @@ class _Training:
         progress.log.append(row)
         progress.epoch, progress.step = progress.epoch + 1, 0
         if writer:
-            writer.epoch_done(progress, self._steps_done, is_best, is_best_average)
+            writer.epoch_done(progress, self._steps_done)
         if self.board:
             self._draw(self.board, row)
             if self.board.problem:

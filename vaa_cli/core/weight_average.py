@@ -24,8 +24,8 @@ class WeightAverage:
         self._decay, self._updates = decay, 0
         average: Any = self._average
         self._averaged = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
-        # Its own counter is on the device: torch copies at the first update, as if there were no
-        # average yet, and so the start would be lost.
+        # While its own counter is 0, torch copies the weights at the next update, as if there were
+        # no average yet, and so the start would be lost.
         self._averaged.n_averaged += 1
         self._averaged.requires_grad_(False)
         self.model.eval()
