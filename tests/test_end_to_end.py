@@ -260,6 +260,7 @@ def test_options_reach_the_model(workspace: Path, tmp_path: Path, options: tuple
     assert evaluated.code == 0, evaluated.err
 
 
+@pytest.mark.slow
 def test_options_in_a_file_and_by_name(workspace: Path, tmp_path: Path) -> None:
     """A file, then --set, then the option itself: the later one wins."""
     (tmp_path / "options.toml").write_text(
@@ -278,6 +279,7 @@ def test_options_in_a_file_and_by_name(workspace: Path, tmp_path: Path) -> None:
     assert contents(tmp_path / "run") == ["best.safetensors", "config.json", "last.ckpt", "log.csv"]
 
 
+@pytest.mark.slow
 def test_a_dataset_with_gaps_goes_through(tmp_path: Path) -> None:
     """Unspecified labels, a constant attribute, broken and missing pictures, no split column."""
     make_dataset(tmp_path / "dataset", count=40, split=False)

@@ -284,7 +284,9 @@ def test_what_cannot_be_handed_over_is_an_error(folder: Path, limit: str, reason
 
 # What Python before 3.14 and since then starts processes with, on Linux.
 @pytest.mark.parametrize("method", ["fork", "forkserver"] if FORK else ["spawn"])
-@pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "pass"])
+@pytest.mark.parametrize(
+    "end", ["os.kill(os.getpid(), 9)", pytest.param("pass", marks=pytest.mark.slow)]
+)
 def test_workers_end_with_their_parent(folder: Path, method: str, end: str) -> None:
     done = run_script(folder, "pass", end, method)  # which waits for the workers
     assert done.returncode == (0 if end == "pass" else -signal.SIGKILL), done.stderr

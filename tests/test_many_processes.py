@@ -56,6 +56,7 @@ def state(run: Path) -> dict[str, Any]:
     return loaded
 
 
+@pytest.mark.slow
 def test_the_same_losses(folder: Path) -> None:
     one, two = (pd.read_csv(folder / name / "log.csv") for name in ("one", "two"))
     losses = ["loss", "primary", "attention_3", "attention_4", "val_loss", "ema_val_loss"]
@@ -64,6 +65,7 @@ def test_the_same_losses(folder: Path) -> None:
     np.testing.assert_allclose(two["val_mAP"], one["val_mAP"], atol=0.1)
 
 
+@pytest.mark.slow
 def test_the_same_history(folder: Path) -> None:
     """Whichever process saw a sample, all its predictions are there, near to rounding."""
     one, two = (state(folder / name)["history"] for name in ("one", "two"))
@@ -73,6 +75,7 @@ def test_the_same_history(folder: Path) -> None:
     assert apart[:, 0].max() < 1e-3 and apart.max() < 1e-2
 
 
+@pytest.mark.slow
 def test_the_same_weights(folder: Path) -> None:
     """What training has changed differs by far less than it is: neither half nor twice of it."""
     one, two = (state(folder / name) for name in ("one", "two"))
@@ -89,6 +92,7 @@ def test_the_same_weights(folder: Path) -> None:
     np.testing.assert_allclose(norms[1][large], norms[0][large], rtol=0.2)
 
 
+@pytest.mark.slow
 def test_the_same_evaluation(folder: Path) -> None:
     """Nothing is counted twice: 11 pictures on 2 processes in batches of 4."""
     arguments = ("evaluate", "--run", "one", "--format", "json", "--batch-size", "4")
@@ -101,15 +105,16 @@ def test_the_same_evaluation(folder: Path) -> None:
         assert b == pytest.approx(a, abs=1e-4)
 
 
-def test_the_same_predictions(folder: Path) -> None:
+def test_the_same_predictions(workspace: Path) -> None:
     """In order, with a broken picture, from a folder and from stdin."""
-    (folder / "mixed").mkdir()
+    folder = workspace
+    (folder / "shared").mkdir()
     for i in range(7):
         source = folder / "dataset" / "images" / f"{i:03d}.png"
-        (folder / "mixed" / source.name).write_bytes(source.read_bytes())
-    (folder / "mixed" / "004.png").write_bytes(b"broken")
-    names = "dataset/images/001.png\nmixed/002.png\n"
-    arguments = ("predict", "mixed", "-", "--run", "one", "--batch-size", "2")
+        (folder / "shared" / source.name).write_bytes(source.read_bytes())
+    (folder / "shared" / "004.png").write_bytes(b"broken")
+    names = "dataset/images/001.png\nshared/002.png\n"
+    arguments = ("predict", "shared", "-", "--batch-size", "2")
     one = run_vaa(*arguments, cwd=folder, stdin=names)
     two = run_on_two(*arguments, cwd=folder, stdin=names)
     assert one.code == two.code == 1
@@ -123,6 +128,7 @@ def test_the_same_predictions(folder: Path) -> None:
             assert float(b[attribute] or 0) == pytest.approx(float(a[attribute] or 0), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_told_once(folder: Path) -> None:
     outcome = run_on_two("train", *TRAIN, "--image-size", "much", cwd=folder)
     assert outcome.code != 0

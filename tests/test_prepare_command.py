@@ -211,7 +211,10 @@ def test_no_person_is_on_both_sides(tmp_path: Path) -> None:
     assert not people["train"] & people["val"] and not people["train"] & people["test"]
 
 
-@pytest.mark.parametrize("make", [make_peta, make_rap, make_rap2])
+@pytest.mark.parametrize(
+    "make",
+    [make_peta, *(pytest.param(make, marks=pytest.mark.slow) for make in (make_rap, make_rap2))],
+)
 def test_partitions(tmp_path: Path, make: object) -> None:
     assert callable(make)
     make(tmp_path / "data")

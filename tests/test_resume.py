@@ -130,9 +130,11 @@ def assert_same_run(one: Path, other: Path) -> None:
 @pytest.mark.parametrize(
     ("epoch", "step", "stands"),
     [
-        (2, 2, (1, 3)),  # the epoch is learnt, not scored
+        pytest.param(2, 2, (1, 3), marks=pytest.mark.slow),  # the epoch is learnt, not scored
         (2, 3, (1, 3)),  # the signal comes while val is scored
-        (3, 1, (2, 2)),  # a signal during a step is seen by the next one
+        pytest.param(
+            3, 1, (2, 2), marks=pytest.mark.slow
+        ),  # a signal is seen by the next step
     ],
 )
 def test_stopped_anywhere(
@@ -174,6 +176,7 @@ def test_early_stopping_goes_on_counting(data: Prepared, tmp_path: Path) -> None
     assert_same_run(tmp_path / "whole", tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_the_paper_recipe_resumes_too(data: Prepared, tmp_path: Path) -> None:
     options = replace(OPTIONS, recipe="paper", clip_norm=1.0, accumulate=2, epochs=2)
     list(train(data, options, tmp_path / "whole"))
@@ -237,6 +240,7 @@ def test_going_back_to_an_earlier_checkpoint(data: Prepared, whole: Path, tmp_pa
     assert_same_state(whole, run)
 
 
+@pytest.mark.slow
 def test_a_best_model_of_another_past_is_set_aside(data: Prepared, tmp_path: Path) -> None:
     run = tmp_path / "run"
     options = replace(OPTIONS, keep=3, epochs=3, ema=0.0)
@@ -337,6 +341,7 @@ def test_a_scheduler_stops_it(folder: Path) -> None:
     assert (folder / "terminated" / "last.ckpt").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_then_a_full_disk_then_on_to_the_end(folder: Path) -> None:
     """Files limited to less than a checkpoint: one line, and the checkpoint there still works."""
     run = "stopped"

@@ -387,6 +387,7 @@ def test_same_seed_same_model_whatever_the_workers(data: Prepared, tmp_path: Pat
     assert first != third
 
 
+@pytest.mark.slow
 def test_history_guides_only_after_burn_in_and_two_epochs(data: Prepared, tmp_path: Path) -> None:
     """eq. 5 needs two remembered epochs: before the third, runs with and without H are equal."""
     losses = {}
