@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from vaa_cli.core import conversion, engine_cache
 from vaa_cli.core import engine as engine_module
-from vaa_cli.core import engine_cache, exporting
 from vaa_cli.core.checkpoint import new_model, save_model
 from vaa_cli.core.conversion import write_openvino
 from vaa_cli.core.engine import EngineChoice, open_engine
@@ -265,7 +265,7 @@ def test_an_export_that_computes_something_else_is_not_written(
     def wrong(path: Path, model: VAA, card: ModelCard) -> None:
         write_openvino(path, trained(replace(CARD, hidden=8)), card)
 
-    monkeypatch.setattr(exporting, "write_openvino", wrong)
+    monkeypatch.setitem(conversion.WRITERS, "openvino", wrong)
     with pytest.raises(VAAError, match="differs from the original"):
         export_model(model_file, "openvino", tmp_path / "m.xml")
     assert list(tmp_path.iterdir()) == []

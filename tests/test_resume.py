@@ -132,9 +132,7 @@ def assert_same_run(one: Path, other: Path) -> None:
     [
         pytest.param(2, 2, (1, 3), marks=pytest.mark.slow),  # the epoch is learnt, not scored
         (2, 3, (1, 3)),  # the signal comes while val is scored
-        pytest.param(
-            3, 1, (2, 2), marks=pytest.mark.slow
-        ),  # a signal is seen by the next step
+        pytest.param(3, 1, (2, 2), marks=pytest.mark.slow),  # a signal is seen by the next step
     ],
 )
 def test_stopped_anywhere(

@@ -47,11 +47,6 @@ def say(message: str) -> None:
     stderr.print(printable(message), markup=False)
 
 
-def say_converting(engine: str) -> None:
-    """Tell why the first prediction with a model takes a while to begin."""
-    say(f"converting the model for {engine}, once …")
-
-
 def warn(message: str) -> None:
     """Tell what may surprise, and go on."""
     stderr.print("warning:", style="yellow", end=" ")

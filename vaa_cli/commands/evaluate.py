@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from vaa_cli.commands.console import say_converting, this_process, warn
+from vaa_cli.commands.console import this_process, warn
+from vaa_cli.commands.inference import open_with_workers
 from vaa_cli.commands.options import (
     PREPARED,
     BatchSizeOption,
@@ -57,10 +58,8 @@ def evaluate(
 
     On several GPUs: torchrun --nproc-per-node 4 -m -- vaa_cli evaluate …
     """
-    from vaa_cli.core.decoding_pool import MODULES, DecodingPool
-    from vaa_cli.core.engine import EngineChoice, open_engine
+    from vaa_cli.core.decoding_pool import DecodingPool
     from vaa_cli.core.metrics import score
-    from vaa_cli.core.parallel import decoding_workers, start_early
     from vaa_cli.core.predicting import Predictor
     from vaa_cli.core.prepared import read_prepared
     from vaa_cli.core.report import (
@@ -74,11 +73,7 @@ def evaluate(
 
     world = this_process()
     path = model_file(run)
-    workers = decoding_workers(world.local_size) if workers is None else workers
-    if workers:
-        start_early(["vaa_cli.app", *MODULES])
-    choice = EngineChoice(engine, precision, device, world.local_rank, world.local_size)
-    model = open_engine(path, choice, say_converting)
+    model, workers = open_with_workers(path, engine, precision, device, workers, world)
     card = model.card
     trained_on = Path(card.data)
     folder = data or (trained_on if trained_on.exists() else PREPARED)

@@ -14,7 +14,8 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, SpinnerColumn, TextColumn
 
-from vaa_cli.commands.console import progress, say, say_converting, this_process
+from vaa_cli.commands.console import progress, say, this_process
+from vaa_cli.commands.inference import open_with_workers
 from vaa_cli.commands.options import (
     BatchSizeOption,
     DeviceOption,
@@ -105,11 +106,9 @@ def predict(
     which is empty when all went well. The exit code is 1 if any picture could not be read.
     On several GPUs: torchrun --nproc-per-node 4 -m -- vaa_cli predict …
     """
-    from vaa_cli.core.decoding_pool import MODULES, DecodingPool
-    from vaa_cli.core.engine import EngineChoice, open_engine
+    from vaa_cli.core.decoding_pool import DecodingPool
     from vaa_cli.core.files import content_digest
     from vaa_cli.core.inputs import find_inputs
-    from vaa_cli.core.parallel import decoding_workers, start_early
     from vaa_cli.core.predicting import Predictor
     from vaa_cli.core.prediction_file import Job, is_complete
     from vaa_cli.core.prediction_formats import Columns, CSVRows, format_for, open_rows
@@ -126,13 +125,7 @@ def predict(
     if pretty and (out is not None or format is not None):
         raise VAAError("--pretty is for people; leave out --out and --format, or leave it out")
     inputs = find_inputs(images, sys.stdin) if world.size == 1 else None
-    workers = decoding_workers(world.local_size) if workers is None else workers
-    if workers:
-        start_early(["vaa_cli.app", *MODULES])
-
-    choice = EngineChoice(engine, precision, device, world.local_rank, world.local_size)
-    model = open_engine(path, choice, say_converting)
-    say(f"{path}: {model.name}")
+    model, workers = open_with_workers(path, engine, precision, device, workers, world)
     with world.joined():
         if inputs is None:
             inputs = find_inputs(images, _names_for_all(images, world))

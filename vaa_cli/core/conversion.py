@@ -4,7 +4,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,6 +56,13 @@ def write_torch(path: Path, model: VAA, card: ModelCard) -> None:
         torch.export.save(
             exported_graph(model, card), path, extra_files={f"{METADATA}.json": card.to_json()}
         )
+
+
+WRITERS: dict[str, Callable[[Path, VAA, ModelCard], None]] = {
+    "onnx": write_onnx,
+    "openvino": write_openvino,
+    "torch": write_torch,
+}
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.files import content_digest
+from vaa_cli.core.files import content_digest, sync_tree
 
 # Of older ones, the cache keeps so many.
 _KEPT = 8
@@ -52,15 +52,15 @@ def cache_folder() -> Path:
 
 def _make(place: Path, path: Path, kind: str) -> None:
     from vaa_cli.core.checkpoint import load_model
-    from vaa_cli.core.conversion import write_onnx, write_openvino
+    from vaa_cli.core.conversion import WRITERS
 
     model, card = load_model(path)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=".", dir=place.parent))
         try:
-            write = write_openvino if kind == "openvino" else write_onnx
-            write(beside / _FILES[kind], model, card)
+            WRITERS[kind](beside / _FILES[kind], model, card)
+            sync_tree(beside)
             # Another process may have made it meanwhile; then this one is not needed.
             if not place.exists():
                 beside.rename(place)

@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from vaa_cli.core.checkpoint import load_model
-from vaa_cli.core.conversion import quantise, write_onnx, write_openvino, write_torch
+from vaa_cli.core.conversion import WRITERS, quantise
 from vaa_cli.core.decoding import Decoder
 from vaa_cli.core.engine import Engine
 from vaa_cli.core.errors import PictureError, VAAError
-from vaa_cli.core.files import make_folder, writing_errors
+from vaa_cli.core.files import make_folder, sync_tree, writing_errors
 from vaa_cli.core.loading import normalise
 from vaa_cli.core.model import VAA
 from vaa_cli.core.model_card import ModelCard
@@ -81,12 +81,7 @@ def export_model(
         beside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
         try:
             written = beside / f"{out.stem}{ENDINGS[kind]}"
-            if kind == "torch":
-                write_torch(written, model, card)
-            elif kind == "onnx":
-                write_onnx(written, model, card)
-            else:
-                write_openvino(written, model, card)
+            WRITERS[kind](written, model, card)
             if calibration is not None:
                 written = quantise(written, pictures)
             parity = _compare(_reader(kind, written), model, card, pictures)
@@ -95,6 +90,7 @@ def export_model(
                     f"the {kind} model differs from the original by up to {parity.worst:.2g} in "
                     "probability; nothing was written; please report this"
                 )
+            sync_tree(beside)
             # The weights first: an .xml file without them would be no model.
             for path in sorted(beside.iterdir(), key=lambda path: path.suffix != ".bin"):
                 os.replace(path, out.with_suffix(path.suffix))
