@@ -39,7 +39,7 @@ from vaa_cli.core.engine import EngineChoice, open_engine
 from vaa_cli.core.exporting import export_model
 from vaa_cli.core.inputs import find_inputs
 from vaa_cli.core.model_card import ModelCard
-from vaa_cli.core.requests import Request, batched
+from vaa_cli.core.requests import Request
 
 ATTRIBUTES, BATCH = 35, 32
 
@@ -138,8 +138,8 @@ def compare_rates(args: argparse.Namespace, folder: Path, files: list[str]) -> N
     model_file = make_model(folder / "model.safetensors", args.backbone, size)
     files = list(islice(cycle(files), args.count))
     pool = DecodingPool(size, BATCH, 2)
-    pictures = batched((Request(file) for file in files), BATCH)
-    batches = [batch.pixels.copy() for batch in islice(pool.load(pictures), args.count // BATCH)]
+    loaded = pool.load(Request(file) for file in files)
+    batches = [batch.pixels.copy() for batch in islice(loaded, args.count // BATCH)]
     runs = {name: (model_file, name) for name in args.engines.split(",")}
     if "int8" in runs:
         calibration = find_inputs(files[::4], sys.stdin).found
@@ -181,7 +181,7 @@ def compare_decisions(args: argparse.Namespace, folder: Path, files: list[str]) 
     ):
         engine = open_engine(path, choice)
         pool = DecodingPool(card.image_size, BATCH, 2)
-        batches = pool.load(batched((Request(file) for file in files), BATCH))
+        batches = pool.load(Request(file) for file in files)
         computed[name] = np.concatenate(
             [engine.probabilities(batch.pixels)[: len(batch.requests)] for batch in batches]
         )

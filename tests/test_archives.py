@@ -184,6 +184,88 @@ def test_a_member_beyond_the_limit_is_not_read(
     assert second.content == members["b.jpg"]
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_member_that_promises_more_than_there_is_ends_at_the_end(
+    tmp_path: Path, packed: bool
+) -> None:
+    """tarfile alone would go on reading nothing until it has skipped that much."""
+    header = tarfile.TarInfo("endless.bin")
+    header.size = 1 << 62
+    data = tar_bytes({"a.jpg": b"first"})[: 2 * 512] + header.tobuf(tarfile.GNU_FORMAT) + b"x" * 99
+    path = tmp_path / "a.tar"
+    path.write_bytes(gzip.compress(data) if packed else data)
+    first, last = read(path)
+    assert first.content == b"first"
+    assert last == Request(str(path), problem="broken archive: unexpected end of data")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_of_any_size_is_not_read(tmp_path: Path, kind: bytes) -> None:
+    header = tarfile.TarInfo("long")
+    header.type, header.size = kind, 200 << 20
+    path = tmp_path / "a.tar.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(header.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(200):
+            file.write(bytes(1 << 20))
+    tracemalloc.start()
+    try:
+        (only,) = read(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert only.problem == "broken archive: a header of 209,715,200 bytes"
+    assert peak < 20 << 20
+
+
+def test_long_names_are_read(tmp_path: Path) -> None:
+    name = "deep/" * 100 + "a.jpg"
+    for kind in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        path = tmp_path / "a.tar"
+        path.write_bytes(tar_bytes({name: b"x"}, kind))
+        assert read(path) == [Request(f"{path}/{name}", content=b"x")]
+
+
+def test_members_beside_the_archive_are_read_too(tmp_path: Path) -> None:
+    """Nothing is unpacked, so it does no harm where they point to."""
+    path = tmp_path / "a.tar"
+    path.write_bytes(tar_bytes({"../a.jpg": b"x", "/b.jpg": b"y", "./../.c/d.jpg": b"hidden"}))
+    assert [request.content for request in read(path)] == [b"x", b"y"]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_bomb_of_another_method(tmp_path: Path, method: int) -> None:
+    """A few bytes of these can inflate to gigabytes at once."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("a.jpg", bytes(100 << 20))
+        archive.writestr("b.jpg", b"stored", zipfile.ZIP_STORED)
+    tracemalloc.start()
+    try:
+        first, second = read(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert first.problem is not None and first.problem.startswith("compressed in a way that")
+    assert second.content == b"stored"
+    assert peak < 20 << 20
+
+
+def test_a_member_larger_than_it_says(tmp_path: Path) -> None:
+    """Of a bomb, only as much is inflated as it says that it has."""
+    path = tmp_path / "a.zip"
+    content = zip_bytes({"a.jpg": bytes(100 << 20)})
+    path.write_bytes(content.replace((100 << 20).to_bytes(4, "little"), (99).to_bytes(4, "little")))
+    tracemalloc.start()
+    try:
+        (only,) = read(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert only.problem is not None and only.problem.startswith("broken archive: ")
+    assert peak < 20 << 20
+
+
 def test_what_is_not_asked_for_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     path.write_bytes(tar_bytes(MANY))

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +13,13 @@ import pytest
 from PIL import Image
 
 from tests.pictures import plain
+from vaa_cli.core import decoding_pool
 from vaa_cli.core.boxes import Box
 from vaa_cli.core.decoding import Decoder
 from vaa_cli.core.decoding_pool import DecodingPool
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images import Decoded
-from vaa_cli.core.requests import Request, batched
+from vaa_cli.core.requests import Request
 
 SIZE = (16, 8)
 
@@ -53,9 +54,9 @@ class Row:
     problem: str | None
 
 
-def rows(pool: DecodingPool, requests: list[Request]) -> list[Row]:
+def rows(pool: DecodingPool, requests: Iterable[Request]) -> list[Row]:
     found = []
-    for batch in pool.load(batched(requests, pool.batch_size)):
+    for batch in pool.load(requests):
         assert batch.pixels.shape == (pool.batch_size, 3, *SIZE)
         assert not batch.pixels[len(batch.requests) :].any()
         for place, request in enumerate(batch.requests):
@@ -120,6 +121,41 @@ def test_pictures_from_bytes(pictures: list[Request]) -> None:
     assert [int(row.pixels[0, 0, 0]) for row in found] == [10 * i + 5 for i in range(20)]
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_bytes_that_wait_are_few(
+    pictures: list[Request], monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    """However many there are in a batch: those of large pictures would fill the memory."""
+    contents = [Path(r.path).read_bytes() for r in pictures]
+    monkeypatch.setattr(decoding_pool, "_WAITING", 2 * max(map(len, contents)))
+    most = 0
+
+    def source() -> Iterator[Request]:
+        nonlocal most
+        for place in range(200):
+            content = Counted(contents[place % 20])
+            Counted.alive += 1
+            most = max(most, Counted.alive)
+            yield Request(f"a.tar/{place}", content=content)
+            del content
+
+    found = rows(DecodingPool(SIZE, 64, workers), source())
+    assert len(found) == 200
+    assert all(row.problem is None for row in found)
+    assert [int(row.pixels[0, 0, 0]) for row in found[:20]] == [10 * i + 5 for i in range(20)]
+    # Beside those that wait: the next one, and what each thread has in hand.
+    assert most <= 2 + 1 + 2 * workers
+
+
+class Counted(bytes):
+    """A picture's bytes, of which one can tell whether they are still held."""
+
+    alive = 0
+
+    def __del__(self) -> None:
+        Counted.alive -= 1
+
+
 def test_boxes_of_one_picture_decode_it_once(tmp_path: Path) -> None:
     """After the first box the file is gone, and nobody needs it."""
     picture = plain(size=(80, 60))
@@ -143,12 +179,13 @@ def test_boxes_of_one_picture_decode_it_once(tmp_path: Path) -> None:
 
 
 def test_what_the_source_raises_reaches_the_consumer(pictures: list[Request]) -> None:
-    def source() -> Iterator[list[Request]]:
-        yield pictures[:4]
+    def source() -> Iterator[Request]:
+        yield from pictures[:6]
         raise VAAError("no more")
 
     batches = DecodingPool(SIZE, 4, 1).load(source())
-    assert len(next(batches).requests) == 4
+    assert next(batches).requests == pictures[:4]
+    assert next(batches).requests == pictures[4:6]  # all that was asked for
     with pytest.raises(VAAError, match="no more"):
         next(batches)
 
@@ -156,17 +193,17 @@ def test_what_the_source_raises_reaches_the_consumer(pictures: list[Request]) ->
 def test_the_source_is_not_read_far_ahead(pictures: list[Request]) -> None:
     asked = 0
 
-    def source() -> Iterator[list[Request]]:
+    def source() -> Iterator[Request]:
         nonlocal asked
         while True:
             asked += 1
-            yield pictures[:4]
+            yield pictures[0]
 
     batches = DecodingPool(SIZE, 4, 2).load(source())
     for _ in range(3):
         next(batches)
     time.sleep(0.3)
-    assert asked <= 8
+    assert asked <= 4 * 6
     batches.close()  # type: ignore[attr-defined]
 
 
@@ -174,7 +211,7 @@ def test_an_abandoned_pass_leaves_no_processes_and_threads(pictures: list[Reques
     import multiprocessing
 
     before = {*threading.enumerate()}, {*multiprocessing.active_children()}
-    batches = mined(2, workers=2).load(batched([*pictures, Request("endless")], 2))
+    batches = mined(2, workers=2).load([*pictures, Request("endless")])
     next(batches)
     batches.close()  # type: ignore[attr-defined]
     deadline = time.monotonic() + 20

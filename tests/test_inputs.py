@@ -80,9 +80,9 @@ def test_files_that_no_one_can_read_as_pictures_are_left_out() -> None:
 def test_a_folder_without_pictures(contents: tuple[str, ...]) -> None:
     Path("d").mkdir()
     touch(*contents)
-    inputs = find_inputs(["d"], io.StringIO())
+    touch("good/a.jpg")
     with pytest.raises(VAAError, match="d: no pictures"):
-        list(inputs.found)
+        find_inputs(["good", "d"], io.StringIO())
 
 
 def test_a_folder_is_walked_when_its_pictures_are_asked_for() -> None:
@@ -220,7 +220,9 @@ def test_boxes_in_one_of_several(here: Path) -> None:
     assert [picture.box for picture in inputs.found] == [None, Box(1, 2, 3, 4)]
 
 
-@pytest.mark.parametrize("name", ["missing.jpg", "missing", "missing.csv", "a.jpg/b.jpg"])
+@pytest.mark.parametrize(
+    "name", ["missing.jpg", "missing", "missing.csv", "a.jpg/b.jpg", 300 * "long"]
+)
 def test_a_name_that_means_nothing(name: str) -> None:
     touch("a.jpg")
     with pytest.raises(VAAError, match=name):
@@ -256,7 +258,7 @@ def test_a_large_folder_is_not_listed_before_its_first_picture(
     monkeypatch.setattr(os, "scandir", Counting)
     found = find_inputs(["d"], io.StringIO()).found
     first = next(found).path
-    assert listed <= 7
+    assert listed <= 2 * 7  # once to see whether there is any picture
     rest = [picture.path for picture in found]
     assert sorted([first, *rest]) == sorted([*(f"d/{i}.jpg" for i in range(20)), "d/sub/x.jpg"])
     assert rest[-1] == "d/sub/x.jpg"

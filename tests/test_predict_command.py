@@ -199,6 +199,22 @@ def mutations(folder: Path, count: int) -> Iterator[str]:
         yield name
 
 
+def test_names_on_stdin_are_bytes(model: Path, tmp_path: Path) -> None:
+    names = [b"caf\xe9 \r.png", "été.png".encode()]
+    for name in names:
+        noise(20, 20).save(tmp_path / os.fsdecode(name))
+    outcome = subprocess.run(
+        [sys.executable, "-m", "vaa_cli", "predict", "-", "--run", model],
+        input=b"\n".join(names),
+        capture_output=True,
+        cwd=tmp_path,
+        env=os.environ | {"LC_ALL": "C.UTF-8"},
+        check=False,
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    assert all(name in outcome.stdout for name in names)
+
+
 def test_a_thousand_broken_pictures(model: Path, tmp_path: Path) -> None:
     names = [*mutations(tmp_path / "broken", 1000)]
     outcome = predict(model, "broken", "--time-limit", "20", cwd=tmp_path)

@@ -2,7 +2,6 @@
 
 import io
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -24,6 +23,7 @@ from vaa_cli.commands.options import (
     RunOption,
     WorkersOption,
 )
+from vaa_cli.commands.pictures import ImagesArgument, names_on_stdin
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.world import World
 
@@ -35,14 +35,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    images: Annotated[
-        list[str],
-        typer.Argument(
-            help="Pictures: files, folders (with all below them), globs, tar and zip archives, - "
-            "for names on stdin, or a CSV with an image column and perhaps boxes.",
-            show_default=False,
-        ),
-    ],
+    images: ImagesArgument,
     run: RunOption = None,
     out: Annotated[
         Path | None,
@@ -124,7 +117,7 @@ def predict(
         raise VAAError("--resume goes on with a file; name it with --out")
     if pretty and (out is not None or format is not None):
         raise VAAError("--pretty is for people; leave out --out and --format, or leave it out")
-    inputs = find_inputs(images, sys.stdin) if world.size == 1 else None
+    inputs = find_inputs(images, names_on_stdin(images)) if world.size == 1 else None
     model, workers = open_with_workers(path, engine, precision, device, workers, world)
     with world.joined():
         if inputs is None:
@@ -270,4 +263,4 @@ def _names_for_all(images: list[str], world: World) -> TextIO:
 
     if STDIN not in images:
         return io.StringIO()
-    return io.StringIO(world.first_says(sys.stdin.read() if world.is_first else ""))
+    return io.StringIO(world.first_says(names_on_stdin(images).read() if world.is_first else ""))

@@ -16,7 +16,11 @@ from vaa_cli.core.requests import Found
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _ENDINGS = (*_TARS, ".zip")
 # A picture's file that is larger is not read: an archive can promise any size.
-_LARGEST = 1 << 30
+_LARGEST = 512 << 20
+# Nor is a tar header: Python reads a member's long name, say, at once, whatever size it claims.
+_LARGEST_HEADER = 1 << 20
+# The others can inflate a few bytes to any size before one can stop them.
+_ZIP_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
 def is_archive(name: str) -> bool:
@@ -40,12 +44,29 @@ def archive_pictures(path: str) -> Iterator[Found]:
 
 
 def _is_wanted(name: str) -> bool:
-    hidden = any(part.startswith((".", "__MACOSX")) for part in name.split("/") if part != ".")
-    return is_picture(name) and not hidden
+    parts = [part for part in name.split("/") if part not in (".", "..")]
+    return is_picture(name) and not any(part.startswith((".", "__MACOSX")) for part in parts)
+
+
+# Headers whose content tells of the member that follows.
+_EXTENDED = {
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+}
 
 
 class _Header(tarfile.TarInfo):
     """A member's header; notes where there is the block of zeros that ends an archive."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _EXTENDED and header.size > _LARGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {header.size:,} bytes")
+        return header
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> "_Header":
@@ -64,6 +85,23 @@ class _Tar(tarfile.TarFile):
     has_ended = False
 
 
+class _Ending:
+    """An archive's bytes, which cannot be read beyond their end twice.
+
+    tarfile would go on for as long as a header's size promises, which may be for ever.
+    """
+
+    def __init__(self, stream: BufferedIOBase) -> None:
+        self._stream, self._has_ended = stream, False
+
+    def read(self, size: int) -> bytes:
+        content = self._stream.read(size)
+        if not content and self._has_ended:
+            raise tarfile.ReadError("unexpected end of data")
+        self._has_ended = not content
+        return content
+
+
 def _tar_pictures(path: str) -> Iterator[Found]:
     # Opening, and going to the next member, read what is broken; the pictures are yielded outside.
     try:
@@ -73,7 +111,7 @@ def _tar_pictures(path: str) -> Iterator[Found]:
         return
     with stream:
         try:
-            archive = _Tar.open(fileobj=cast(IO[bytes], stream), mode="r|")
+            archive = _Tar.open(fileobj=cast(IO[bytes], _Ending(stream)), mode="r|")
         except Exception as error:  # broken data raises any kind, each decompressor its own
             yield Found(path, problem=_broken(error))
             return
@@ -158,11 +196,13 @@ class _ZipMember:
         _require_size(size)
         if self._member.flag_bits & 1:
             raise PictureError("encrypted in the archive")
+        if self._member.compress_type not in _ZIP_METHODS:
+            raise PictureError("compressed in a way that is not read: neither stored nor deflated")
         try:
             with self._archive.open(self._member) as file:
                 # Not all that it can inflate to: only what it says.
                 content = file.read(size + 1)
-        except Exception as error:  # likewise, and compressions that this Python does not have
+        except Exception as error:  # likewise
             raise PictureError(_broken(error)) from error
         if len(content) != size:
             raise PictureError(f"broken archive: {len(content):,} of {size:,} bytes are there")

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import islice
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
@@ -32,6 +32,8 @@ MODULES = ("vaa_cli.core.decoding_pool",)
 _BATCHES = 3
 # A process that is killed twice by the same picture is not given it a third time.
 _TRIES = 2
+# Bytes of pictures from archives that wait to be decoded: a batch of large ones is a lot.
+_WAITING = 128 << 20
 
 
 # multiprocessing's own lists are not made for several threads that start processes.
@@ -87,29 +89,40 @@ class DecodingPool:
         self._workers, self._time_limit = workers, time_limit
         self._decoder = Decoder(size, box_margin)
 
-    def load(self, batches: Iterable[list[Request]]) -> Iterator[PixelBatch]:
-        """A batch for each list of up to `batch_size` requests, in order.
+    def load(self, requests: Iterable[Request]) -> Iterator[PixelBatch]:
+        """Batches of `batch_size` requests, in order, the last one perhaps of fewer.
 
-        The lists are asked for in another thread, as far ahead as there is place for them.
+        Requests are asked for in another thread, as far ahead as there is place for them. Those
+        in a batch have lost their `content`.
 
         Raises:
             VAAError: the processes cannot be started.
         """
         if self._workers == 0:
-            pixels = np.empty(self._shape, dtype=np.uint8)
-            for requests in batches:
-                batch = PixelBatch(requests, pixels)
-                for position, request in enumerate(requests):
-                    answer = _decode_into(self._decoder, request, pixels[position])
-                    _note(batch, position, answer)
-                pixels[len(requests) :] = 0
-                yield batch
+            yield from self._load_here(requests)
             return
         running = _Pass(self._shape, self._workers, self._decoder, self._time_limit)
         try:
-            yield from running.load(batches)
+            yield from running.load(requests)
         finally:
             running.end()
+
+    def _load_here(self, requests: Iterable[Request]) -> Iterator[PixelBatch]:
+        pixels = np.empty(self._shape, dtype=np.uint8)
+        source = iter(requests)
+        while True:
+            batch = PixelBatch([], pixels)
+            for position, request in enumerate(islice(source, self.batch_size)):
+                batch.requests.append(_without_content(request))
+                _note(batch, position, _decode_into(self._decoder, request, pixels[position]))
+            if not batch.requests:
+                return
+            pixels[len(batch.requests) :] = 0
+            yield batch
+
+
+def _without_content(request: Request) -> Request:
+    return request if request.content is None else request._replace(content=None)
 
 
 def _decode_into(decoder: Decoder, request: Request, place: NDArray[np.uint8]) -> _Answer:
@@ -132,7 +145,7 @@ def _note(batch: PixelBatch, position: int, answer: _Answer) -> None:
 
 @dataclass
 class _Pending:
-    """A batch in the making."""
+    """A batch in the making; `left` of its places are not filled or known to stay empty."""
 
     batch: PixelBatch
     slot: int
@@ -147,9 +160,14 @@ class _Task(NamedTuple):
     pending: _Pending
     requests: list[tuple[int, Request]]
 
+    @property
+    def size(self) -> int:
+        """Bytes that it holds in memory."""
+        return sum(len(request.content or b"") for _, request in self.requests)
+
 
 class _Pass:
-    """One pass over batches: a thread that asks for them, and one for each process.
+    """One pass over requests: a thread that asks for them, and one for each process.
 
     A process has one picture at a time and a thread that waits for it, so that it is known which
     picture a process died of, and since when it works on it.
@@ -164,18 +182,19 @@ class _Pass:
         # Files without a name: nothing is left of them, however this process ends.
         self._shared = self._context.RawArray(ctypes.c_ubyte, int(np.prod(shape)))
         self._slots = np.frombuffer(memoryview(self._shared), dtype=np.uint8).reshape(shape)
-        self._shape = shape
+        self._shape, self._batch_size = shape, shape[1]
         self._free: queue.Queue[int | None] = queue.Queue()
         self._tasks: queue.Queue[_Task | None] = queue.Queue()
         self._ordered: queue.Queue[_Pending | Exception | None] = queue.Queue()
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._running: set[_Process] = set()
+        self._waiting = 0
         self._ended = False
 
-    def load(self, batches: Iterable[list[Request]]) -> Iterator[PixelBatch]:
+    def load(self, requests: Iterable[Request]) -> Iterator[PixelBatch]:
         for slot in range(_BATCHES):
             self._free.put(slot)
-        threads = [threading.Thread(target=self._feed, args=(batches,), daemon=True)]
+        threads = [threading.Thread(target=self._feed, args=(iter(requests),), daemon=True)]
         threads += [threading.Thread(target=self._drive, daemon=True) for _ in range(self._workers)]
         for thread in threads:
             thread.start()
@@ -194,27 +213,57 @@ class _Pass:
             self._ended = True
             for process in self._running:
                 process.kill()
+            self._lock.notify_all()
         self._free.put(None)
         for _ in range(self._workers):
             self._tasks.put(None)
 
-    def _feed(self, batches: Iterable[list[Request]]) -> None:
-        """Ask for batches while there is place for them, and deal out what is to be done."""
+    def _feed(self, requests: Iterator[Request]) -> None:
+        """Ask for requests while there is place for them, and deal out what is to be done."""
         try:
-            for requests in batches:
-                slot = self._free.get()
-                if slot is None or self._ended:
-                    return
-                pixels = self._slots[slot]
-                pixels[len(requests) :] = 0
-                pending = _Pending(PixelBatch(requests, pixels), slot, len(requests))
-                self._ordered.put(pending)
-                for _, same in groupby(enumerate(requests), key=_picture):
-                    self._tasks.put(_Task(pending, list(same)))
+            while (slot := self._free.get()) is not None and not self._ended:
+                if not self._feed_batch(requests, slot):
+                    break
         except Exception as error:  # whoever asks for the batches gets it
             self._ordered.put(error)
         else:
             self._ordered.put(None)
+
+    def _feed_batch(self, requests: Iterator[Request], slot: int) -> bool:
+        """Deal out a batch; whether there was anything left for it."""
+        pending = _Pending(PixelBatch([], self._slots[slot]), slot, self._batch_size)
+        asked, task = pending.batch.requests, _Task(pending, [])
+        try:
+            for position, request in enumerate(islice(requests, self._batch_size)):
+                if not asked:
+                    self._ordered.put(pending)
+                asked.append(_without_content(request))
+                if task.requests and not _share_picture(task.requests[-1][1], request):
+                    self._deal(task)
+                    task = _Task(pending, [])
+                task.requests.append((position, request))
+        finally:  # what was asked for comes out, even if the source is broken
+            if task.requests:
+                self._deal(task)
+            pending.batch.pixels[len(asked) :] = 0
+            self._fill(pending, self._batch_size - len(asked))
+        return bool(asked)
+
+    def _deal(self, task: _Task) -> None:
+        size = task.size
+        with self._lock:
+            self._lock.wait_for(
+                lambda: self._ended or self._waiting == 0 or self._waiting + size <= _WAITING
+            )
+            self._waiting += size
+        self._tasks.put(task)
+
+    def _fill(self, pending: _Pending, places: int) -> None:
+        with self._lock:
+            pending.left -= places
+            if pending.left == 0 or pending.error is not None:
+                pending.batch.more_frames.sort()
+                pending.done.set()
 
     def _drive(self) -> None:
         """Give a process one picture after the other, and a new process where one ended."""
@@ -226,6 +275,7 @@ class _Pass:
                 task.pending.error = error
                 answers = [_Answer(None)] * len(task.requests)
             self._take(task, answers)
+            del task  # and the bytes that it holds
         if process is not None:
             self._forget(process)
 
@@ -253,14 +303,12 @@ class _Pass:
         return None, [_Answer(problem)] * len(task.requests)
 
     def _take(self, task: _Task, answers: list[_Answer]) -> None:
-        pending = task.pending
         with self._lock:
             for (position, _), answer in zip(task.requests, answers, strict=True):
-                _note(pending.batch, position, answer)
-            pending.left -= len(answers)
-            if pending.left == 0 or pending.error is not None:
-                pending.batch.more_frames.sort()
-                pending.done.set()
+                _note(task.pending.batch, position, answer)
+            self._waiting -= task.size
+            self._lock.notify_all()
+        self._fill(task.pending, len(answers))
 
     def _start(self) -> "_Process":
         process = _Process(self._context, self._shared, self._shape, self._decoder)
@@ -284,10 +332,9 @@ class _Pass:
         return process.end()
 
 
-def _picture(numbered: tuple[int, Request]) -> object:
-    """Boxes of one picture that follow each other have the same key, all else has its own."""
-    position, request = numbered
-    return request.path if request.box is not None else position
+def _share_picture(one: Request, next_one: Request) -> bool:
+    """Whether two requests are for boxes of one picture, which is then decoded once."""
+    return one.box is not None and next_one.box is not None and one.path == next_one.path
 
 
 class _Process:

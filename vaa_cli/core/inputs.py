@@ -46,8 +46,7 @@ def find_inputs(names: Sequence[str], stdin: TextIO) -> Inputs:
         stdin: where `-` reads.
 
     Raises:
-        VAAError: a name means nothing that exists, or a CSV is wrong. A folder is not walked
-            before its pictures are asked for; one without pictures raises then.
+        VAAError: a name means nothing that exists, a folder has no pictures, or a CSV is wrong.
     """
     sources: list[Callable[[], Iterator[Found]]] = []
     has_boxes = False
@@ -55,13 +54,17 @@ def find_inputs(names: Sequence[str], stdin: TextIO) -> Inputs:
         path = Path(name)
         if name == STDIN:
             sources.append(lambda: _lines(stdin))
-        elif path.is_dir():
+        elif os.path.isdir(name):
+            if next(_folder(name), None) is None:
+                raise VAAError(
+                    f"{name}: no pictures in this folder (by their names: .jpg, .png, …)"
+                )
             sources.append(lambda name=name: _folder(name))  # type: ignore[misc]
-        elif path.suffix.lower() == ".csv" and path.is_file():
+        elif path.suffix.lower() == ".csv" and os.path.isfile(name):
             pictures, boxed = _table(path)
             has_boxes = has_boxes or boxed
             sources.append(lambda pictures=pictures: iter(pictures))  # type: ignore[misc]
-        elif path.exists():
+        elif os.path.exists(name):
             sources.append(lambda name=name: _file(name))  # type: ignore[misc]
         elif glob.has_magic(name):
             files = sorted(f for f in glob.iglob(name, recursive=True) if not os.path.isdir(f))
@@ -90,16 +93,11 @@ def _lines(stdin: TextIO) -> Iterator[Found]:
 
 
 def _folder(name: str) -> Iterator[Found]:
-    found = False
     waiting = [name]
     while waiting:
         below: list[str] = []
-        for picture in _files_of(waiting.pop(), below):
-            found = True
-            yield picture
+        yield from _files_of(waiting.pop(), below)
         waiting += reversed(below)
-    if not found:
-        raise VAAError(f"{name}: no pictures in this folder (by their names: .jpg, .png, …)")
 
 
 def _files_of(folder: str, below: list[str]) -> Iterator[Found]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from vaa_cli.core.decoding_pool import DecodingPool, PixelBatch
 from vaa_cli.core.engine import Engine
 from vaa_cli.core.prediction import Prediction
-from vaa_cli.core.requests import Request, batched
+from vaa_cli.core.requests import Request
 
 
 class Predictor:
@@ -31,7 +31,7 @@ class Predictor:
 
     def predict(self, requests: Iterable[Request]) -> Iterator[Prediction]:
         """A prediction for each request, in order; broken pictures have theirs too."""
-        for batch in self._pool.load(batched(requests, self.batch_size)):
+        for batch in self._pool.load(requests):
             yield from self._predictions(batch)
 
     def _predictions(self, batch: PixelBatch) -> Iterator[Prediction]:
