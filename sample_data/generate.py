@@ -149,7 +149,7 @@ def generate(out: Path, count: int, seed: int, force: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line, write the set and return the exit code."""
     parser = argparse.ArgumentParser(description="Draw the sample set of people.")
-    parser.add_argument("--count", type=int, default=1000, help="pictures (default 800)")
+    parser.add_argument("--count", type=int, default=1000, help="pictures (default 1000)")
     parser.add_argument("--seed", type=int, default=7, help="seed (default 7)")
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).parent, help="folder (default: this one)"

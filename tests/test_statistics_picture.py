@@ -13,9 +13,10 @@ from PIL import Image, ImageColor
 
 from tests.pictures import make_table
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.figures import require_matplotlib
 from vaa_cli.core.labels import LabelTable
 from vaa_cli.core.statistics import LabelStatistics
-from vaa_cli.core.statistics_picture import require_matplotlib, statistics_picture
+from vaa_cli.core.statistics_picture import statistics_picture
 
 matplotlib = pytest.importorskip("matplotlib")
 

@@ -8,8 +8,11 @@ from typing import Annotated
 
 import typer
 
+from vaa_cli.commands.calibrate import calibrate
+from vaa_cli.commands.compare import compare
 from vaa_cli.commands.console import say_error
 from vaa_cli.commands.evaluate import evaluate
+from vaa_cli.commands.explain import explain
 from vaa_cli.commands.export import export
 from vaa_cli.commands.predict import predict
 from vaa_cli.commands.prepare import prepare
@@ -21,13 +24,14 @@ WRONG_REQUEST, INTERRUPTED = 2, 130
 
 app = typer.Typer(
     name="vaa",
-    help="Recognise attributes of people in pictures: prepare, train, evaluate, predict, export.",
+    help="Recognise attributes of people in pictures: prepare, train, evaluate, predict, explain, "
+    "calibrate, compare, export.",
     epilog="Each command works with no option after the one before it. "
     "A wrong request is one line on stderr and exit code 2; work done in part is exit code 1.",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (prepare, train, evaluate, predict, export):
+for command in (prepare, train, evaluate, predict, explain, calibrate, compare, export):
     app.command()(command)
 
 

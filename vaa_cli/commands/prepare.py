@@ -168,13 +168,14 @@ def prepare(
     from vaa_cli.core.attribute_choice import choose_attributes
     from vaa_cli.core.containment import require_inside
     from vaa_cli.core.crops import SHORT_SIDE, CropOptions, staging_folder
+    from vaa_cli.core.figures import require_matplotlib
     from vaa_cli.core.files import require_apart
     from vaa_cli.core.label_csv import require_column_names
     from vaa_cli.core.parallel import start_early
     from vaa_cli.core.prepared import Origin, require_place, write_prepared
     from vaa_cli.core.splits import require_train
     from vaa_cli.core.statistics import LabelStatistics
-    from vaa_cli.core.statistics_picture import require_matplotlib, statistics_picture
+    from vaa_cli.core.statistics_picture import statistics_picture
     from vaa_cli.core.statistics_report import statistics_tables
 
     folders, out_dir = _places(paths, merge)

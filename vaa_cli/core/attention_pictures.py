@@ -9,29 +9,30 @@ from PIL import Image
 Pixels = NDArray[np.uint8]
 
 # Dark to bright through blue, violet and orange, so that brightness alone tells the order.
-_COLOURS = np.array([(0, 0, 30), (70, 20, 130), (190, 50, 110), (250, 140, 50), (255, 245, 160)])
+COLOURS = np.array([(0, 0, 30), (70, 20, 130), (190, 50, 110), (250, 140, 50), (255, 245, 160)])
 # The strongest colour still shows what is below it.
 _STRONGEST = 0.75
 _GAP = 2  # pixels
 
 
-def overlay(pixels: ArrayLike, heat: ArrayLike) -> Pixels:
+def overlay(pixels: ArrayLike, heat: ArrayLike, top: float | None = None) -> Pixels:
     """Lay an attention map over a picture.
 
     Args:
         pixels: `[h x w x 3]` uint8.
-        heat: `[mh x mw]`, 0 or more. Its own maximum is the brightest colour.
+        heat: `[mh x mw]`, 0 or more.
+        top: what has the brightest colour. Default: the map's own maximum.
 
     Returns:
         `[h x w x 3]` uint8.
     """
     picture, values = np.asarray(pixels, dtype=np.float32), np.asarray(heat, dtype=np.float32)
-    top = values.max()
-    values = values / top if top > 0 else np.zeros_like(values)
+    top = float(values.max()) if top is None else top
+    values = (values / top).clip(max=1) if top > 0 else np.zeros_like(values)
     size = (picture.shape[1], picture.shape[0])
     smooth = np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BILINEAR))
-    places = np.linspace(0, 1, len(_COLOURS))
-    colour = np.stack([np.interp(smooth, places, _COLOURS[:, i]) for i in range(3)], axis=-1)
+    places = np.linspace(0, 1, len(COLOURS))
+    colour = np.stack([np.interp(smooth, places, COLOURS[:, i]) for i in range(3)], axis=-1)
     share = _STRONGEST * smooth[:, :, None]
     return np.clip(picture * (1 - share) + colour * share, 0, 255).round().astype(np.uint8)
 
@@ -50,13 +51,14 @@ def attention_grid(pixels: ArrayLike, maps: ArrayLike, chosen: Sequence[int]) ->
     pictures = np.asarray(pixels).transpose(0, 2, 3, 1)
     heats = np.asarray(maps, dtype=np.float32)
     rows = [
-        _side_by_side([picture, *(overlay(picture, heat[c]) for c in chosen)], axis=1)
+        side_by_side([picture, *(overlay(picture, heat[c]) for c in chosen)], axis=1)
         for picture, heat in zip(pictures, heats, strict=True)
     ]
-    return _side_by_side(rows, axis=0)
+    return side_by_side(rows, axis=0)
 
 
-def _side_by_side(pictures: Sequence[Pixels], axis: int) -> Pixels:
+def side_by_side(pictures: Sequence[Pixels], axis: int) -> Pixels:
+    """One picture of several `[h x w x 3]`, with a white gap between them, along an axis."""
     shape = list(pictures[0].shape)
     shape[axis] = _GAP
     gap = np.full(shape, 255, dtype=np.uint8)

@@ -61,11 +61,28 @@ def choose_attributes(table: LabelTable, request: str | None) -> LabelTable:
     return replace(table, attributes=tuple(choice), labels=labels, benchmark=None)
 
 
-def _unknown(old: str, new: str, there: Sequence[str], place: str) -> str:
+def positions_of(request: str, attributes: Sequence[str]) -> list[int]:
+    """The places of some of a model's attributes, in the order in which they are asked for.
+
+    Args:
+        request: names with commas between them.
+        attributes: the model's.
+
+    Raises:
+        VAAError: the model has no such attribute, or one is named twice.
+    """
+    names = [*_from_list(request.split(","), "--attributes")]
+    for name in names:
+        if name not in attributes:
+            raise VAAError(_unknown(name, name, attributes, "--attributes", "model"))
+    return [attributes.index(name) for name in names]
+
+
+def _unknown(old: str, new: str, there: Sequence[str], place: str, whose: str = "dataset") -> str:
     entry = f"{place}: " if old == new else f"{place}, {new!r}: "
     close = get_close_matches(old, there, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(there[:8])} …"
-    return f"{entry}the dataset has no attribute {old!r}; {hint}"
+    return f"{entry}the {whose} has no attribute {old!r}; {hint}"
 
 
 def _read(path: Path) -> Choice:

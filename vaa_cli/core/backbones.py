@@ -30,16 +30,23 @@ class Backbone(nn.Module):
     Args:
         name: one of `backbone_names.BACKBONES`.
         state: weights under torchvision's names, or None for a random start.
+        output_stride: pixels of the image a cell of stage 4 stands for, 32 or 16. With 16 that
+            stage is as fine as stage 3, and its 3 x 3 convolutions reach as far as before by
+            dilation (Chen et al., DeepLab, TPAMI 2018); the weights are the same.
 
     Raises:
         VAAError: the weights are not this backbone's.
     """
 
-    def __init__(self, name: str, state: dict[str, Tensor] | None = None) -> None:
+    def __init__(
+        self, name: str, state: dict[str, Tensor] | None = None, output_stride: int = 32
+    ) -> None:
         super().__init__()
         network: Any = get_model(name, weights=None)
         if state is not None:
             _load(network, state, name)
+        if output_stride == 16:
+            _refine_last_stage(network, name)
         if name in RESNETS:
             stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
             blocks = [network.layer1, network.layer2, network.layer3, network.layer4]
@@ -56,6 +63,22 @@ class Backbone(nn.Module):
         return features
 
 
+def _refine_last_stage(network: Any, name: str) -> None:
+    """Take away the last halving of the size, and dilate the 3 x 3 convolutions behind it."""
+    if name in RESNETS:
+        last = network.layer4
+    else:
+        last = network.features.denseblock4
+        network.features.transition3.pool = nn.Identity()
+    for convolution in last.modules():
+        if not isinstance(convolution, nn.Conv2d):
+            continue
+        if convolution.stride != (1, 1):
+            convolution.stride = (1, 1)  # what it sees is not yet sparser
+        elif convolution.kernel_size != (1, 1):
+            convolution.dilation = convolution.padding = (2, 2)
+
+
 def _densenet_stages(features: nn.Sequential) -> list[nn.Sequential]:
     stages: list[nn.Sequential] = []
     stage = nn.Sequential()
@@ -70,11 +93,13 @@ def _densenet_stages(features: nn.Sequential) -> list[nn.Sequential]:
     return stages
 
 
-def feature_shapes(name: str, image_size: tuple[int, int]) -> list[tuple[int, int, int]]:
+def feature_shapes(
+    name: str, image_size: tuple[int, int], output_stride: int = 32
+) -> list[tuple[int, int, int]]:
     """Channels, height and width of the four stages' features for images of a size."""
     # On the meta device shapes are worked out without weights and without arithmetic.
     with torch.device("meta"):
-        backbone = Backbone(name).eval()
+        backbone = Backbone(name, output_stride=output_stride).eval()
         features = backbone(torch.empty(1, 3, *image_size))
     return [(f.shape[1], f.shape[2], f.shape[3]) for f in features]
 

@@ -23,6 +23,7 @@ def new_model(card: ModelCard, weights: dict[str, Tensor] | None = None) -> VAA:
         card.classifier,
         card.hidden,
         weights,
+        card.output_stride,
     )
 
 
@@ -52,6 +53,18 @@ def load_model(path: Path) -> tuple[VAA, ModelCard]:
             model = new_model(card)
         model.load_state_dict(tensors, assign=True)
     return model.eval(), card
+
+
+def copy_with_card(path: Path, out: Path, card: ModelCard) -> None:
+    """Write a model file's weights with another card, whole or not at all; in its place, if asked.
+
+    Raises:
+        VAAError: the model cannot be read, or the copy not written.
+    """
+    with opened_model(path, "pt") as (file, _):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    with whole_file(out) as file:
+        file.write(serialise_tensors(tensors, {METADATA: card.to_json()}))
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:

@@ -13,11 +13,11 @@ INPUT, OUTPUT = "images", "probabilities"
 
 
 class Probabilities(nn.Module):
-    """Normalisation, the model with all its heads, their aggregation, and the sigmoid.
+    """Normalisation, the model with all its heads, their aggregation, temperatures, the sigmoid.
 
     Args:
         model: in evaluation mode.
-        card: its mean and deviation.
+        card: its mean, deviation and temperatures.
     """
 
     def __init__(self, model: VAA, card: ModelCard) -> None:
@@ -26,11 +26,12 @@ class Probabilities(nn.Module):
         mean, std = (torch.tensor(figures)[:, None, None] for figures in (card.mean, card.std))
         self.scale = nn.Buffer(255.0 * std)  # of pictures in [0, 255], as they are decoded
         self.shift = nn.Buffer(mean / std)
+        self.temperatures = nn.Buffer(torch.tensor(card.temperatures or (1.0,)))
 
     def forward(self, images: Tensor) -> Tensor:
         """uint8 `[n x 3 x h x w]` to probabilities `[n x c]`, float32."""
-        probabilities: Tensor = self.model(images / self.scale - self.shift).logits.sigmoid()
-        return probabilities
+        logits: Tensor = self.model(images / self.scale - self.shift).logits
+        return (logits / self.temperatures).sigmoid()
 
 
 def inference_graph(model: VAA, card: ModelCard) -> fx.GraphModule:

@@ -176,6 +176,7 @@ class VAA(nn.Module):
         classifier: `spatial`, `spatial-full` or `pooled`.
         hidden: channels of the attention modules and spatial classifiers.
         weights: state dict of the backbone under torchvision's names; None for a random start.
+        output_stride: 32, or 16 for a finer stage 4, see `backbones.Backbone`.
 
     Raises:
         VAAError: the weights are not the backbone's.
@@ -193,15 +194,16 @@ class VAA(nn.Module):
         classifier: ClassifierName = "spatial",
         hidden: int = 512,
         weights: dict[str, Tensor] | None = None,
+        output_stride: int = 32,
     ) -> None:
         super().__init__()
         if not set(stages) <= set(ATTENTION_STAGES) or len(set(stages)) < len(stages):
             raise ValueError(f"stages {tuple(stages)} are not different ones of {ATTENTION_STAGES}")
         if classifier not in CLASSIFIERS:
             raise ValueError(f"unknown classifier {classifier!r}; one of {', '.join(CLASSIFIERS)}")
-        shapes = feature_shapes(backbone, image_size)
+        shapes = feature_shapes(backbone, image_size, output_stride)
         self.stages = tuple(sorted(stages))
-        self.backbone = Backbone(backbone, weights)
+        self.backbone = Backbone(backbone, weights, output_stride)
         self.primary = nn.Linear(shapes[-1][0], attributes)
         self.attention = nn.ModuleList()
         self.classifiers = nn.ModuleList()

@@ -37,6 +37,8 @@ class ModelCard:
         data: the prepared folder that it was trained on.
         epoch: the epoch whose weights these are, from 1.
         validation: the figures of that epoch on val.
+        output_stride: pixels that a cell of stage 4 stands for, see `backbones.Backbone`.
+        temperatures: C numbers that the logits are divided by; none before it is calibrated.
     """
 
     backbone: str
@@ -53,6 +55,8 @@ class ModelCard:
     epoch: int
     validation: dict[str, float | None]
     box_margin: float = 0.0
+    output_stride: int = 32
+    temperatures: tuple[float, ...] = ()
 
     def to_json(self) -> str:
         """The card as the model file keeps it."""

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import compress
 from typing import Any
@@ -29,9 +29,13 @@ _TOTALS = {
 }
 
 
+# A row of figures by name; None where there is none.
+Record = dict[str, str | int | float | None]
+
+
 def attribute_records(
     attributes: Sequence[str], priors: Sequence[float | None], scores: Scores
-) -> list[dict[str, str | int | float | None]]:
+) -> list[Record]:
     """A record an attribute with all its figures; None where one cannot be scored."""
     columns: dict[str, NDArray[np.float64]] = {
         "mA": scores.mean_accuracy,
@@ -48,7 +52,7 @@ def attribute_records(
             "prior": priors[i],
             "positives": int(scores.positives[i]),
             "negatives": int(scores.negatives[i]),
-            **{key: _number(values[i]) for key, values in columns.items()},
+            **{key: number(values[i]) for key, values in columns.items()},
         }
         for i, name in enumerate(attributes)
     ]
@@ -57,7 +61,7 @@ def attribute_records(
 def total_record(scores: Scores) -> dict[str, float | None]:
     """The totals by name; None where nothing defines one."""
     names = {"mean_accuracy": "mA", "mean_average_precision": "mAP"}
-    return {names.get(k, k): _number(value) for k, value in asdict(scores.totals).items()}
+    return {names.get(k, k): number(value) for k, value in asdict(scores.totals).items()}
 
 
 def unscored(attributes: Sequence[str], scores: Scores) -> list[str]:
@@ -69,14 +73,23 @@ def evaluation_json(
     attributes: Sequence[str],
     priors: Sequence[float | None],
     scores: Scores,
-    about: dict[str, str | int],
+    about: Mapping[str, object],
+    beside: Sequence[Record] = (),
 ) -> str:
-    """Everything as one JSON object: `about`, totals, attributes, unscored."""
+    """Everything as one JSON object: `about`, totals, attributes, unscored.
+
+    Args:
+        attributes: the names.
+        priors: their shares of positives in training; None where there are none.
+        scores: their figures.
+        about: what was scored.
+        beside: more figures of each attribute.
+    """
     return json.dumps(
         {
             **about,
             "totals": total_record(scores),
-            "attributes": attribute_records(attributes, priors, scores),
+            "attributes": _joined(attribute_records(attributes, priors, scores), beside),
             "unscored": unscored(attributes, scores),
         },
         indent=2,
@@ -85,11 +98,20 @@ def evaluation_json(
 
 
 def evaluation_csv(
-    attributes: Sequence[str], priors: Sequence[float | None], scores: Scores
+    attributes: Sequence[str],
+    priors: Sequence[float | None],
+    scores: Scores,
+    beside: Sequence[Record] = (),
 ) -> str:
-    """A row an attribute; cells that cannot be scored are empty."""
-    records = attribute_records(attributes, priors, scores)
+    """A row an attribute; cells that cannot be scored are empty. See `evaluation_json`."""
+    records = _joined(attribute_records(attributes, priors, scores), beside)
     return csv_text([list(records[0]), *(list(record.values()) for record in records)])
+
+
+def _joined(records: list[Record], beside: Sequence[Record]) -> list[Record]:
+    return [
+        {**one, **more} for one, more in zip(records, beside or [{}] * len(records), strict=True)
+    ]
 
 
 def evaluation_tables(
@@ -102,7 +124,7 @@ def evaluation_tables(
         table.add_column(name, justify="right", no_wrap=True)
     for record in attribute_records(attributes, priors, scores):
         figures = [value for key, value in record.items() if key not in _NOT_FIGURES]
-        table.add_row(Text(str(record["attribute"])), *map(_cell, figures))
+        table.add_row(Text(str(record["attribute"])), *map(cell, figures))
 
     totals = total_record(scores)
     summary = Table(**TABLE_STYLE)
@@ -111,10 +133,10 @@ def evaluation_tables(
         summary.add_column(name, justify="right")
     for kind, about in _TOTALS.items():
         names = [f"{kind}_{what}" for what in ("accuracy", "precision", "recall", "f1")]
-        cells = [_cell(totals[name]) if name in totals else "" for name in names]
+        cells = [cell(totals[name]) if name in totals else "" for name in names]
         summary.add_row(f"{kind} ({about})", *cells)
     line = Table.grid(padding=(0, 4))
-    line.add_row(f"[bold]mA {_cell(totals['mA'])}[/]", f"[bold]mAP {_cell(totals['mAP'])}[/]")
+    line.add_row(f"[bold]mA {cell(totals['mA'])}[/]", f"[bold]mAP {cell(totals['mAP'])}[/]")
     return Group(table, summary, line)
 
 
@@ -133,16 +155,18 @@ def priors_table(priors: Priors, splits: dict[str, LabelTable]) -> Table:
     for i, name in enumerate(priors.attributes):
         prior = float(priors.prior[i])
         bar = "" if math.isnan(prior) else "█" * max(round(prior * BAR_WIDTH), int(prior > 0))
-        cells = [_cell(_number(prior)), bar, *(str(counts[split][i]) for split in splits)]
+        cells = [cell(number(prior)), bar, *(str(counts[split][i]) for split in splits)]
         if unspecified:
             cells.append(str(priors.unspecified[i]))
         table.add_row(Text(name), *cells)
     return table
 
 
-def _number(value: float | np.floating) -> float | None:
+def number(value: float | np.floating) -> float | None:
+    """A figure for machines; None for NaN."""
     return None if np.isnan(value) else float(value)
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A figure for people."""
     return f"{value:.3f}" if isinstance(value, float) else "-"

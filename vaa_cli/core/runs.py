@@ -1,6 +1,7 @@
 """Run folders: the files in them, which is the newest, and who may write."""
 
 import contextlib
+import csv
 import json
 import os
 import re
@@ -81,6 +82,16 @@ def kept_config(run: Path) -> tuple[dict[str, Any], Path]:
         return {**config["options"]}, Path(config["data"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise VAAError(f"{path} is broken ({error!r}); start a new run") from error
+
+
+def read_log(run: Path) -> list[dict[str, float]]:
+    """The rows of a run's log.csv, one an epoch; none where it is missing or broken."""
+    try:
+        with (run / LOG).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return [{name: float(value) for name, value in row.items() if value} for row in rows]
+    except (OSError, ValueError, TypeError, csv.Error):
+        return []
 
 
 @contextmanager

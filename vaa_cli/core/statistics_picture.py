@@ -1,14 +1,11 @@
 """Label statistics as a picture: priors as bars beside a heat map of co-occurrence."""
 
-import logging
 import math
-import warnings
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vaa_cli.core.errors import VAAError
+from vaa_cli.core.figures import drawing, one_line, png, require_matplotlib
 from vaa_cli.core.statistics import LabelStatistics
 from vaa_cli.core.statistics_report import percent, ratio_text
 
@@ -21,26 +18,6 @@ _CELL, _BARS, _GAP, _SCALE = 0.3, 2.5, 0.9, 2.5
 _DPI, _LONGEST_SIDE = 150, 8_000
 # In the cells of more attributes, figures would take long to draw.
 _FIGURES = 40
-_LONGEST_NAME = 40
-# The first comes with matplotlib; the others have Chinese, Japanese and Korean characters too.
-_FONTS = "DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Arial Unicode MS", "SimHei"
-
-
-def require_matplotlib() -> None:
-    """Make sure that the picture can be drawn.
-
-    Raises:
-        VAAError: matplotlib is not installed.
-    """
-    # Else it tells on stderr of the fonts and folders that it looks for when first used.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise VAAError(
-            "the picture of the statistics is drawn with matplotlib, which is not installed; "
-            "pip install matplotlib"
-        ) from error
 
 
 def statistics_picture(statistics: LabelStatistics, name: str) -> bytes:
@@ -57,23 +34,11 @@ def statistics_picture(statistics: LabelStatistics, name: str) -> bytes:
         VAAError: matplotlib is not installed.
     """
     require_matplotlib()
-    import matplotlib
-    from matplotlib.font_manager import fontManager
-
-    installed = fontManager.get_font_names()
-    # Nothing of the user's matplotlibrc, and nothing left behind.
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams["font.family"] = [font for font in _FONTS if font in installed]
-        matplotlib.rcParams["font.size"] = 9
-        matplotlib.rcParams["text.parse_math"] = False  # a $ in a name is a dollar
-        # What none of the fonts has is drawn as a box.
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        return _draw(statistics, _one_line(name))
+    with drawing():
+        return _draw(statistics, one_line(name))
 
 
 def _draw(statistics: LabelStatistics, title: str) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     # The axes fill the figure; names and scale are outside, and `tight` makes room for them.
@@ -84,13 +49,11 @@ def _draw(statistics: LabelStatistics, title: str) -> bytes:
     bars = figure.add_axes((0, 0, _BARS / width, 1))
     heat = figure.add_axes((left / width, 0, side / width, 1))
     scale = figure.add_axes((left / width, -_CELL / side, _SCALE / width, _CELL / 2 / side))
-    names = [_one_line(statistics.attributes[i]) for i in statistics.order]
+    names = [one_line(statistics.attributes[i]) for i in statistics.order]
     _draw_bars(bars, statistics, names)
     _draw_heat(heat, scale, statistics, names)
     bars.set_title(title, loc="left")
-    file = BytesIO()
-    FigureCanvasAgg(figure).print_figure(file, format="png", bbox_inches="tight")
-    return file.getvalue()
+    return png(figure)
 
 
 def _draw_bars(axes: "Axes", statistics: LabelStatistics, names: list[str]) -> None:
@@ -134,9 +97,3 @@ def _draw_heat(axes: "Axes", scale: "Axes", statistics: LabelStatistics, names: 
         "that have the column's too; grey: no such pictures",
         loc="left",
     )
-
-
-def _one_line(name: str) -> str:
-    """A name without what cannot be drawn, cut where it is very long."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in name).split())
-    return line if len(line) <= _LONGEST_NAME else line[: _LONGEST_NAME - 1] + "…"

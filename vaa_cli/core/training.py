@@ -432,6 +432,7 @@ def model_card(data: Prepared, options: TrainingOptions) -> ModelCard:
         stages=tuple(sorted(options.stages)),
         classifier=options.classifier,
         hidden=options.hidden,
+        output_stride=options.output_stride,
         data=str(data.folder.resolve()),
         epoch=0,
         validation={},

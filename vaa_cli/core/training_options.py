@@ -91,6 +91,7 @@ class TrainingOptions:
         stages: stages that carry attention.
         classifier: kind of attention classifier.
         hidden: channels of attention modules and classifiers.
+        output_stride: pixels that a cell of stage 4 stands for, see `backbones.Backbone`.
         loss: of the primary logits: `focal` (eq. 4) or `bce` (eq. 3).
         attention_loss: of the attention logits: `bce` (eq. 6) or `focal`.
         gamma: focusing exponent.
@@ -130,6 +131,7 @@ class TrainingOptions:
     stages: _Stages = (3, 4)
     classifier: ClassifierName = "spatial"
     hidden: _Count = 512
+    output_stride: Literal[32, 16] = 32
     loss: LossName = "focal"
     attention_loss: LossName = "bce"
     gamma: Annotated[_Number, Field(ge=0)] = 0.5

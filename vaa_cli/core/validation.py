@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vaa_cli.core.applying import apply_model
 from vaa_cli.core.devices import Compute
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels import LabelTable
-from vaa_cli.core.loading import BatchSource, normalise, table_requests
+from vaa_cli.core.loading import BatchSource, table_requests
 from vaa_cli.core.losses import cross_entropy, reduce_terms
 from vaa_cli.core.metrics import Scores, score
 from vaa_cli.core.model import VAA, VAAOutput
@@ -58,15 +59,9 @@ class Validator:
         self.model = model.to(compute.device).to(memory_format=torch.channels_last)
         self._loader = loader
 
-    @torch.inference_mode()
     def output(self, pixels: Tensor) -> VAAOutput:
         """What the model says of uint8 images `[n x 3 x h x w]`."""
-        images = normalise(pixels.to(self.compute.device), self.card.mean, self.card.std)
-        images = images.contiguous(memory_format=torch.channels_last)
-        self.model.eval()
-        with self.compute.autocast():
-            output: VAAOutput = self.model(images)
-        return output
+        return apply_model(self.model, self.card, self.compute, pixels)
 
     def logits(self, pixels: Tensor) -> Tensor:
         """Aggregated logits, float32 `[n x c]`, of uint8 images `[n x 3 x h x w]`."""

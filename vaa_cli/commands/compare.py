@@ -1,0 +1,121 @@
+"""`vaa compare`: runs side by side, with how sure the differences are."""
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from vaa_cli.commands.console import say, this_process, warn
+from vaa_cli.commands.options import (
+    BatchSizeOption,
+    DataOption,
+    DeviceOption,
+    EngineOption,
+    InferencePrecisionOption,
+    SeedOption,
+    WorkersOption,
+)
+from vaa_cli.commands.scoring import Computation, SplitChoice, predict_split
+from vaa_cli.core.errors import VAAError
+
+
+class FormatChoice(str, Enum):
+    """How the figures are given."""
+
+    table = "table"
+    csv = "csv"
+    html = "html"
+
+
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN_A RUN_B...",
+            help="Run folders or model files; the others are compared with the first.",
+            show_default=False,
+        ),
+    ],
+    data: DataOption = None,
+    split: Annotated[
+        SplitChoice, typer.Option("--split", help="Which pictures are scored.")
+    ] = SplitChoice.test,
+    format: Annotated[
+        FormatChoice,
+        typer.Option("--format", help="csv has a row a figure and run; html is a page by itself."),
+    ] = FormatChoice.table,
+    samples: Annotated[
+        int, typer.Option("--samples", min=100, help="Draws of pictures for the intervals.")
+    ] = 1000,
+    seed: SeedOption = 0,
+    batch_size: BatchSizeOption = 32,
+    engine: EngineOption = "auto",
+    precision: InferencePrecisionOption = "auto",
+    device: DeviceOption = "auto",
+    workers: WorkersOption = None,
+) -> None:
+    """Compare runs on the same pictures, so that noise is not read as progress.
+
+    Each difference to the first run comes with the interval of a paired bootstrap over images.
+    Attributes that not all runs have are left out.
+    """
+    from vaa_cli.core.comparison import compare_runs, comparison_records
+    from vaa_cli.core.comparison_report import comparison_page, comparison_tables
+    from vaa_cli.core.csv_text import csv_text
+    from vaa_cli.core.runs import model_file
+
+    world = this_process()
+    if len(runs) < 2:
+        raise VAAError("name two runs or more: vaa compare runs/a runs/b")
+    files = [model_file(run) for run in runs]
+    computation = Computation(engine, precision, device, batch_size, workers)
+    predicted = [predict_split(file, data, split.value, computation, world) for file in files]
+    if not world.is_first:
+        return
+    first = predicted[0]
+    for other in predicted[1:]:
+        if (
+            other.table.images != first.table.images
+            or other.folder.resolve() != first.folder.resolve()
+        ):
+            raise VAAError(
+                f"{first.model} was trained on {first.folder} and {other.model} on {other.folder}; "
+                "name the prepared folder that both are scored on with --data"
+            )
+    shared = [
+        name
+        for name in first.card.attributes
+        if all(name in one.card.attributes for one in predicted) and name not in first.unlabelled
+    ]
+    if not shared:
+        raise VAAError("the runs have no attribute in common")
+    left_out = sorted({name for one in predicted for name in one.card.attributes} - {*shared})
+    if left_out:
+        warn(f"not in all runs, and left out: {', '.join(left_out)}")
+    columns = [[one.card.attributes.index(name) for name in shared] for one in predicted]
+    compared = compare_runs(
+        [
+            (one.probabilities[:, own], [one.card.thresholds[c] for c in own])
+            for one, own in zip(predicted, columns, strict=True)
+        ],
+        first.table.labels[:, columns[0]],
+        shared,
+        samples,
+        seed,
+    )
+    names = [str(run) for run in runs]
+    about = (
+        f"{len(first.table):,} {split.value} pictures of {first.folder}, "
+        f"{len(shared)} attributes, {samples:,} draws"
+    )
+    if format is FormatChoice.csv:
+        records = comparison_records(compared, names)
+        sys.stdout.write(csv_text([list(records[0]), *(list(r.values()) for r in records)]))
+    elif format is FormatChoice.html:
+        sys.stdout.write(comparison_page(compared, names, about))
+    else:
+        say(about)
+        Console(highlight=False, emoji=False).print(comparison_tables(compared, names))

@@ -1,0 +1,132 @@
+"""`vaa explain`: where a model looks for each attribute."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from vaa_cli.commands.console import say
+from vaa_cli.commands.options import DeviceOption, PrecisionOption, RunOption
+from vaa_cli.commands.pictures import ImagesArgument, names_on_stdin
+from vaa_cli.core.errors import PictureError, VAAError
+
+_AT_ONCE = 16
+
+
+def explain(
+    images: ImagesArgument,
+    run: RunOption = None,
+    attributes: Annotated[
+        str | None,
+        typer.Option(
+            "--attributes",
+            help="Attributes to show: names with commas between them. Default: the likeliest.",
+            show_default=False,
+        ),
+    ] = None,
+    top: Annotated[
+        int, typer.Option("--top", min=1, help="How many of the likeliest are shown.")
+    ] = 4,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of the figures; made if it is not there.")
+    ] = Path("explained"),
+    raw: Annotated[
+        Path | None,
+        typer.Option(
+            "--raw",
+            help="Write the arrays of all maps to this .npz file instead of figures.",
+            show_default=False,
+        ),
+    ] = None,
+    show: Annotated[
+        bool | None,
+        typer.Option(
+            "--show/--no-show",
+            help="Show the figures here, too. Default: in terminals that show pictures.",
+            show_default=False,
+        ),
+    ] = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "fp32",
+) -> None:
+    """Show what the model sees: a figure a picture, with where each stage looks for attributes.
+
+    The paths of the figures are printed. The exit code is 1 if any picture could not be read.
+    """
+    from vaa_cli.core.attribute_choice import positions_of
+    from vaa_cli.core.figures import require_matplotlib
+    from vaa_cli.core.inputs import find_inputs
+    from vaa_cli.core.model_card import read_card
+    from vaa_cli.core.requests import batched
+    from vaa_cli.core.runs import model_file
+
+    # What can be wrong without the model is told before it is loaded.
+    path = model_file(run)
+    if raw is None:
+        require_matplotlib()
+    elif raw.suffix != ".npz":
+        raise VAAError(f"--raw {raw} is no .npz file; call it {raw.with_suffix('.npz')}")
+    inputs = find_inputs(images, names_on_stdin(images))
+    chosen = None if attributes is None else positions_of(attributes, read_card(path).attributes)
+    display = _display(show) if raw is None else None
+
+    from vaa_cli.core.attention import AttentionReader
+    from vaa_cli.core.devices import Compute
+    from vaa_cli.core.explanations import Arrays, Figures
+
+    compute = Compute.choose(device, precision)
+    reader = AttentionReader(path, compute, _AT_ONCE, workers=0)
+    say(f"{path}: torch on {compute}")
+    figures, arrays = Figures(out, reader.card, chosen, top), Arrays(reader.card)
+    failed = 0
+    requests = (picture.request(row) for row, picture in enumerate(inputs.found))
+    for batch in batched(requests, _AT_ONCE):
+        for request, explanation in zip(batch, reader.read(batch), strict=True):
+            try:
+                if explanation.prediction.problem is not None:
+                    raise PictureError(explanation.prediction.problem)
+                if raw is not None:
+                    arrays.add(explanation)
+                    continue
+                figure = figures.write(request, explanation)
+            except PictureError as error:
+                failed += 1
+                say(f"{request.path}: {error}")
+                continue
+            _print_path(figure)
+            if display is not None:
+                display(figure)
+    if raw is not None:
+        arrays.write(raw)
+        _print_path(raw)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _print_path(path: Path) -> None:
+    sys.stdout.flush()
+    sys.stdout.buffer.write(os.fsencode(path) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _display(show: bool | None) -> Callable[[Path], None] | None:
+    """What shows a figure on stdout; None where that is not wanted or not possible."""
+    if show is False or (show is None and not sys.stdout.isatty()):
+        return None
+    try:
+        from textual_image import renderable
+    except ImportError as error:
+        if show is None:
+            return None
+        raise VAAError(
+            "figures are shown by textual-image, which is not installed; pip install textual-image"
+        ) from error
+    # Terminals that cannot would get coarse blocks of colour, on which no map can be read.
+    if show is None and renderable.Image not in (renderable.SixelImage, renderable.TGPImage):
+        return None
+    console = Console()
+    return lambda figure: console.print(renderable.Image(figure))

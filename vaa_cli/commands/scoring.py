@@ -1,0 +1,106 @@
+"""What the commands that score runs on a prepared folder have in common."""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vaa_cli.commands.console import warn
+from vaa_cli.commands.inference import open_with_workers
+from vaa_cli.commands.options import PREPARED
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.world import World
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vaa_cli.core.labels import LabelTable
+    from vaa_cli.core.model_card import ModelCard
+    from vaa_cli.core.prepared import Prepared
+
+
+class SplitChoice(str, Enum):
+    """The parts of a prepared folder."""
+
+    train = "train"
+    val = "val"
+    test = "test"
+
+
+@dataclass(frozen=True)
+class Computation:
+    """How models are computed: what the options of that name say."""
+
+    engine: str = "auto"
+    precision: str = "auto"
+    device: str = "auto"
+    batch_size: int = 32
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
+class PredictedSplit:
+    """A split with what a model says of it.
+
+    Attributes:
+        model: the model file.
+        card: its card.
+        folder: the prepared folder.
+        dataset: all of it.
+        table: the split, with the labels of the model's attributes.
+        unlabelled: the model's attributes of which the folder has no labels.
+        probabilities: `[n x c]`, in the first process only.
+    """
+
+    model: Path
+    card: "ModelCard"
+    folder: Path
+    dataset: "Prepared"
+    table: "LabelTable"
+    unlabelled: list[str]
+    probabilities: "NDArray[np.float32]"
+
+
+def predict_split(
+    model: Path, data: Path | None, split: str, computation: Computation, world: World
+) -> PredictedSplit:
+    """Have a model predict a split of a prepared folder.
+
+    Args:
+        model: the model file.
+        data: the prepared folder; None for the one that the model was trained on.
+        split: train, val or test.
+        computation: how.
+        world: the processes that do it together.
+
+    Raises:
+        VAAError: the model or the folder cannot be read, the split has no labelled pictures, or a
+            picture is missing or broken.
+    """
+    from vaa_cli.core.decoding_pool import DecodingPool
+    from vaa_cli.core.predicting import Predictor
+    from vaa_cli.core.prepared import read_prepared
+    from vaa_cli.core.shared_prediction import table_probabilities
+
+    how = computation
+    engine, workers = open_with_workers(
+        model, how.engine, how.precision, how.device, how.workers, world
+    )
+    card = engine.card
+    trained_on = Path(card.data)
+    folder = data or (trained_on if trained_on.exists() else PREPARED)
+    dataset = read_prepared(folder)
+    table = dataset.split(split)
+    labels, missing, extra = table.labels_for(card.attributes)
+    if not (labels != -1).any():
+        raise VAAError(f"{folder} has no labelled {split} pictures; choose another --split")
+    if missing:
+        warn(f"{folder} has no labels of {', '.join(missing)}; they are not scored")
+    if extra:
+        warn(f"the model does not know {', '.join(extra)} of {folder}; they are left out")
+    table = replace(table, labels=labels, attributes=card.attributes)
+    with world.joined():
+        pool = DecodingPool(card.image_size, how.batch_size, workers, card.box_margin)
+        probabilities = table_probabilities(Predictor(engine, pool), table, world)
+    return PredictedSplit(model, card, folder, dataset, table, missing, probabilities)

@@ -1,0 +1,88 @@
+"""Compared runs, for a terminal and as a web page."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vaa_cli.core import web_page
+from vaa_cli.core.comparison import Compared, Estimate
+from vaa_cli.core.report import TABLE_STYLE
+
+_WORDS = (
+    "Intervals hold 95 % of draws of pictures, with replacement; of a difference, both runs were "
+    "scored on the same draws. A difference whose interval holds 0 may be noise of the pictures."
+)
+_BETTER, _WORSE, _NOISE = "better", "worse", "≈"
+
+
+def comparison_tables(compared: Sequence[Compared], names: Sequence[str]) -> RenderableType:
+    """The totals and each attribute's AP and mA, differences to the first run."""
+    parts: list[RenderableType] = []
+    for title, figures in _sections(compared):
+        table = Table(**TABLE_STYLE)
+        table.add_column(title, overflow="fold")
+        table.add_column(names[0], justify="right", overflow="fold")
+        for name in names[1:]:
+            for column in (name, "difference", "95 % interval", ""):
+                table.add_column(column, justify="right", overflow="fold")
+        for one in figures:
+            cells = [_figure(one.values[0].value)]
+            for value, difference in zip(one.values[1:], one.differences, strict=True):
+                cells += [_figure(value.value), *_difference(difference), _verdict(difference)]
+            table.add_row(Text(one.attribute or one.figure), *cells)
+        parts.append(table)
+    return Group(*parts, Text(_WORDS))
+
+
+def comparison_page(compared: Sequence[Compared], names: Sequence[str], about: str) -> str:
+    """The same as a web page."""
+    body = [f"<p>{web_page.text(about)}</p>", f"<p>{_WORDS}</p>"]
+    for title, figures in _sections(compared):
+        header = [title, f"{names[0]}", "95 %"]
+        for name in names[1:]:
+            header += [name, "95 %", "difference", "95 %", ""]
+        rows = []
+        for one in figures:
+            cells = [web_page.text(one.attribute or one.figure)]
+            cells += [_figure(one.values[0].value), _range(one.values[0])]
+            for value, difference in zip(one.values[1:], one.differences, strict=True):
+                verdict = _verdict(difference)
+                cells += [_figure(value.value), _range(value), *_difference(difference)]
+                cells.append(f'<span class="{verdict}">{verdict}</span>')
+            rows.append(cells)
+        body += [f"<h2>{web_page.text(title)}</h2>", web_page.table(title, header, rows)]
+    return web_page.page(f"{names[0]} against {', '.join(names[1:])}", body)
+
+
+def _sections(compared: Sequence[Compared]) -> Iterator[tuple[str, list[Compared]]]:
+    yield "totals", [one for one in compared if one.attribute is None]
+    for figure in ("AP", "mA"):
+        title = f"{figure} of each attribute"
+        yield title, [one for one in compared if one.figure == figure and one.attribute is not None]
+
+
+def _figure(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def _range(estimate: Estimate) -> str:
+    if math.isnan(estimate.low):
+        return "-"
+    return f"{estimate.low:.3f} … {estimate.high:.3f}"
+
+
+def _difference(estimate: Estimate) -> tuple[str, str]:
+    if math.isnan(estimate.low):
+        return "-", "-"
+    return f"{estimate.value:+.3f}", f"{estimate.low:+.3f} … {estimate.high:+.3f}"
+
+
+def _verdict(difference: Estimate) -> str:
+    if math.isnan(difference.low):
+        return ""
+    if not difference.excludes_zero:
+        return _NOISE
+    return _BETTER if difference.value > 0 else _WORSE

@@ -1,0 +1,45 @@
+"""Reading a model's attention on the pictures of which places are known, and scoring it there."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vaa_cli.core.attention import AttentionReader
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.labels import LabelTable
+from vaa_cli.core.places import Places
+from vaa_cli.core.pointing import Place, Pointing, score_pointing
+from vaa_cli.core.requests import Request
+
+
+def score_places(reader: AttentionReader, table: LabelTable, places: Places) -> Pointing:
+    """Score the maps of all stages of a model.
+
+    Args:
+        reader: the model.
+        table: the pictures, with the labels of the model's attributes.
+        places: of some of them.
+
+    Returns:
+        The scores of the confidence-weighted maps, as `stage 3` and so on, and of attention alone,
+        as `stage 3, attention alone`.
+
+    Raises:
+        VAAError: a picture, or what tells its places, is missing or broken.
+    """
+    requests = (Request(str(table.path(row)), table.box(row), row) for row in places.rows)
+
+    def seen() -> Iterator[tuple[Place, dict[str, NDArray[np.float32]]]]:
+        for row, explanation in zip(places.rows, reader.read(requests), strict=True):
+            if explanation.prediction.problem is not None:
+                raise VAAError(f"{table.path(row)}: {explanation.prediction.problem}")
+            for place in places.of(row):
+                maps = {}
+                for stage, found in explanation.stages.items():
+                    attention = found.attention[place.attribute]
+                    maps[f"stage {stage}"] = attention * found.confidence[place.attribute]
+                    maps[f"stage {stage}, attention alone"] = attention
+                yield place, maps
+
+    return score_pointing(seen(), len(table.attributes))
