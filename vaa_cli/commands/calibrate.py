@@ -18,7 +18,7 @@ from vaa_cli.commands.options import (
     RunOption,
     WorkersOption,
 )
-from vaa_cli.commands.scoring import Computation, predict_split
+from vaa_cli.commands.scoring import Computation, predict_split, read_split
 from vaa_cli.core.errors import VAAError
 
 
@@ -64,6 +64,18 @@ def calibrate(
     Then a probability of 0.8 is right about 8 times in 10, and decisions are made where mA or F1
     is best. The weights stay as they are; done again, it begins from them anew.
     """
+    from vaa_cli.core.runs import model_file
+
+    world = this_process()
+    path = model_file(run)
+    if path.suffix != ".safetensors":
+        raise VAAError(f"{path} is an export; calibrate the run that it is of, and export it again")
+    split = read_split(path, data, "val")
+    computation = Computation(engine, precision, device, batch_size, workers)
+    probabilities = predict_split(split, computation, world)
+    if not world.is_first:
+        return
+
     from scipy.special import expit
 
     from vaa_cli.core.calibration import fit_calibration, logits_of
@@ -73,22 +85,13 @@ def calibrate(
         totals_table,
     )
     from vaa_cli.core.checkpoint import copy_with_card
-    from vaa_cli.core.runs import model_file
 
-    world = this_process()
-    path = model_file(run)
-    if path.suffix != ".safetensors":
-        raise VAAError(f"{path} is an export; calibrate the run that it is of, and export it again")
-    computation = Computation(engine, precision, device, batch_size, workers)
-    predicted = predict_split(path, data, "val", computation, world)
-    if not world.is_first:
-        return
-    card, labels = predicted.card, predicted.table.labels
-    logits = logits_of(predicted.probabilities, card.temperatures or 1.0)
+    card, labels = split.card, split.table.labels
+    logits = logits_of(probabilities, card.temperatures or 1.0)
     try:
         calibration = fit_calibration(logits, labels, metric.value, shrinkage)
     except ValueError as error:
-        raise VAAError(f"val of {predicted.folder} cannot calibrate: {error}") from error
+        raise VAAError(f"val of {split.folder} cannot calibrate: {error}") from error
     temperatures, thresholds = calibration.temperatures, calibration.thresholds
     out = out or path
     new = replace(

@@ -18,7 +18,7 @@ from vaa_cli.commands.options import (
     SeedOption,
     WorkersOption,
 )
-from vaa_cli.commands.scoring import Computation, SplitChoice, predict_split
+from vaa_cli.commands.scoring import Computation, SplitChoice, predict_split, read_split
 from vaa_cli.core.errors import VAAError
 
 
@@ -72,11 +72,9 @@ def compare(
         raise VAAError("name two runs or more: vaa compare runs/a runs/b")
     files = [model_file(run) for run in runs]
     computation = Computation(engine, precision, device, batch_size, workers)
-    predicted = [predict_split(file, data, split.value, computation, world) for file in files]
-    if not world.is_first:
-        return
-    first = predicted[0]
-    for other in predicted[1:]:
+    splits = [read_split(file, data, split.value) for file in files]
+    first = splits[0]
+    for other in splits[1:]:
         if (
             other.table.images != first.table.images
             or other.folder.resolve() != first.folder.resolve()
@@ -88,18 +86,21 @@ def compare(
     shared = [
         name
         for name in first.card.attributes
-        if all(name in one.card.attributes for one in predicted) and name not in first.unlabelled
+        if all(name in one.card.attributes for one in splits) and name not in first.unlabelled
     ]
     if not shared:
         raise VAAError("the runs have no attribute in common")
-    left_out = sorted({name for one in predicted for name in one.card.attributes} - {*shared})
+    left_out = sorted({name for one in splits for name in one.card.attributes} - {*shared})
     if left_out:
         warn(f"not in all runs, and left out: {', '.join(left_out)}")
-    columns = [[one.card.attributes.index(name) for name in shared] for one in predicted]
+    columns = [[one.card.attributes.index(name) for name in shared] for one in splits]
+    predicted = [predict_split(one, computation, world) for one in splits]
+    if not world.is_first:
+        return
     compared = compare_runs(
         [
-            (one.probabilities[:, own], [one.card.thresholds[c] for c in own])
-            for one, own in zip(predicted, columns, strict=True)
+            (probabilities[:, own], [one.card.thresholds[c] for c in own])
+            for probabilities, one, own in zip(predicted, splits, columns, strict=True)
         ],
         first.table.labels[:, columns[0]],
         shared,

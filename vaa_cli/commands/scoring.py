@@ -40,8 +40,8 @@ class Computation:
 
 
 @dataclass(frozen=True)
-class PredictedSplit:
-    """A split with what a model says of it.
+class LabelledSplit:
+    """A split of a prepared folder, as a model sees it.
 
     Attributes:
         model: the model file.
@@ -50,7 +50,6 @@ class PredictedSplit:
         dataset: all of it.
         table: the split, with the labels of the model's attributes.
         unlabelled: the model's attributes of which the folder has no labels.
-        probabilities: `[n x c]`, in the first process only.
     """
 
     model: Path
@@ -59,48 +58,53 @@ class PredictedSplit:
     dataset: "Prepared"
     table: "LabelTable"
     unlabelled: list[str]
-    probabilities: "NDArray[np.float32]"
 
 
-def predict_split(
-    model: Path, data: Path | None, split: str, computation: Computation, world: World
-) -> PredictedSplit:
-    """Have a model predict a split of a prepared folder.
+def read_split(model: Path, data: Path | None, split: str) -> LabelledSplit:
+    """Read what a model is to be scored on; the model itself is not opened.
 
     Args:
         model: the model file.
         data: the prepared folder; None for the one that the model was trained on.
         split: train, val or test.
-        computation: how.
-        world: the processes that do it together.
 
     Raises:
-        VAAError: the model or the folder cannot be read, the split has no labelled pictures, or a
-            picture is missing or broken.
+        VAAError: the model's card or the folder cannot be read, or the split has no labels.
     """
-    from vaa_cli.core.decoding_pool import DecodingPool
-    from vaa_cli.core.predicting import Predictor
+    from vaa_cli.core.engine import read_any_card
+    from vaa_cli.core.labels import UNSPECIFIED
     from vaa_cli.core.prepared import read_prepared
-    from vaa_cli.core.shared_prediction import table_probabilities
 
-    how = computation
-    engine, workers = open_with_workers(
-        model, how.engine, how.precision, how.device, how.workers, world
-    )
-    card = engine.card
+    card = read_any_card(model)
     trained_on = Path(card.data)
     folder = data or (trained_on if trained_on.exists() else PREPARED)
     dataset = read_prepared(folder)
     table = dataset.split(split)
-    labels, missing, extra = table.labels_for(card.attributes)
-    if not (labels != -1).any():
+    if not (table.labels != UNSPECIFIED).any():
         raise VAAError(f"{folder} has no labelled {split} pictures; choose another --split")
+    labels, missing, extra = table.labels_for(card.attributes)
     if missing:
         warn(f"{folder} has no labels of {', '.join(missing)}; they are not scored")
     if extra:
         warn(f"the model does not know {', '.join(extra)} of {folder}; they are left out")
     table = replace(table, labels=labels, attributes=card.attributes)
+    return LabelledSplit(model, card, folder, dataset, table, missing)
+
+
+def predict_split(split: LabelledSplit, how: Computation, world: World) -> "NDArray[np.float32]":
+    """The probabilities of a split `[n x c]`, in the first process only.
+
+    Raises:
+        VAAError: the model cannot be opened, or a picture is missing or broken.
+    """
+    from vaa_cli.core.decoding_pool import DecodingPool
+    from vaa_cli.core.predicting import Predictor
+    from vaa_cli.core.shared_prediction import table_probabilities
+
+    engine, workers = open_with_workers(
+        split.model, how.engine, how.precision, how.device, how.workers, world
+    )
+    size, margin = split.card.image_size, split.card.box_margin
     with world.joined():
-        pool = DecodingPool(card.image_size, how.batch_size, workers, card.box_margin)
-        probabilities = table_probabilities(Predictor(engine, pool), table, world)
-    return PredictedSplit(model, card, folder, dataset, table, missing, probabilities)
+        pool = DecodingPool(size, how.batch_size, workers, margin)
+        return table_probabilities(Predictor(engine, pool), split.table, world)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.model_card import ModelCard
+from vaa_cli.core.model_card import ModelCard, read_card
 
 ENGINES = ("auto", "torch", "compile", "openvino", "onnx")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
@@ -107,6 +107,17 @@ def open_engine(
     from vaa_cli.core.torch_engine import TorchEngine
 
     return TorchEngine.open(path, choice)
+
+
+def read_any_card(path: Path) -> ModelCard:
+    """What a model file says of its model, be it vaa's own or an export.
+
+    Raises:
+        VAAError: it cannot be read, or needs a package that is not installed.
+    """
+    if path.suffix.lower() in _ENDINGS:
+        return open_engine(path, EngineChoice()).card
+    return read_card(path)
 
 
 def installed(engine: str) -> bool:

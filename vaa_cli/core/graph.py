@@ -72,7 +72,7 @@ def _fold(
     graph.graph.erase_node(node)
 
 
-def exported_graph(model: VAA, card: ModelCard) -> torch.export.ExportedProgram:
+def exported_graph(model: VAA, card: ModelCard) -> "torch.export.ExportedProgram":
     """The graph as PyTorch exports it, for any number of images."""
     # Two, since a dimension of one would be taken for a constant.
     example = torch.zeros((2, 3, *card.image_size), dtype=torch.uint8)
