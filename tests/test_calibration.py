@@ -53,7 +53,7 @@ def test_no_other_temperature_is_likelier() -> None:
 
 
 @pytest.mark.parametrize("metric", ["mA", "F1"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(4, 60))
 def test_no_other_threshold_is_better(metric: Metric, seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)

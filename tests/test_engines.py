@@ -221,7 +221,10 @@ def test_a_cache_that_cannot_be_written(
 # Exports
 
 
-@pytest.mark.parametrize(("kind", "name"), [("onnx", "m.onnx"), ("openvino", "m.xml")])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("onnx", "m.onnx"), pytest.param("openvino", "m.xml", marks=pytest.mark.slow)],
+)
 def test_an_export_has_all_that_predicting_needs(
     model_file: Path, tmp_path: Path, kind: str, name: str
 ) -> None:
@@ -243,6 +246,7 @@ def test_an_export_has_all_that_predicting_needs(
         open_engine(tmp_path / "new" / name, EngineChoice(other))
 
 
+@pytest.mark.slow
 def test_a_torch_export_is_for_others(model_file: Path, tmp_path: Path) -> None:
     parity = export_model(model_file, "torch", tmp_path / "m.pt2")
     assert parity.worst < 1e-5

@@ -105,6 +105,7 @@ def test_the_same_evaluation(folder: Path) -> None:
         assert b == pytest.approx(a, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_the_same_predictions(workspace: Path) -> None:
     """In order, with a broken picture, from a folder and from stdin."""
     folder = workspace

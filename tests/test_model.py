@@ -1,9 +1,12 @@
 """The model against method.md section 3.1: shapes, equations 1 and 2, aggregation."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.models import get_model
 
 from vaa_cli.core.backbone_names import BACKBONES
 from vaa_cli.core.backbones import Backbone, feature_shapes
@@ -198,3 +201,56 @@ def test_every_parameter_learns(backbone: str, classifier: ClassifierName) -> No
 def test_stages_that_do_not_exist_are_refused(stages: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="stages"):
         VAA("resnet18", 2, (64, 64), stages)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "resnext50_32x4d"])
+def test_a_finer_last_stage_is_torchvisions(name: str) -> None:
+    """Its dilated ResNets, which it has of bottleneck blocks only, with the same weights."""
+    torch.manual_seed(0)
+    dilated: Any = get_model(
+        name, weights=None, replace_stride_with_dilation=[False, False, True]
+    ).eval()
+    images = torch.randn(2, 3, 96, 64)
+    with torch.no_grad():
+        features = Backbone(name, dilated.state_dict(), output_stride=16).eval()(images)
+        expected = dilated.maxpool(dilated.relu(dilated.bn1(dilated.conv1(images))))
+        for layer in (dilated.layer1, dilated.layer2, dilated.layer3, dilated.layer4):
+            expected = layer(expected)
+    assert features[3].shape[2:] == features[2].shape[2:] == (6, 4)
+    torch.testing.assert_close(features[3], expected)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "densenet121"])
+def test_a_finer_last_stage_of_others(name: str) -> None:
+    """As fine as stage 3, and the stages before as they are."""
+    torch.manual_seed(0)
+    state = get_model(name, weights=None).state_dict()
+    plain, fine = (Backbone(name, state, output_stride=s).eval() for s in (32, 16))
+    images = torch.randn(1, 3, 128, 64)
+    with torch.no_grad():
+        coarse, found = plain(images), fine(images)
+    for before, after in zip(coarse[:3], found[:3], strict=True):
+        torch.testing.assert_close(before, after)
+    assert coarse[3].shape[2:] == (4, 2) and found[3].shape[2:] == (8, 4)
+    assert found[3].shape[1:] == feature_shapes(name, (128, 64), 16)[3]
+
+
+def test_a_finer_last_stage_sees_about_as_far() -> None:
+    """435 pixels, by arithmetic; dilation makes up for the finer grid."""
+    torch.manual_seed(0)
+    seen = []
+    for stride in (32, 16):
+        backbone = Backbone("resnet18", output_stride=stride).eval()
+        images = torch.randn(1, 3, 512, 32, requires_grad=True)
+        cell = backbone(images)[3][0, :, 256 // stride, 0].sum()
+        (gradient,) = torch.autograd.grad(cell, images)
+        rows = torch.nonzero(gradient[0].abs().sum(dim=(0, 2)))
+        seen.append(int(rows.max() - rows.min()) + 1)
+    assert seen[0] == 435
+    assert 0.9 * seen[0] <= seen[1] <= seen[0]
+
+
+def test_a_model_remembers_its_output_stride() -> None:
+    model = VAA("resnet18", 3, (64, 64), classifier="pooled", output_stride=16)
+    maps = model.eval()(torch.zeros(1, 3, 64, 64)).maps
+    assert [m.attention.shape[2:] for m in maps] == [(4, 4), (4, 4)]

@@ -150,6 +150,7 @@ def test_stopped_anywhere(
     assert_same_run(whole, run)
 
 
+@pytest.mark.slow
 def test_stopped_again_and_again(data: Prepared, short: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     stop, count, end = StopRequest(), 0, None
@@ -309,6 +310,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 ARGUMENTS = (*TRAIN, "--epochs", "3", "--save-every", "1s")
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(folder: Path) -> None:
     """The small one; benchmarks/kill_resume.py kills 20 times."""
     kills = train_with_kills(folder, "killed", ARGUMENTS, 3, latest=9.0, rng=Random(4))

@@ -4,6 +4,7 @@ import multiprocessing
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -98,6 +99,7 @@ def work(rank: int, size: int, place: str, results: Any) -> None:
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_the_same_as_one_process(tmp_path: Path) -> None:
     size, context = len(SHARES), multiprocessing.get_context("spawn")
     results = context.Queue()

@@ -133,9 +133,9 @@ def judgements(values: list[tuple[float, float]]) -> Iterator[Validation]:
         # Neither score nor loss gets better after the first epoch.
         ([(0.6, 1.0)] + [(0.5, 1.0)] * 5, 1, 3),
         # The score stands still while the loss falls: no reason to stop.
-        ([(0.5, 1.0 - 0.05 * i) for i in range(6)], 1, 6),
+        pytest.param([(0.5, 1.0 - 0.05 * i) for i in range(6)], 1, 6, marks=pytest.mark.slow),
         # The score rises late.
-        ([(0.5, 1.0), (0.6, 1.0), *[(0.5, 1.0)] * 4], 2, 4),
+        pytest.param([(0.5, 1.0), (0.6, 1.0), *[(0.5, 1.0)] * 4], 2, 4, marks=pytest.mark.slow),
     ],
 )
 def test_patience_ends_training_without_progress(

@@ -30,7 +30,8 @@ RUN = Path("runs") / "first"
 # For each option a value that is not the default, as TOML would write it.
 OTHER_VALUES: dict[str, Any] = {
     "backbone": "densenet121", "weights": "none", "image_size": [256, 128], "stages": [2, 4],
-    "classifier": "pooled", "hidden": 64, "loss": "bce", "attention_loss": "focal",
+    "classifier": "pooled", "hidden": 64, "output_stride": 16,
+    "loss": "bce", "attention_loss": "focal",
     "gamma": 1.5, "loss_weights": "label", "history": 7, "burn_in": 0, "recipe": "paper",
     "epochs": 3, "batch_size": 6, "accumulate": 2, "lr": 0.01, "weight_decay": 0.0,
     "warmup": 0.25, "momentum": 0.5, "clip_norm": 1.0, "patience": 0, "best_by": "mAP",

@@ -70,6 +70,10 @@ def explain(
         require_matplotlib()
     elif raw.suffix != ".npz":
         raise VAAError(f"--raw {raw} is no .npz file; call it {raw.with_suffix('.npz')}")
+    elif raw.exists() and not raw.is_file():
+        raise VAAError(f"--raw {raw} is a folder; name a file")
+    if raw is None and out.exists() and not out.is_dir():
+        raise VAAError(f"--out {out} is a file; name a folder for the figures")
     inputs = find_inputs(images, names_on_stdin(images))
     chosen = None if attributes is None else positions_of(attributes, read_card(path).attributes)
     display = _display(show) if raw is None else None
