@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# In inches. Pictures are of one height, so that a wide one does not shrink the others.
-_HEIGHT, _NARROWEST, _GAP, _TEXT, _SCALE = 2.4, 1.2, 0.12, 0.5, 0.12
+# In inches. Pictures are of one height, so that a wide one does not shrink the others, but for
+# those that are wider than twice as high.
+_HEIGHT, _NARROWEST, _WIDEST, _GAP, _TEXT, _SCALE = 2.4, 1.2, 4.8, 0.12, 0.5, 0.12
 _DPI = 150
 # The likeliest attributes beside the picture.
 _LISTED = 10
@@ -54,7 +55,7 @@ def _draw(
     from matplotlib.figure import Figure
 
     rows, columns = max(len(explanation.stages), 1), 1 + len(chosen)
-    wide = max(_NARROWEST, _HEIGHT * pixels.shape[1] / pixels.shape[0])
+    wide = min(max(_NARROWEST, _HEIGHT * pixels.shape[1] / pixels.shape[0]), _WIDEST)
     width = columns * (wide + _GAP) + _GAP + _SCALE
     height = rows * (_HEIGHT + _TEXT)
     figure = Figure(figsize=(width, height), dpi=_DPI)

@@ -34,7 +34,8 @@ class Figures:
         self, folder: Path, card: ModelCard, chosen: Sequence[int] | None, top: int
     ) -> None:
         self._folder, self._card, self._chosen, self._top = folder, card, chosen, top
-        self._taken: Counter[str] = Counter()
+        self._names: set[str] = set()
+        self._repeats: Counter[str] = Counter()
 
     def write(self, request: Request, explanation: Explanation) -> Path:
         """Write the figure of a picture that is not broken; where it is.
@@ -58,9 +59,12 @@ class Figures:
 
     def _name(self, picture: str) -> str:
         stem = Path(picture).stem
-        self._taken[stem] += 1
-        again = self._taken[stem]
-        return f"{stem}{'' if again == 1 else f'-{again}'}{ENDING}"
+        name = f"{stem}{ENDING}"
+        while name in self._names:
+            self._repeats[stem] += 1
+            name = f"{stem}-{1 + self._repeats[stem]}{ENDING}"
+        self._names.add(name)
+        return name
 
 
 class Arrays:
