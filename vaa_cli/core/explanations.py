@@ -16,8 +16,8 @@ from vaa_cli.core.requests import Request
 
 # No picture that a model explains is called so by accident.
 ENDING = ".attention.png"
-# A picture of this height and width has all the detail that a figure shows.
-_ENOUGH = (512, 512)
+# The most that a figure shows of a picture, width and height.
+_SHOWN = (720, 360)
 
 
 class Figures:
@@ -45,8 +45,9 @@ class Figures:
             PictureError: the picture broke since it was explained.
         """
         source = request.path if request.content is None else request.content
-        picture = open_picture(source, request.box, _ENOUGH, self._card.box_margin)
-        picture.thumbnail((2 * _ENOUGH[1], 2 * _ENOUGH[0]))
+        width, height = _SHOWN
+        picture = open_picture(source, request.box, (height, width), self._card.box_margin)
+        picture.thumbnail(_SHOWN)
         probabilities = explanation.prediction.probabilities
         assert probabilities is not None
         chosen = self._chosen
