@@ -43,15 +43,13 @@ def shown(*parts: object, width: int = 120) -> str:
     return console.file.getvalue()
 
 
-def test_a_table_says_the_same(compared: list[Compared]) -> None:
-    two = [
-        Compared(one.figure, one.attribute, one.values[:2], one.differences[:1]) for one in compared
-    ]
-    text = shown(comparison_tables(two, ["a", "b"]))
+def test_tables_say_the_same_and_fit_a_terminal(compared: list[Compared]) -> None:
+    text = shown(comparison_tables(compared, ["a", "b", "d", "e"]), width=80)
     assert "[red]<b>bag" in text and "better" in text
-    difference = compared[0].differences[0]
-    assert f"{difference.value:+.3f}" in text
-    assert f"{difference.low:+.3f} … {difference.high:+.3f}" in text
+    for name, difference in zip("bde", compared[0].differences, strict=True):
+        assert f"{name} against a" in text
+        assert f"{difference.value:+.3f}" in text
+        assert f"{difference.low:+.3f} … {difference.high:+.3f}" in text
 
 
 def test_places_fit_a_terminal() -> None:

@@ -19,21 +19,21 @@ _BETTER, _WORSE, _NOISE = "better", "worse", "≈"
 
 
 def comparison_tables(compared: Sequence[Compared], names: Sequence[str]) -> RenderableType:
-    """The totals and each attribute's AP and mA, differences to the first run."""
+    """Each run against the first: the totals, and each attribute's AP and mA."""
     parts: list[RenderableType] = []
-    for title, figures in _sections(compared):
-        table = Table(**TABLE_STYLE)
-        table.add_column(title, overflow="fold")
-        table.add_column(names[0], justify="right", overflow="fold")
-        for name in names[1:]:
-            for column in (name, "difference", "95 % interval", ""):
-                table.add_column(column, justify="right", overflow="fold")
-        for one in figures:
-            cells = [_figure(one.values[0].value)]
-            for value, difference in zip(one.values[1:], one.differences, strict=True):
-                cells += [_figure(value.value), *_difference(difference), _verdict(difference)]
-            table.add_row(Text(one.attribute or one.figure), *cells)
-        parts.append(table)
+    for place, name in enumerate(names[1:]):
+        parts.append(Text(f"{name} against {names[0]}", style="bold"))
+        for title, figures in _sections(compared):
+            table = Table(**TABLE_STYLE)
+            table.add_column(title, overflow="fold")
+            for column in ("first", "this", "difference", "95 % interval", ""):
+                table.add_column(column, justify="right", no_wrap=True)
+            for one in figures:
+                difference = one.differences[place]
+                values = (one.values[0].value, one.values[place + 1].value)
+                cells = [*map(_figure, values), *_difference(difference), _verdict(difference)]
+                table.add_row(Text(one.attribute or one.figure), *cells)
+            parts.append(table)
     return Group(*parts, Text(_WORDS))
 
 
