@@ -25,3 +25,9 @@ def apply_model(model: VAA, card: ModelCard, compute: Compute, pixels: Tensor) -
     with compute.autocast():
         output: VAAOutput = model(images)
     return output
+
+
+def probabilities_of(logits: Tensor, card: ModelCard) -> Tensor:
+    """The probabilities of aggregated logits `[n x c]`, with a calibrated model's temperatures."""
+    temperatures = torch.tensor(card.temperatures or (1.0,), device=logits.device)
+    return (logits.float() / temperatures).sigmoid()

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vaa_cli.core.applying import apply_model
+from vaa_cli.core.applying import apply_model, probabilities_of
 from vaa_cli.core.checkpoint import load_model
 from vaa_cli.core.decoding_pool import DecodingPool
 from vaa_cli.core.devices import Compute
@@ -70,13 +70,12 @@ class AttentionReader:
 
     def read(self, requests: Iterable[Request]) -> Iterator[Explanation]:
         """An explanation for each request, in order; of broken pictures what is wrong with them."""
-        temperatures = torch.tensor(self.card.temperatures or (1.0,))
         for batch in self._pool.load(requests):
             count = len(batch.requests)
             output = apply_model(
                 self._model, self.card, self._compute, torch.from_numpy(batch.pixels[:count])
             )
-            probabilities = (output.logits.cpu() / temperatures).sigmoid().numpy()
+            probabilities = probabilities_of(output.logits, self.card).cpu().numpy()
             stages = {
                 stage: StageAttention(
                     maps.attention.float().cpu().numpy(),

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vaa_cli.core.applying import probabilities_of
 from vaa_cli.core.checkpoint import load_model
 from vaa_cli.core.conversion import WRITERS, quantise
 from vaa_cli.core.decoding import Decoder
@@ -164,7 +165,7 @@ def _compare(engine: Engine, model: VAA, card: ModelCard, pictures: NDArray[np.u
     for start in range(0, len(pictures), _COMPARED):
         batch = pictures[start : start + _COMPARED]
         images = normalise(torch.from_numpy(batch), card.mean, card.std)
-        expected = model(images).logits.sigmoid().numpy()
+        expected = probabilities_of(model(images).logits, card).numpy()
         found = engine.probabilities(np.ascontiguousarray(batch))
         worst = max(worst, float(np.abs(found - expected).max()))
         agreeing += int(((found >= 0.5) == (expected >= 0.5)).sum())
