@@ -56,9 +56,9 @@ def test_no_two_figures_have_a_name(tmp_path: Path) -> None:
     assert sorted(written) == sorted((tmp_path / "out").iterdir())
 
 
-def test_wide_narrow_and_large_pictures_and_names_of_any_kind(tmp_path: Path) -> None:
+def test_wide_and_narrow_pictures_and_names_of_any_kind(tmp_path: Path) -> None:
     figures = Figures(tmp_path, CARD, [1, 2, 0], top=1)
-    for i, size in enumerate([(300, 20), (20, 300), (3000, 2000), (1, 1)]):
+    for i, size in enumerate([(300, 20), (20, 300)]):
         path = tmp_path / f"{i}.png"
         Image.new("RGB", size, "teal").save(path)
         request = Request(str(path))

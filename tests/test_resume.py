@@ -188,7 +188,14 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize("fatal", ["best.safetensors", "best-ema.safetensors", "log.csv"])
+@pytest.mark.parametrize(
+    "fatal",
+    [
+        "best.safetensors",
+        pytest.param("best-ema.safetensors", marks=pytest.mark.slow),
+        "log.csv",
+    ],
+)
 def test_killed_between_two_files(
     data: Prepared, short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fatal: str
 ) -> None:

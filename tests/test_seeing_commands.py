@@ -249,6 +249,7 @@ def test_only_val_is_looked_at(
     assert read_card(out).thresholds != read_card(calibrated).thresholds
 
 
+@pytest.mark.slow
 def test_evaluate_tells_both(workspace: Path, calibrated: Path) -> None:
     arguments = ("evaluate", *QUICKLY, "--format", "json")
     found = json.loads(run_vaa(*arguments, "--run", calibrated, cwd=workspace).out)
