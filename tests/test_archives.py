@@ -54,6 +54,16 @@ def read(path: Path) -> list[Request]:
     return [picture.request() for picture in archive_pictures(str(path))]
 
 
+def read_with_peak(path: Path) -> tuple[list[Request], int]:
+    """The same, and the most memory that it took, in bytes."""
+    tracemalloc.start()
+    try:
+        found = read(path)
+        return found, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize(
     ("name", "pack"),
     [
@@ -208,12 +218,7 @@ def test_a_header_of_any_size_is_not_read(tmp_path: Path, kind: bytes) -> None:
         file.write(header.tobuf(tarfile.GNU_FORMAT))
         for _ in range(200):
             file.write(bytes(1 << 20))
-    tracemalloc.start()
-    try:
-        (only,) = read(path)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    (only,), peak = read_with_peak(path)
     assert only.problem == "broken archive: a header of 209,715,200 bytes"
     assert peak < 20 << 20
 
@@ -240,12 +245,7 @@ def test_a_zip_bomb_of_another_method(tmp_path: Path, method: int) -> None:
     with zipfile.ZipFile(path, "w", method) as archive:
         archive.writestr("a.jpg", bytes(100 << 20))
         archive.writestr("b.jpg", b"stored", zipfile.ZIP_STORED)
-    tracemalloc.start()
-    try:
-        first, second = read(path)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    (first, second), peak = read_with_peak(path)
     assert first.problem is not None and first.problem.startswith("compressed in a way that")
     assert second.content == b"stored"
     assert peak < 20 << 20
@@ -256,12 +256,7 @@ def test_a_member_larger_than_it_says(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     content = zip_bytes({"a.jpg": bytes(100 << 20)})
     path.write_bytes(content.replace((100 << 20).to_bytes(4, "little"), (99).to_bytes(4, "little")))
-    tracemalloc.start()
-    try:
-        (only,) = read(path)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    (only,), peak = read_with_peak(path)
     assert only.problem is not None and only.problem.startswith("broken archive: ")
     assert peak < 20 << 20
 

@@ -64,7 +64,7 @@ def compare(
     """
     from vaa_cli.core.comparison import compare_runs, comparison_records
     from vaa_cli.core.comparison_report import comparison_page, comparison_tables
-    from vaa_cli.core.csv_text import csv_text
+    from vaa_cli.core.report import records_csv
     from vaa_cli.core.runs import model_file
 
     world = this_process()
@@ -113,8 +113,7 @@ def compare(
         f"{len(shared)} attributes, {samples:,} draws"
     )
     if format is FormatChoice.csv:
-        records = comparison_records(compared, names)
-        sys.stdout.write(csv_text([list(records[0]), *(list(r.values()) for r in records)]))
+        sys.stdout.write(records_csv(comparison_records(compared, names)))
     elif format is FormatChoice.html:
         sys.stdout.write(comparison_page(compared, names, about))
     else:

@@ -19,7 +19,13 @@ from vaa_cli.commands.options import (
     WorkersOption,
 )
 from vaa_cli.commands.scoring import Computation, SplitChoice, predict_split, read_split
-from vaa_cli.commands.seeing import REPORT, read_places, score_attention, write_report
+from vaa_cli.commands.seeing import (
+    REPORT,
+    attention_reader,
+    read_places,
+    score_attention,
+    write_report,
+)
 from vaa_cli.core.errors import VAAError
 
 
@@ -104,8 +110,9 @@ def evaluate(
     probabilities = predict_split(labelled, computation, world)
     if not world.is_first:
         return
-    pointing = score_attention(labelled, places, computation) if places is not None else None
     card, table = labelled.card, labelled.table
+    reader = attention_reader(labelled, computation) if places or report else None
+    pointing = score_attention(reader, table, places) if reader and places else None
     scores = score(probabilities, table.labels, card.thresholds)
     beside = pointing_records(pointing) if pointing is not None else []
     totals = []
@@ -136,8 +143,8 @@ def evaluate(
             console.print(totals_table(totals))
         if pointing is not None:
             console.print(pointing_tables(card.attributes, pointing))
-    if report is not None:
-        write_report(report, labelled, split.value, probabilities, scores, totals, computation)
+    if report is not None and reader is not None:
+        write_report(report, labelled, split.value, probabilities, scores, totals, reader)
         say(f"wrote {report / REPORT}")
     left_out = [
         name for name in unscored(card.attributes, scores) if name not in labelled.unlabelled

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vaa_cli.core.attention import AttentionReader
+    from vaa_cli.core.labels import LabelTable
     from vaa_cli.core.metrics import Scores
     from vaa_cli.core.places import Places
     from vaa_cli.core.pointing import Pointing
@@ -39,15 +40,15 @@ def read_places(split: LabelledSplit, boxes: Path | None, masks: Path | None) ->
     return None
 
 
-def score_attention(split: LabelledSplit, places: "Places", computation: Computation) -> "Pointing":
+def score_attention(reader: "AttentionReader", table: "LabelTable", places: "Places") -> "Pointing":
     """How the maps of a model score on places.
 
     Raises:
         VAAError: a picture or a mask is missing or broken.
     """
-    from vaa_cli.core.place_scoring import score_places
+    from vaa_cli.core.place_scoring import score_places  # which loads torch
 
-    return score_places(_attention_reader(split, computation), split.table, places)
+    return score_places(reader, table, places)
 
 
 def write_report(
@@ -57,7 +58,7 @@ def write_report(
     probabilities: "NDArray[np.float32]",
     scores: "Scores",
     totals: "list[Record]",
-    computation: Computation,
+    reader: "AttentionReader",
 ) -> None:
     """Write the page of an evaluation into a folder of its own.
 
@@ -68,7 +69,7 @@ def write_report(
         probabilities: `[n x c]`.
         scores: their figures.
         totals: with and without calibration; none if it is not calibrated.
-        computation: how the model is computed.
+        reader: the model, for where it looks.
 
     Raises:
         VAAError: the folder cannot be written, or is no report.
@@ -82,7 +83,6 @@ def write_report(
     card, table = split.card, split.table
     each = max(1, min(3, _EXAMPLES // len(card.attributes)))
     examples = choose_examples(probabilities, table.labels, card.thresholds, each)
-    reader = _attention_reader(split, computation)
     page = evaluation_page(
         Evaluation(
             title=f"{split.model.parent.name or split.model.name} on {name}",
@@ -111,7 +111,7 @@ def write_report(
         write_text(beside / REPORT, page)
 
 
-def _attention_reader(split: LabelledSplit, computation: Computation) -> "AttentionReader":
+def attention_reader(split: LabelledSplit, computation: Computation) -> "AttentionReader":
     """The model as torch computes it; an export gives no maps."""
     from vaa_cli.core.attention import AttentionReader
     from vaa_cli.core.devices import Compute

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaa_cli.core.labels import ABSENT, PRESENT
+from vaa_cli.core.metrics import Scores, ranking
 
 Floats = NDArray[np.float64]
 
@@ -155,9 +156,8 @@ class _Scorer:
         rows = np.flatnonzero(self._present[:, c] | self._absent[:, c])
         if not len(rows):
             return np.full(len(counts), np.nan)
-        order = rows[np.argsort(-self._probabilities[rows, c], kind="stable")]
-        ranked = self._probabilities[order, c]
-        last_of_ties = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+        order, last_of_ties = ranking(self._probabilities[rows, c])
+        order = rows[order]
         weights = counts[:, order]
         everything = weights.cumsum(axis=1)[:, last_of_ties]
         hits = (weights * self._present[order, c]).cumsum(axis=1)[:, last_of_ties]
@@ -167,6 +167,16 @@ class _Scorer:
         with np.errstate(invalid="ignore"):
             found: Floats = (gained * precision).sum(axis=1) / hits[:, -1]
         return found
+
+
+def total_figures(scores: Scores) -> dict[str, float]:
+    """The totals that `Draws.totals` has of each draw, of all pictures."""
+    totals = scores.totals
+    return {
+        "mA": totals.mean_accuracy,
+        "mAP": totals.mean_average_precision,
+        "instance F1": totals.instance_f1,
+    }
 
 
 def _mean_over_scored(values: Floats) -> Floats:

@@ -9,22 +9,21 @@ thresholds' logits.
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_expit, logit
 
-from vaa_cli.core.labels import ABSENT, PRESENT
+from vaa_cli.core.curves import reliability
+from vaa_cli.core.labels import ABSENT, PRESENT, UNSPECIFIED
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 
 Metric = Literal["mA", "F1"]
-METRICS: tuple[Metric, ...] = get_args(Metric)
 
-BINS = 15
 # Lower ones would push probabilities to where float32 cannot tell them from 1.
 _LOG_TEMPERATURES = (math.log(0.5), math.log(20.0))
 # Thresholds that are tried, about; millions of scores are no better than some of them.
@@ -71,7 +70,7 @@ def fit_calibration(
     weights = rarer / (rarer + shrinkage) if shrinkage > 0 else (rarer > 0).astype(np.float64)
     own = np.flatnonzero(rarer)
 
-    known = truth != -1
+    known = truth != UNSPECIFIED
     shared = fit_temperature(scores[known], truth[known] == PRESENT)
     temperatures = np.full(scores.shape[1], shared)
     for c in own:
@@ -155,10 +154,9 @@ def calibration_error(probabilities: ArrayLike, targets: ArrayLike) -> float:
         The error, NaN where nothing is specified.
     """
     shares, truth = np.asarray(probabilities, dtype=np.float64), np.asarray(targets)
-    known = truth != -1
+    known = truth != UNSPECIFIED
     shares, present = shares[known], truth[known] == PRESENT
     if not len(shares):
         return float("nan")
-    bins = np.minimum((shares * BINS).astype(np.int64), BINS - 1)
-    surplus = np.bincount(bins, weights=present - shares, minlength=BINS)
-    return float(np.abs(surplus).sum() / len(shares))
+    bins = reliability(shares, present)
+    return float((bins.counts * np.abs(bins.present - bins.predicted)).sum() / len(shares))

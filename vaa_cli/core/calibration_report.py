@@ -10,6 +10,7 @@ from rich.text import Text
 from scipy.special import expit
 
 from vaa_cli.core.calibration import Calibration, calibration_error, logits_of
+from vaa_cli.core.labels import PRESENT
 from vaa_cli.core.metrics import score
 from vaa_cli.core.report import TABLE_STYLE, Record, cell, number
 
@@ -24,7 +25,7 @@ def calibration_table(
         calibration: what was fitted.
         labels: `[n x c]`, on which it was fitted.
     """
-    positives = (labels == 1).sum(axis=0)
+    positives = (labels == PRESENT).sum(axis=0)
     table = Table(**TABLE_STYLE)
     table.add_column("attribute", overflow="fold")
     for name in ("val+", "temperature", "threshold", "own share"):

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from vaa_cli.core.bootstrap import SAMPLES, Draws, Floats, bootstrap, interval
-from vaa_cli.core.metrics import Scores, score
+from vaa_cli.core.bootstrap import SAMPLES, Floats, bootstrap, interval, total_figures
+from vaa_cli.core.metrics import score
 from vaa_cli.core.report import Record, number
 
 
@@ -60,35 +59,19 @@ def compare_runs(
     """
     scores = [score(probabilities, targets, limits) for probabilities, limits in runs]
     draws = bootstrap(runs, targets, samples, seed)
-    totals = [_totals(one) for one in scores]
+    totals = [total_figures(one) for one in scores]
     compared = [
         _compare(name, None, [one[name] for one in totals], [one.totals[name] for one in draws])
         for name in totals[0]
     ]
-    for figure in ("mA", "AP"):
-        of_scores, of_draws = _columns(figure, scores, draws)
+    for figure, field in (("mA", "mean_accuracy"), ("AP", "average_precision")):
+        of_scores = [getattr(one, field) for one in scores]
+        of_draws = [getattr(one, field) for one in draws]
         compared += [
-            _compare(figure, name, of_scores[:, c].tolist(), [one[:, c] for one in of_draws])
+            _compare(figure, name, [o[c] for o in of_scores], [o[:, c] for o in of_draws])
             for c, name in enumerate(attributes)
         ]
     return compared
-
-
-def _totals(scores: Scores) -> dict[str, float]:
-    totals = scores.totals
-    return {
-        "mA": totals.mean_accuracy,
-        "mAP": totals.mean_average_precision,
-        "instance F1": totals.instance_f1,
-    }
-
-
-def _columns(
-    figure: str, scores: Sequence[Scores], draws: Sequence[Draws]
-) -> tuple[Floats, list[Floats]]:
-    if figure == "mA":
-        return np.stack([s.mean_accuracy for s in scores]), [d.mean_accuracy for d in draws]
-    return np.stack([s.average_precision for s in scores]), [d.average_precision for d in draws]
 
 
 def _compare(
@@ -107,7 +90,7 @@ def _compare(
 
 def _estimate(value: float, draws: Floats) -> Estimate:
     low, high = interval(value, draws)
-    return Estimate(value, float(low), float(high))
+    return Estimate(float(value), float(low), float(high))
 
 
 def comparison_records(compared: Sequence[Compared], names: Sequence[str]) -> list[Record]:

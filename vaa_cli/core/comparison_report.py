@@ -9,7 +9,7 @@ from rich.text import Text
 
 from vaa_cli.core import web_page
 from vaa_cli.core.comparison import Compared, Estimate
-from vaa_cli.core.report import TABLE_STYLE
+from vaa_cli.core.report import TABLE_STYLE, cell, number
 
 _WORDS = (
     "Intervals hold 95 % of draws of pictures, with replacement; of a difference, both runs were "
@@ -65,7 +65,7 @@ def _sections(compared: Sequence[Compared]) -> Iterator[tuple[str, list[Compared
 
 
 def _figure(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"
+    return cell(number(value))
 
 
 def _range(estimate: Estimate) -> str:

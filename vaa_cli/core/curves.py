@@ -5,9 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaa_cli.core.calibration import BINS
+from vaa_cli.core.metrics import ranking
 
 Floats = NDArray[np.float64]
+
+BINS = 15
 
 
 class PrecisionRecall(NamedTuple):
@@ -33,10 +35,8 @@ def precision_recall(scores: ArrayLike, positives: ArrayLike) -> PrecisionRecall
         positives: `[n]`, true where the attribute is present, at least once.
     """
     values = np.asarray(scores, dtype=np.float64)
-    order = np.argsort(-values, kind="stable")
-    ranked = values[order]
+    order, last_of_ties = ranking(values)
     hits = np.cumsum(np.asarray(positives, dtype=bool)[order])
-    last_of_ties = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
     return PrecisionRecall(hits[last_of_ties] / hits[-1], hits[last_of_ties] / (last_of_ties + 1))
 
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaa_cli.core import web_charts, web_page
-from vaa_cli.core.bootstrap import Draws, interval
+from vaa_cli.core.bootstrap import Draws, interval, total_figures
 from vaa_cli.core.calibration import calibration_error
 from vaa_cli.core.curves import precision_recall, reliability
-from vaa_cli.core.labels import PRESENT
+from vaa_cli.core.labels import PRESENT, UNSPECIFIED
 from vaa_cli.core.metrics import Scores
 from vaa_cli.core.mistakes import Mistakes
 from vaa_cli.core.report_examples import KINDS, Shown
@@ -22,7 +22,6 @@ from vaa_cli.core.web_page import text
 _PAIRS = 20
 # A pair that came once or twice is chance.
 _TOGETHER = 3
-_SHARE = Axis("", 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -89,14 +88,9 @@ def _about(evaluation: Evaluation) -> Iterator[str]:
 
 def _totals(evaluation: Evaluation) -> Iterator[str]:
     totals = evaluation.scores.totals
-    values = {
-        "mA": totals.mean_accuracy,
-        "mAP": totals.mean_average_precision,
-        "instance F1": totals.instance_f1,
-    }
     yield '<h2 id="totals">Totals</h2>'
     tiles = []
-    for name, value in values.items():
+    for name, value in total_figures(evaluation.scores).items():
         low, high = interval(value, evaluation.draws.totals[name])
         tiles.append(
             f'<div class="tile"><b>{_figure(value)}</b><span>{name}</span>'
@@ -335,7 +329,7 @@ def _details(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _curves(evaluation: Evaluation, c: int) -> str:
-    known = evaluation.labels[:, c] != -1
+    known = evaluation.labels[:, c] != UNSPECIFIED
     present = evaluation.labels[known, c] == PRESENT
     shares = evaluation.probabilities[known, c]
     if not present.any():

@@ -88,9 +88,9 @@ def score(
     scorable = (positives > 0) & (negatives > 0)
     hits = present & predicted
 
-    recall_positive = _share(hits.sum(axis=0), positives)
-    recall_negative = _share((absent & ~predicted).sum(axis=0), negatives)
-    precision = _share(hits.sum(axis=0), predicted.sum(axis=0), empty=0.0)
+    recall_positive = shares(hits.sum(axis=0), positives)
+    recall_negative = shares((absent & ~predicted).sum(axis=0), negatives)
+    precision = shares(hits.sum(axis=0), predicted.sum(axis=0), empty=0.0)
     f1 = _harmonic_mean(precision, recall_positive)
     for figure in (recall_positive, recall_negative, precision, f1):
         figure[~scorable] = np.nan
@@ -104,8 +104,8 @@ def score(
     hits_per_image = hits[with_positives].sum(axis=1)
     predicted_per_image = predicted[with_positives].sum(axis=1)
     union_per_image = (present | predicted)[with_positives].sum(axis=1)
-    instance_precision = _mean(_share(hits_per_image, predicted_per_image, empty=0.0))
-    instance_recall = _mean(_share(hits_per_image, present[with_positives].sum(axis=1)))
+    instance_precision = _mean(shares(hits_per_image, predicted_per_image, empty=0.0))
+    instance_recall = _mean(shares(hits_per_image, present[with_positives].sum(axis=1)))
     no_prediction = 0.0 if (present | absent).any() else np.nan
     micro_precision = _ratio(hits.sum(), predicted.sum(), empty=no_prediction)
     micro_recall = _ratio(hits.sum(), present.sum())
@@ -123,7 +123,7 @@ def score(
         totals=Totals(
             mean_accuracy=_mean(mean_accuracy[scorable]),
             mean_average_precision=_mean(ap[scorable]),
-            instance_accuracy=_mean(_share(hits_per_image, union_per_image)),
+            instance_accuracy=_mean(shares(hits_per_image, union_per_image)),
             instance_precision=instance_precision,
             instance_recall=instance_recall,
             instance_f1=float(_harmonic_mean(instance_precision, instance_recall)),
@@ -152,19 +152,26 @@ def average_precision(scores: ArrayLike, positives: ArrayLike) -> float:
     total = int(is_positive.sum())
     if total == 0:
         return float("nan")
-    order = np.argsort(-values, kind="stable")
-    ranked = values[order]
+    order, last_of_ties = ranking(values)
     hits = np.cumsum(is_positive[order])
-    last_of_ties = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
     precision = hits[last_of_ties] / (last_of_ties + 1)
     recall_gained = np.diff(hits[last_of_ties], prepend=0) / total
     return float(np.sum(recall_gained * precision))
 
 
-def _share(part: NDArray[np.int64], whole: NDArray[np.int64], empty: float = np.nan) -> Floats:
+def ranking(scores: Floats) -> tuple[Integers, Integers]:
+    """Positions of scores `[n]` from the highest on, and which of them end a run of equal ones."""
+    order = np.argsort(-scores, kind="stable")
+    last_of_ties = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    return order, last_of_ties
+
+
+def shares(
+    part: NDArray[np.int64], whole: NDArray[np.int64] | Floats, empty: float = np.nan
+) -> Floats:
     """part / whole, element by element, `empty` where whole is 0."""
-    shares: Floats = np.divide(part, whole, out=np.full(np.shape(part), empty), where=whole > 0)
-    return shares
+    found: Floats = np.divide(part, whole, out=np.full(np.shape(part), empty), where=whole > 0)
+    return found
 
 
 def _ratio(part: np.int64, whole: np.int64, empty: float = np.nan) -> float:

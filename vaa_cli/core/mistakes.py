@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vaa_cli.core.labels import ABSENT, PRESENT
+from vaa_cli.core.metrics import shares
 
 
 @dataclass(frozen=True)
@@ -37,17 +38,10 @@ class Mistakes:
     @property
     def share(self) -> NDArray[np.float64]:
         """Of the pictures in which the row's was missed, those with the column's; NaN for none."""
-        empty = np.full(self.together.shape, np.nan)
-        missed = np.broadcast_to(self.missed[:, None], self.together.shape)
-        shares: NDArray[np.float64] = np.divide(self.together, missed, out=empty, where=missed > 0)
-        return shares
+        return shares(self.together, self.missed[:, None])
 
     @property
     def lift(self) -> NDArray[np.float64]:
         """How many times as often as if the two mistakes had nothing to do with each other."""
         expected = np.outer(self.missed, self.wrongly_seen) / max(self.pictures, 1)
-        empty = np.full(expected.shape, np.nan)
-        lift: NDArray[np.float64] = np.divide(
-            self.together, expected, out=empty, where=expected > 0
-        )
-        return lift
+        return shares(self.together, expected)

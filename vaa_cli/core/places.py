@@ -89,11 +89,7 @@ class BoxPlaces:
 
     def of(self, row: int) -> list[Place]:
         """See `Places`."""
-        path = self._table.path(row)
-        size = check_picture(path, decode=False)
-        if isinstance(size, str):
-            raise VAAError(f"{path}: {size}")
-        width, height = size
+        width, height = _size(self._table.path(row))
         regions = {}
         for attribute, boxes in self._boxes[self._table.images[row]].items():
             inside = np.zeros((height, width), dtype=bool)
@@ -140,9 +136,7 @@ class MaskPlaces:
     def of(self, row: int) -> list[Place]:
         """See `Places`."""
         path, file = self._table.path(row), self._files[row]
-        size = check_picture(path, decode=False)
-        if isinstance(size, str):
-            raise VAAError(f"{path}: {size}")
+        size = _size(path)
         values = _mask(file)
         if values.shape != size[::-1]:
             raise VAAError(
@@ -153,6 +147,13 @@ class MaskPlaces:
             attribute: np.isin(values, numbers) for attribute, numbers in self._values.items()
         }
         return _present(self._table, row, self._margin, regions)
+
+
+def _size(path: Path) -> tuple[int, int]:
+    size = check_picture(path, decode=False)
+    if isinstance(size, str):
+        raise VAAError(f"{path}: {size}")
+    return size
 
 
 def _name_in(known: set[str], root: Path, folder: Path, name: str) -> str | None:

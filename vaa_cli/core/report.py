@@ -104,7 +104,11 @@ def evaluation_csv(
     beside: Sequence[Record] = (),
 ) -> str:
     """A row an attribute; cells that cannot be scored are empty. See `evaluation_json`."""
-    records = _joined(attribute_records(attributes, priors, scores), beside)
+    return records_csv(_joined(attribute_records(attributes, priors, scores), beside))
+
+
+def records_csv(records: Sequence[Record]) -> str:
+    """A row a record, under the names that all of them have."""
     return csv_text([list(records[0]), *(list(record.values()) for record in records)])
 
 

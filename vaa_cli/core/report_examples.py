@@ -13,7 +13,7 @@ from PIL import Image
 from vaa_cli.core.attention import AttentionReader
 from vaa_cli.core.attention_pictures import overlay, side_by_side
 from vaa_cli.core.images import open_picture
-from vaa_cli.core.labels import ABSENT, PRESENT, LabelTable
+from vaa_cli.core.labels import ABSENT, PRESENT, UNSPECIFIED, LabelTable
 from vaa_cli.core.requests import Request
 
 _QUALITY = 60
@@ -78,7 +78,7 @@ def choose_examples(
             "right": ((label == PRESENT) & seen, -share),
             "missed": ((label == PRESENT) & ~seen, share),
             "wrongly seen": ((label == ABSENT) & seen, -share),
-            "unsure": (label != -1, np.abs(share - limits[c])),
+            "unsure": (label != UNSPECIFIED, np.abs(share - limits[c])),
         }
         for kind, (rows, order) in kinds.items():
             among = np.flatnonzero(rows)
