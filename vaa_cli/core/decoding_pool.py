@@ -26,6 +26,8 @@ from vaa_cli.core.parallel import METHOD, follow_parent
 from vaa_cli.core.requests import Request
 
 TIME_LIMIT = 60.0  # seconds that one picture may take
+# Seconds that a process may take to start, which is slow on a busy machine whatever the picture.
+_START_LIMIT = 120.0
 # What the decoding processes need, for `parallel.start_early`.
 MODULES = ("vaa_cli.core.decoding_pool",)
 # Batches in memory: one that is computed, one that is ready, one that is decoded.
@@ -317,8 +319,14 @@ class _Pass:
         if self._ended:
             process.kill()
         try:
-            process.wait_until_ready(self._time_limit)
-        except (EOFError, OSError, TimeoutError) as error:
+            process.wait_until_ready(_START_LIMIT)
+        except TimeoutError as error:
+            self._forget(process)
+            raise VAAError(
+                f"no process that decodes pictures was ready within {_START_LIMIT:g} s; "
+                "try fewer --workers, or 0"
+            ) from error
+        except (EOFError, OSError) as error:
             end = self._forget(process)
             raise VAAError(
                 f"the processes that decode pictures end as they start ({end}); try --workers 0, "
