@@ -12,16 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from vaa_cli.core.datasets import csv as csv_format
 from vaa_cli.core.labels import SPLITS
 from vaa_cli.core.prepared import Origin, Prepared, read_prepared, write_prepared
 
-# What engines keep of converted models goes with the tests.
-os.environ["VAA_CACHE"] = tempfile.mkdtemp(prefix="vaa-cache-")
-
-if "PYTEST_XDIST_WORKER" in os.environ:
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    # What engines keep of converted models goes with the tests; workers share it.
+    os.environ["VAA_CACHE"] = tempfile.mkdtemp(prefix="vaa-cache-")
+else:
     # Each worker has a core: torch's threads of one would wait for those of the other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -132,11 +133,20 @@ def limit_file_size(size: int) -> None:
 
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder where the tiny dataset was prepared and a model was trained on it."""
-    folder = tmp_path_factory.mktemp("workspace")
-    make_dataset(folder / "dataset", count=60)
-    prepared = run_vaa("prepare", "dataset", cwd=folder)
-    assert prepared.code == 0, prepared.err
-    trained = run_vaa("train", *QUICK, "--epochs", "8", cwd=folder)
-    assert trained.code == 0, trained.err
+    """A folder where the tiny dataset was prepared and a model was trained on it.
+
+    Workers share it, so the first one makes it, and no test may take
+    from it or change what is there.
+    """
+    here = tmp_path_factory.getbasetemp()
+    shared = here.parent if "PYTEST_XDIST_WORKER" in os.environ else here
+    folder, made = shared / "workspace", shared / "workspace-made"
+    with FileLock(shared / "workspace.lock"):
+        if not made.exists():
+            make_dataset(folder / "dataset", count=60)
+            prepared = run_vaa("prepare", "dataset", cwd=folder)
+            assert prepared.code == 0, prepared.err
+            trained = run_vaa("train", *QUICK, "--epochs", "8", cwd=folder)
+            assert trained.code == 0, trained.err
+            made.touch()
     return folder

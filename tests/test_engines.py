@@ -115,7 +115,10 @@ def test_the_graph_computes_what_the_model_does(changes: dict[str, object]) -> N
 # Engines
 
 
-@pytest.mark.parametrize("name", ["torch", "openvino", "onnx"])
+@pytest.mark.parametrize(
+    "name",
+    ["torch", "openvino", pytest.param("onnx", marks=pytest.mark.slow)],  # its export is tested
+)
 def test_engines_compute_what_the_model_does(model_file: Path, name: str) -> None:
     pytest.importorskip(RUNTIMES[name])
     engine = open_engine(model_file, EngineChoice(name, "fp32", "cpu"))

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.world import World
+from vaa_cli.core.world import World, end_process
 
 PROPERTY = settings(deadline=None, derandomize=True)
 ROOT = Path(__file__).resolve().parents[1]
@@ -102,6 +102,8 @@ def check_all(world: World) -> dict[str, Any]:
 def work(report: str, ending: str) -> None:
     """What a process does: everything that there is, and then it ends or loses another one.
 
+    Its exit code is 3.
+
     Args:
         report: the file that is written with what it found.
         ending: `well`, or `killed 0` or `raises 1`, which end that process amidst the work.
@@ -125,6 +127,7 @@ def work(report: str, ending: str) -> None:
     except VAAError as error:
         found["end"] = str(error)
     Path(report).write_text(json.dumps(found))
+    end_process(3)
 
 
 # Starting them
@@ -244,7 +247,7 @@ def test_align(group: Group) -> None:
 
 def test_a_good_end(two: Group) -> None:
     assert [report["end"] for report in two.reports] == ["well", "well"]
-    assert two.codes == [0, 0]
+    assert two.codes == [3, 3]
 
 
 def assert_lost(told: str, rank: int, size: int) -> None:
@@ -253,7 +256,7 @@ def assert_lost(told: str, rank: int, size: int) -> None:
 
 
 def test_the_first_process_is_killed_amidst_the_work(three: Group) -> None:
-    assert three.codes == [-signal.SIGKILL, 0, 0]
+    assert three.codes == [-signal.SIGKILL, 3, 3]
     for rank in (1, 2):
         assert_lost(three.reports[rank]["end"], rank, 3)
 
@@ -262,7 +265,7 @@ def test_another_process_has_an_error_amidst_the_work(tmp_path: Path) -> None:
     group = run_group(2, "raises 1", tmp_path)
     assert_lost(group.reports[0]["end"], 0, 2)
     assert group.reports[1]["end"] == "this process has its own reason"
-    assert group.codes == [0, 0]
+    assert group.codes == [3, 3]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from vaa_cli.commands.predict import predict
 from vaa_cli.commands.prepare import prepare
 from vaa_cli.commands.train import train
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.world import end_process
 
 DEBUG = "--debug"
 WRONG_REQUEST, INTERRUPTED = 2, 130
@@ -94,7 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
         code = _fail(f"{error.format_message().rstrip('.')}; see {command} --help")
     if code == INTERRUPTED:  # typer says so too
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # people press Ctrl-C more than once
-    raise SystemExit(code if isinstance(code, int) else 0)
+    end_process(code if isinstance(code, int) else 0)
 
 
 def _fail(message: str) -> int:

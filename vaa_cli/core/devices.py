@@ -1,12 +1,14 @@
 """Where and in which precision the model is computed."""
 
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 
+from vaa_cli.core.choices import PrecisionName
 from vaa_cli.core.errors import VAAError
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+PRECISIONS: tuple[str, ...] = get_args(PrecisionName)
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 

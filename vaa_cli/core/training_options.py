@@ -15,6 +15,7 @@ from vaa_cli.core.choices import (
     CacheName,
     ClassifierName,
     LossName,
+    PrecisionName,
     RecipeName,
     Weighting,
 )
@@ -156,7 +157,7 @@ class TrainingOptions:
     cache: CacheName = "none"
     skip_bad_steps: _Index = 0
     device: str = "auto"
-    precision: str = "auto"
+    precision: PrecisionName = "auto"
     compile: _Switch = False
     workers: _Index | None = None
     save_every: _Seconds = 600.0

@@ -3,10 +3,11 @@
 import json
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from vaa_cli.core.errors import VAAError, one_line
 
@@ -177,3 +178,18 @@ class World:
             for module in modules:
                 for buffer in module.buffers():
                     dist.broadcast(buffer, 0)
+
+
+def end_process(code: int) -> NoReturn:
+    """End this process with an exit code, also when an error left it connected to others.
+
+    As the interpreter shuts down, gloo's threads of such a process may abort it
+    (pytorch/pytorch#179291), and its exit code would be lost: then it ends without that.
+    """
+    distributed = sys.modules.get("torch.distributed")  # not imported for this
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # nobody reads it any more
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
