@@ -104,6 +104,13 @@ def run_vaa(
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
+def without_torch(folder: Path) -> dict[str, str]:
+    """An environment where loading torch is an error: what comes before it is quick."""
+    (folder / "no-torch").mkdir(exist_ok=True)
+    (folder / "no-torch" / "torch.py").write_text("raise AssertionError('torch was loaded')\n")
+    return {"PYTHONPATH": str(folder / "no-torch")}
+
+
 def assert_one_line_error(outcome: Outcome, *parts: str) -> None:
     """The outcome is a wrong request: exit code 2, one line on stderr that has all the parts."""
     assert outcome.code == 2, outcome

@@ -150,13 +150,13 @@ def test_wrong_masks(tmp_path: Path) -> None:
         MaskPlaces(tmp_path / "nowhere", table, NAMES, 0.0)
     folder = mask_folder(tmp_path, np.zeros((9, 20), dtype=np.uint8), (1, "hat"))
     with pytest.raises(VAAError, match=r"has 20 x 9 pixels, but its picture .* 20 x 10"):
-        MaskPlaces(folder, table, NAMES, 0.0).of(0)
+        MaskPlaces(folder, table, NAMES, 0.0)
     noise(20, 10).save(folder / "0.png")
     with pytest.raises(VAAError, match="is in colour"):
         MaskPlaces(folder, table, NAMES, 0.0).of(0)
     (folder / "0.png").write_bytes(b"broken")
     with pytest.raises(VAAError, match="not a picture"):
-        MaskPlaces(folder, table, NAMES, 0.0).of(0)
+        MaskPlaces(folder, table, NAMES, 0.0)
     (folder / "0.png").unlink()
     with pytest.raises(VAAError, match=r"the mask of images/0.png would be .*0\.png"):
         MaskPlaces(folder, table, NAMES, 0.0)

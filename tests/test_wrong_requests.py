@@ -15,6 +15,7 @@ from tests.conftest import (
     limit_file_size,
     make_dataset,
     run_vaa,
+    without_torch,
 )
 from vaa_cli.core.checkpoint import load_model
 from vaa_cli.core.errors import VAAError
@@ -129,7 +130,6 @@ def test_unknown_backbone(workspace: Path) -> None:
         (("--stages", "1,4"), ("'1,4'", "3,4")),
         (("--epochs", "0"), ("--epochs",)),
         (("--recipe", "magic"), ("magic", "paper")),
-        (("--device", "tpu9"), ("'tpu9'",)),
         (("--precision", "fp8"), ("'fp8'", "bf16")),
         (("--weights", "gone.pth"), ("gone.pth",)),
         (("--data", "elsewhere"), ("elsewhere", "vaa prepare")),
@@ -138,19 +138,52 @@ def test_unknown_backbone(workspace: Path) -> None:
     ],
 )
 def test_wrong_options_of_train(
-    workspace: Path, options: tuple[str, str], parts: tuple[str, ...]
+    workspace: Path, tmp_path: Path, options: tuple[str, str], parts: tuple[str, ...]
 ) -> None:
     before = contents(workspace / "runs")
     quick = [] if options[0] in ("--image-size", "--weights") else list(QUICK)
-    outcome = run_vaa("train", *quick, *options, cwd=workspace)
+    environment = without_torch(tmp_path)
+    outcome = run_vaa("train", *quick, *options, cwd=workspace, environment=environment)
     assert_one_line_error(outcome, *parts)
     assert contents(workspace / "runs") == before
+
+
+def test_a_device_that_is_not_here(workspace: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    outcome = run_vaa("train", *QUICK, "--device", "tpu9", "--run", run, cwd=workspace)
+    assert_one_line_error(outcome, "'tpu9'", "use auto or")
+    assert not run.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ("predict x.png --run liar.safetensors", "liar.safetensors is not a model of vaa"),
+        ("predict x.png --run empty", "empty has no best.safetensors"),
+        ("predict x.png --run gone", "gone: no such run"),
+        ("explain x.png --run liar.safetensors", "liar.safetensors is not a model of vaa"),
+        ("evaluate --run liar.safetensors", "liar.safetensors is not a model of vaa"),
+        ("export --run liar.safetensors", "liar.safetensors is not a model of vaa"),
+        ("calibrate --run gone", "gone: no such run"),
+        ("compare gone", "two runs or more"),
+        ("predict x.png --run liar.safetensors --engine nope", "unknown engine 'nope'"),
+    ],
+)
+def test_told_before_torch_is_loaded(tmp_path: Path, words: str, part: str) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
+    save_file({"a": torch.zeros(1)}, tmp_path / "liar.safetensors", {"vaa": '{"schema": 1}'})
+    (tmp_path / "empty").mkdir()
+    outcome = run_vaa(*words.split(), cwd=tmp_path, environment=without_torch(tmp_path))
+    assert_one_line_error(outcome, part)
 
 
 def test_no_network_and_no_cached_weights(workspace: Path, tmp_path: Path) -> None:
     # A proxy that nobody listens to stands for a missing network, here and where there is one.
     environment = {"TORCH_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
-    outcome = run_vaa("train", "--backbone", "resnet18", cwd=workspace, environment=environment)
+    outcome = run_vaa(
+        "train", "--backbone", "resnet18", "--run", tmp_path / "run",
+        cwd=workspace, environment=environment,
+    )  # fmt: skip
     assert_one_line_error(
         outcome, "cannot download", "resnet18", "--weights FILE", "--weights none",
         str(tmp_path / "hub" / "checkpoints" / "resnet18-"),
@@ -165,20 +198,12 @@ def test_no_trained_run(tmp_path: Path, command: tuple[str, ...]) -> None:
 
 
 def test_model_files_that_are_none(tmp_path: Path) -> None:
-    Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
     (tmp_path / "text.safetensors").write_text("hello")
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
     save_file({"a": torch.zeros(1)}, tmp_path / "liar.safetensors", {"vaa": '{"schema": 1}'})
-    (tmp_path / "empty").mkdir()
     for name in ("text.safetensors", "other.safetensors", "liar.safetensors"):
         with pytest.raises(VAAError, match=f"{name} is not a model of vaa"):
             load_model(tmp_path / name)
-    outcome = run_vaa("predict", "x.png", "--run", "liar.safetensors", cwd=tmp_path)
-    assert_one_line_error(outcome, "liar.safetensors is not a model of vaa")
-    outcome = run_vaa("predict", "x.png", "--run", "empty", cwd=tmp_path)
-    assert_one_line_error(outcome, "empty has no best.safetensors")
-    outcome = run_vaa("predict", "x.png", "--run", "gone", cwd=tmp_path)
-    assert_one_line_error(outcome, "gone", "no such run")
 
 
 def test_a_model_cut_short(workspace: Path, tmp_path: Path) -> None:

@@ -75,7 +75,8 @@ def explain(
     if raw is None and out.exists() and not out.is_dir():
         raise VAAError(f"--out {out} is a file; name a folder for the figures")
     inputs = find_inputs(images, names_on_stdin(images))
-    chosen = None if attributes is None else positions_of(attributes, read_card(path).attributes)
+    card = read_card(path)
+    chosen = None if attributes is None else positions_of(attributes, card.attributes)
     display = _display(show) if raw is None else None
 
     from vaa_cli.core.attention import AttentionReader

@@ -10,6 +10,7 @@ import typer
 from vaa_cli.commands.console import say
 from vaa_cli.commands.options import RunOption
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.export_formats import ENDINGS, check_ending, format_of, require_exporter
 
 
 class ExportChoice(str, Enum):
@@ -67,8 +68,10 @@ def export(
     is printed. vaa predict --run FILE takes ONNX and OpenVINO files.
     """
     from vaa_cli.core.inputs import find_inputs
+    from vaa_cli.core.model_card import read_card
     from vaa_cli.core.runs import model_file
 
+    # What can be wrong without torch is told before torch is loaded.
     model = model_file(run)
     is_int8 = precision is ExportPrecision.int8
     if is_int8 != bool(calibrate):
@@ -81,15 +84,15 @@ def export(
         raise VAAError(f"int8 is for OpenVINO, not for {kind}; use --to openvino")
     if model.suffix != ".safetensors":
         raise VAAError(f"{model} is an export already; name the run that it was made from")
-    pictures = find_inputs(calibrate, io.StringIO()).found if calibrate else None
-
-    from vaa_cli.core.exporting import ENDINGS, export_model, require_exporter
-
-    require_exporter(kind, is_int8)
     name = model.stem + ("-int8" if is_int8 else "")
     out = out or model.with_name(name + ENDINGS[kind])
-    if out.suffix != ENDINGS[kind]:
-        raise VAAError(f"{out}: a file for {kind} ends in {ENDINGS[kind]}; name it so")
+    check_ending(out, kind)
+    require_exporter(kind, is_int8)
+    read_card(model)
+    pictures = find_inputs(calibrate, io.StringIO()).found if calibrate else None
+
+    from vaa_cli.core.exporting import export_model
+
     parity = export_model(model, kind, out, pictures)
     say(
         f"compared with the original on {parity.pictures} pictures: the worst difference of a "
@@ -102,9 +105,9 @@ def export(
 def _kind(to: ExportChoice | None, out: Path | None, is_int8: bool) -> str:
     if to is not None:
         return to.value
-    by_name = {".onnx": "onnx", ".xml": "openvino", ".pt2": "torch"}
     if out is None:
         return "openvino" if is_int8 else "onnx"
-    if out.suffix not in by_name:
+    kind = format_of(out)
+    if kind is None:
         raise VAAError(f"{out}: what is it to be? End its name in .onnx, .xml or .pt2, or use --to")
-    return by_name[out.suffix]
+    return kind

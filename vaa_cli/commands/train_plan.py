@@ -78,6 +78,7 @@ def make_plan(options: "TrainingOptions", named: frozenset[str], places: Places)
     Raises:
         VAAError: nothing that can be done.
     """
+    from vaa_cli.core.files import reading_errors
     from vaa_cli.core.runs import has_begun, is_free, kept_config, new_run, resume_point
     from vaa_cli.core.training_options import resumed_options
 
@@ -92,6 +93,9 @@ def make_plan(options: "TrainingOptions", named: frozenset[str], places: Places)
         raise VAAError(
             f"{run} exists already; name a new run folder, so that no run is lost{again}"
         )
+    if options.weights not in ("imagenet", "none"):
+        with reading_errors(Path(options.weights)):
+            Path(options.weights).open("rb").close()
     return Plan(options, data or PREPARED, run or new_run(options.backbone), None)
 
 

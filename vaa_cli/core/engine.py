@@ -96,6 +96,7 @@ def open_engine(
             "int8 needs pictures to be calibrated with: vaa export --to openvino --precision int8 "
             "--calibrate PICTURES, then predict with --run FILE.xml"
         )
+    read_card(path)  # what is no model is told before torch is loaded
     name = choice.engine if choice.engine != "auto" else _best_engine(choice)
     if name in _EXTRAS:
         _require(name)

@@ -5,7 +5,6 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +17,13 @@ from vaa_cli.core.conversion import WRITERS, quantise
 from vaa_cli.core.decoding import Decoder
 from vaa_cli.core.engine import Engine
 from vaa_cli.core.errors import PictureError, VAAError
+from vaa_cli.core.export_formats import ENDINGS
 from vaa_cli.core.files import make_folder, sync_tree, writing_errors
 from vaa_cli.core.loading import normalise
 from vaa_cli.core.model import VAA
 from vaa_cli.core.model_card import ModelCard
 from vaa_cli.core.requests import Found
 
-ENDINGS = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
-_PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino",), "torch": ()}
 # Different orders of the same float32 sums stay well below.
 TOLERANCE = 1e-3
 # Pictures that are compared, where none were named; and that a quantisation is calibrated with.
@@ -45,19 +43,6 @@ class Parity:
     pictures: int
     worst: float
     agreeing: float
-
-
-def require_exporter(kind: str, int8: bool) -> None:
-    """Make sure that what an export needs is installed.
-
-    Raises:
-        VAAError: it is not.
-    """
-    missing = [package for package in _PACKAGES[kind] if find_spec(package) is None]
-    if missing:
-        raise VAAError(f"{kind} needs {', '.join(missing)}: pip install 'vaa-cli[{kind}]'")
-    if int8 and find_spec("nncf") is None:
-        raise VAAError("int8 needs nncf: pip install 'vaa-cli[int8]'")
 
 
 def export_model(

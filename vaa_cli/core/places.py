@@ -110,8 +110,8 @@ class MaskPlaces:
         margin: context around people's boxes, see `boxes.crop_region`.
 
     Raises:
-        VAAError: the names of the values are missing or wrong, or there are no masks of these
-            pictures or none of the attributes.
+        VAAError: the names of the values are missing or wrong, there are no masks of these
+            pictures or none of the attributes, or one has another size than its picture.
     """
 
     def __init__(
@@ -124,6 +124,7 @@ class MaskPlaces:
             name = PurePosixPath(image).with_suffix(".png")
             for file in (folder / name, folder / name.name):
                 if file.is_file():
+                    _check_same_size(file, table.path(row))
                     self._files[row] = file
                     break
         self.rows = list(self._files)
@@ -135,14 +136,7 @@ class MaskPlaces:
 
     def of(self, row: int) -> list[Place]:
         """See `Places`."""
-        path, file = self._table.path(row), self._files[row]
-        size = _size(path)
-        values = _mask(file)
-        if values.shape != size[::-1]:
-            raise VAAError(
-                f"{file} has {values.shape[1]} x {values.shape[0]} pixels, but its picture {path} "
-                f"{size[0]} x {size[1]}; make masks of the pictures' sizes"
-            )
+        values = _mask(self._files[row])
         regions = {
             attribute: np.isin(values, numbers) for attribute, numbers in self._values.items()
         }
@@ -154,6 +148,16 @@ def _size(path: Path) -> tuple[int, int]:
     if isinstance(size, str):
         raise VAAError(f"{path}: {size}")
     return size
+
+
+def _check_same_size(mask: Path, picture: Path) -> None:
+    """Compare what their headers say, so that it is told before anything is computed."""
+    has, needs = _size(mask), _size(picture)
+    if has != needs:
+        raise VAAError(
+            f"{mask} has {has[0]} x {has[1]} pixels, but its picture {picture} "
+            f"{needs[0]} x {needs[1]}; make masks of the pictures' sizes"
+        )
 
 
 def _name_in(known: set[str], root: Path, folder: Path, name: str) -> str | None:

@@ -1,8 +1,10 @@
 """What a training tells of itself as it goes on."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from vaa_cli.core.devices import Compute
+if TYPE_CHECKING:
+    from vaa_cli.core.devices import Compute  # which loads torch
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Started:
         steps_done: of the epoch after these.
     """
 
-    compute: Compute
+    compute: "Compute"
     steps: int
     epochs: int
     parameters: int
