@@ -197,6 +197,12 @@ def test_no_trained_run(tmp_path: Path, command: tuple[str, ...]) -> None:
     assert_one_line_error(outcome, "no trained run", "vaa train")
 
 
+def test_a_process_whose_number_is_none(tmp_path: Path) -> None:
+    told = {"RANK": "first", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
+    outcome = run_vaa("evaluate", cwd=tmp_path, environment=without_torch(tmp_path) | told)
+    assert_one_line_error(outcome, "RANK", "are no numbers", "'first'")
+
+
 def test_model_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "text.safetensors").write_text("hello")
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
