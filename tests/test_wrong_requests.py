@@ -99,7 +99,8 @@ def test_empty_splits_are_warned_of_and_then_refused(dataset: Path) -> None:
     assert prepared.code == 0
     assert "there are no val pictures" in prepared.err
     assert "there are no test pictures" in prepared.err
-    trained = run_vaa("train", *QUICK, cwd=dataset.parent)
+    environment = without_torch(dataset)
+    trained = run_vaa("train", *QUICK, cwd=dataset.parent, environment=environment)
     assert_one_line_error(trained, "'val'", "no pictures", "train (12)")
     assert not (dataset.parent / "runs").exists()
     again = run_vaa("prepare", "dataset", cwd=dataset.parent)
@@ -113,7 +114,10 @@ def test_evaluating_a_split_without_pictures(workspace: Path, dataset: Path) -> 
     path.write_text(path.read_text().replace(",test,", ",train,"))
     assert run_vaa("prepare", "dataset", cwd=dataset.parent).code == 0
     run = (workspace / "runs" / "latest").resolve()
-    outcome = run_vaa("evaluate", "--run", run, "--data", "prepared", cwd=dataset.parent)
+    outcome = run_vaa(
+        "evaluate", "--run", run, "--data", "prepared",
+        cwd=dataset.parent, environment=without_torch(dataset),
+    )  # fmt: skip
     assert_one_line_error(outcome, "'test'", "no pictures", "val (")
 
 
@@ -252,7 +256,10 @@ def test_data_of_other_attributes(workspace: Path, dataset: Path) -> None:
     rewrite(dataset, "red,hat,striped", "x,y,z")
     assert run_vaa("prepare", "dataset", cwd=dataset.parent).code == 0
     run = (workspace / "runs" / "latest").resolve()
-    outcome = run_vaa("evaluate", "--run", run, "--data", "prepared", cwd=dataset.parent)
+    outcome = run_vaa(
+        "evaluate", "--run", run, "--data", "prepared",
+        cwd=dataset.parent, environment=without_torch(dataset),
+    )  # fmt: skip
     assert_one_line_error(outcome, "none of the model's attributes")
 
 
@@ -260,7 +267,8 @@ def test_a_prepared_folder_in_pieces(dataset: Path) -> None:
     folder = dataset.parent
     assert run_vaa("prepare", "dataset", cwd=folder).code == 0
     (folder / "prepared" / "dataset.json").write_text('{"schema": 1, "na')
-    assert_one_line_error(run_vaa("train", *QUICK, cwd=folder), "dataset.json", "broken")
+    outcome = run_vaa("train", *QUICK, cwd=folder, environment=without_torch(dataset))
+    assert_one_line_error(outcome, "dataset.json", "broken")
 
 
 def test_output_folders_that_cannot_be_written(dataset: Path) -> None:
@@ -274,7 +282,9 @@ def test_output_folders_that_cannot_be_written(dataset: Path) -> None:
     assert_one_line_error(outcome, "cannot write /proc/prepared")
     assert (folder / "file").read_text() == "mine"
     assert run_vaa("prepare", "dataset", cwd=folder).code == 0
-    outcome = run_vaa("train", *QUICK, "--epochs", "1", "--run", "file/run", cwd=folder)
+    outcome = run_vaa(
+        "train", *QUICK, "--run", "file/run", cwd=folder, environment=without_torch(dataset)
+    )
     assert_one_line_error(outcome, "cannot write file/run")
     assert contents(folder) == ["dataset", "file", "prepared"]
 

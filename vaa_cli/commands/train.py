@@ -394,6 +394,8 @@ def _train_in_folder(plan: Plan, world: World) -> "Stopped | None":
     from vaa_cli.core.training_events import Stopped
 
     prepared = read_prepared(plan.data)
+    for split in ("train", "val"):
+        prepared.split(split)  # that one is empty is told before torch is loaded
     constant = prepared.priors.constant
     if constant.any():
         names = ", ".join(n for n, c in zip(prepared.attributes, constant, strict=True) if c)
