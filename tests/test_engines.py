@@ -117,7 +117,11 @@ def test_the_graph_computes_what_the_model_does(changes: dict[str, object]) -> N
 
 @pytest.mark.parametrize(
     "name",
-    ["torch", "openvino", pytest.param("onnx", marks=pytest.mark.slow)],  # its export is tested
+    [  # The commands' tests compare OpenVINO with torch, and ONNX is exported and read below.
+        "torch",
+        pytest.param("openvino", marks=pytest.mark.slow),
+        pytest.param("onnx", marks=pytest.mark.slow),
+    ],
 )
 def test_engines_compute_what_the_model_does(model_file: Path, name: str) -> None:
     pytest.importorskip(RUNTIMES[name])

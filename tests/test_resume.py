@@ -1,5 +1,6 @@
 """A training that was stopped goes on as if it had not been: the same weights, bit for bit."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from tests.conftest import (
     make_dataset,
     make_prepared,
     run_vaa,
+    without_torch,
 )
 from vaa_cli.core import run_writer
 from vaa_cli.core.checkpoint import save_model
@@ -375,23 +377,32 @@ def test_ctrl_c_then_a_full_disk_then_on_to_the_end(folder: Path) -> None:
     assert differences(folder / "whole", folder / run) == []
 
 
-def test_one_training_a_folder(folder: Path) -> None:
-    with locked(folder / "whole"):
-        outcome = run_vaa("train", "--resume", "whole", cwd=folder)
-    assert_one_line_error(outcome, "whole is being trained by another process")
+def test_one_training_a_folder(workspace: Path, tmp_path: Path) -> None:
+    shutil.copytree((workspace / "runs" / "latest").resolve(), tmp_path / "run")
+    with locked(tmp_path / "run"):
+        outcome = run_vaa(
+            "train", "--resume", tmp_path / "run",
+            cwd=workspace, environment=without_torch(tmp_path),
+        )  # fmt: skip
+    assert_one_line_error(outcome, "run is being trained by another process")
 
 
-def test_requests_to_resume_that_make_no_sense(folder: Path, tmp_path: Path) -> None:
+def test_requests_to_resume_that_make_no_sense(workspace: Path, tmp_path: Path) -> None:
+    run, prepared = workspace / "runs" / "latest", workspace / "prepared"
+    environment = without_torch(tmp_path)
+    (tmp_path / "empty").mkdir()
     for arguments, parts in (
-        (["--resume", "--data", folder / "prepared"], ("no run to resume", "vaa train")),
+        (["--resume", "--data", prepared], ("no run to resume", "vaa train")),
         (["--resume", "nowhere"], ("nowhere", "no such run folder")),
-        (["--resume", folder / "prepared"], ("no run folder", "config.json")),
-        (["--resume", folder / "whole", "--lr", "0.5"], ("lr 0.001, not 0.5", "new run")),
-        (["--resume", folder / "whole", "--set", "hidden=32"], ("hidden 64, not 32",)),
-        ([folder / "whole"], ("vaa train --resume", "whole")),
+        (["--resume", prepared], ("no run folder", "config.json")),
+        (["--resume", run, "--lr", "0.5"], ("lr 0.001, not 0.5", "new run")),
+        (["--resume", run, "--set", "hidden=32"], ("hidden 512, not 32",)),
+        ([run], ("vaa train --resume", "latest")),
     ):
-        outcome = run_vaa("train", *arguments, cwd=tmp_path)
+        outcome = run_vaa("train", *arguments, cwd=tmp_path / "empty", environment=environment)
         assert_one_line_error(outcome, *parts)
-    assert contents(tmp_path) == []
-    outcome = run_vaa("train", *QUICK, "--run", "whole", cwd=folder)
-    assert_one_line_error(outcome, "exists already", "vaa train --resume whole")
+    assert contents(tmp_path / "empty") == []
+    outcome = run_vaa(
+        "train", *QUICK, "--run", "runs/latest", cwd=workspace, environment=environment
+    )
+    assert_one_line_error(outcome, "exists already", "vaa train --resume runs/latest")

@@ -100,6 +100,7 @@ def open_engine(
     name = choice.engine if choice.engine != "auto" else _best_engine(choice)
     if name in _EXTRAS:
         _require(name)
+        _check_precision(name, choice.precision)
         if choice.device not in ("auto", "cpu"):
             raise VAAError(f"{name} computes on the CPU here, not on {choice.device!r}; use torch")
         from vaa_cli.core.engine_cache import converted_model
@@ -135,6 +136,12 @@ def _require(engine: str) -> None:
         )
 
 
+def _check_precision(name: str, precision: str) -> None:
+    """What no processor computes is told before a model is converted; OpenVINO tells the rest."""
+    if name == "onnx" and precision not in ("auto", "fp32"):
+        raise VAAError(f"ONNX Runtime computes in fp32 here, not in {precision}")
+
+
 def _best_engine(choice: EngineChoice) -> str:
     """The fastest here: see README for figures."""
     if choice.device not in ("auto", "cpu") or choice.precision == "fp16":
@@ -162,6 +169,7 @@ def _exported(path: Path, kind: str, choice: EngineChoice) -> Engine:
     _require_runtime(kind)
     if choice.device not in ("auto", "cpu"):
         raise VAAError(f"{path} is computed on the CPU, not on {choice.device!r}")
+    _check_precision(kind, choice.precision)
     return _engine(path, kind, choice)
 
 
@@ -178,4 +186,4 @@ def _engine(path: Path, kind: str, choice: EngineChoice) -> Engine:
         return OpenVINOEngine(path, choice.precision, choice.threads)
     from vaa_cli.core.onnx_engine import ONNXEngine
 
-    return ONNXEngine(path, choice.precision, choice.threads)
+    return ONNXEngine(path, choice.threads)

@@ -11,20 +11,17 @@ from vaa_cli.core.model_card import METADATA, ModelCard
 
 
 class ONNXEngine:
-    """An ONNX model that `vaa export` made, or vaa itself in its cache.
+    """An ONNX model that `vaa export` made, or vaa itself in its cache; computed in fp32.
 
     Args:
         path: its file.
-        precision: `fp32` or `auto`.
         threads: None for one a core.
 
     Raises:
-        VAAError: it is no such file, or it is not computed in the precision.
+        VAAError: it is no such file.
     """
 
-    def __init__(self, path: Path, precision: str = "auto", threads: int | None = None) -> None:
-        if precision not in ("auto", "fp32"):
-            raise VAAError(f"ONNX Runtime computes in fp32 here, not in {precision}")
+    def __init__(self, path: Path, threads: int | None = None) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only
         if threads is not None:
