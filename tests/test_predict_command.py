@@ -54,6 +54,7 @@ def test_an_export_predicts_as_its_run_does(workspace: Path, model: Path) -> Non
             assert float(found[name]) == pytest.approx(float(expected[name]), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_archives_and_shards_give_the_same_rows(model: Path, images: Path, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
         archive.add(images, "")
@@ -258,6 +259,7 @@ def test_a_killed_job_goes_on_and_ends_the_same(model: Path, images: Path, tmp_p
     assert "whole already" in run_vaa(*command[3:], cwd=tmp_path).err
 
 
+@pytest.mark.slow
 def test_a_resumed_job_needs_the_same_pictures(model: Path, images: Path, tmp_path: Path) -> None:
     names = "".join(f"{images / f'{i:03d}.png'}\n" for i in range(6))
     options = ("-", "--batch-size", "2", "--out", "out.csv", "--resume")

@@ -231,6 +231,7 @@ def test_a_finished_training_is_left_as_it_is(data: Prepared, tmp_path: Path) ->
     assert {name: (run / name).read_bytes() for name in contents(run)} == before
 
 
+@pytest.mark.slow
 def test_going_back_to_an_earlier_checkpoint(data: Prepared, whole: Path, tmp_path: Path) -> None:
     """`--keep 2` leaves the epoch before; what was trained after it is set aside, not lost."""
     run = tmp_path / "run"
@@ -261,7 +262,13 @@ def test_a_best_model_of_another_past_is_set_aside(data: Prepared, tmp_path: Pat
     assert (aside / "best.safetensors").exists() == (best > 1)
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"broken")])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(Path.unlink, marks=pytest.mark.slow),
+        lambda path: path.write_bytes(b"broken"),
+    ],
+)
 def test_a_best_model_that_is_lost(
     data: Prepared, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:

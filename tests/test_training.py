@@ -340,6 +340,7 @@ def test_parts_of_a_batch_and_a_clipped_norm(data: Prepared, tmp_path: Path) -> 
         torch.testing.assert_close(trained[name], expected, rtol=1e-4, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_pictures_from_memory(data: Prepared, tmp_path: Path) -> None:
     """Near to the same training: crops are cut after scaling, not before it."""
     list(train(data, replace(OPTIONS, epochs=2), tmp_path / "disk"))
