@@ -142,8 +142,8 @@ def limit_file_size(size: int) -> None:
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder where the tiny dataset was prepared and a model was trained on it.
 
-    Workers share it, so the first one makes it, and no test may take
-    from it or change what is there.
+    Workers share it, so the first one makes it, and no test may take from it or change what is
+    there.
     """
     here = tmp_path_factory.getbasetemp()
     shared = here.parent if "PYTEST_XDIST_WORKER" in os.environ else here

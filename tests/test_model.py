@@ -39,7 +39,15 @@ def make_images(count: int, size: tuple[int, int], seed: int = 0) -> Tensor:
         ("densenet161", (384, 768, 2112, 2208)),
     ],
 )
-@pytest.mark.parametrize("size", [(224, 224), (160, 96)])
+@pytest.mark.parametrize(
+    "size",
+    [
+        (224, 224),
+        (160, 96),
+        pytest.param((256, 128), marks=pytest.mark.slow),
+        pytest.param((128, 64), marks=pytest.mark.slow),
+    ],
+)
 def test_stages_have_the_channels_and_strides_of_the_papers(
     name: str, channels: tuple[int, ...], size: tuple[int, int]
 ) -> None:

@@ -5,19 +5,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vaa_cli.core.choices import PrecisionName
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.export_formats import format_of
 from vaa_cli.core.model_card import ModelCard, read_card
 
 ENGINES = ("auto", "torch", "compile", "openvino", "onnx")
-PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+PRECISIONS = (*get_args(PrecisionName), "int8")
 
 _EXTRAS = {"openvino": ("openvino",), "onnx": ("onnx", "onnxruntime", "onnxscript")}
-_ENDINGS = {".xml": "openvino", ".onnx": "onnx"}
 
 
 class Engine(Protocol):
@@ -83,14 +84,14 @@ def open_engine(
         raise VAAError(f"unknown engine {choice.engine!r}; use {', '.join(ENGINES)}")
     if choice.precision not in PRECISIONS:
         raise VAAError(f"unknown precision {choice.precision!r}; use {', '.join(PRECISIONS)}")
-    ending = path.suffix.lower()
-    if ending == ".pt2":
+    exported = format_of(path)
+    if exported == "torch":
         raise VAAError(
             f"{path}: PyTorch unpickles parts of such a file, which vaa does not do; predict with "
             "the run that it was exported from, or with an ONNX or OpenVINO export of it"
         )
-    if ending in _ENDINGS:
-        return _exported(path, _ENDINGS[ending], choice)
+    if exported is not None:
+        return _exported(path, exported, choice)
     if choice.precision == "int8":
         raise VAAError(
             "int8 needs pictures to be calibrated with: vaa export --to openvino --precision int8 "
@@ -117,7 +118,7 @@ def read_any_card(path: Path) -> ModelCard:
     Raises:
         VAAError: it cannot be read, or needs a package that is not installed.
     """
-    if path.suffix.lower() in _ENDINGS:
+    if format_of(path) in _EXTRAS:
         return open_engine(path, EngineChoice()).card
     return read_card(path)
 
