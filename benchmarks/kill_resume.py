@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from vaa_cli.core.runs import BEST, BEST_AVERAGE, LAST, LOG
+from vaa_cli.core.runs.folder import BEST, BEST_AVERAGE, LAST, LOG
 
 SAMPLE_DATA = Path(__file__).parents[1] / "sample_data"
 TIMES = ("images_per_second", "seconds")

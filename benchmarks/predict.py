@@ -32,14 +32,15 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from vaa_cli.core.backbones import IMAGENET_MEAN, IMAGENET_STD
-from vaa_cli.core.checkpoint import load_model, new_model, save_model
-from vaa_cli.core.decoding_pool import DecodingPool
-from vaa_cli.core.engine import EngineChoice, open_engine
-from vaa_cli.core.exporting import export_model
-from vaa_cli.core.inputs import find_inputs
-from vaa_cli.core.model_card import ModelCard
-from vaa_cli.core.requests import Request
+from vaa_cli.core.engines.base import EngineChoice
+from vaa_cli.core.engines.export import export_model
+from vaa_cli.core.engines.open import open_engine
+from vaa_cli.core.images.decoding_pool import DecodingPool
+from vaa_cli.core.images.inputs import find_inputs
+from vaa_cli.core.images.requests import Request
+from vaa_cli.core.models.backbones import IMAGENET_MEAN, IMAGENET_STD
+from vaa_cli.core.models.card import ModelCard
+from vaa_cli.core.models.model_file import load_model, new_model, save_model
 
 ATTRIBUTES, BATCH = 35, 32
 

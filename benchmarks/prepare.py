@@ -29,8 +29,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vaa_cli.core.parallel import start_early
-from vaa_cli.core.picture_check import check_pictures
+from vaa_cli.core.images.check import check_pictures
+from vaa_cli.core.system.processes import start_early
 
 PARTS = ("train", "val", "test")
 ATTRIBUTES = 14  # WIDER-Attribute's
@@ -154,7 +154,7 @@ def compare_checks(folder: Path, count: int, rounds: int) -> None:
     paths = write_pictures(folder, count)
     workers = os.cpu_count() or 1
 
-    start_early(["vaa_cli.core.picture_check"])  # as the command does, while it reads labels
+    start_early(["vaa_cli.core.images.check"])  # as the command does, while it reads labels
     time.sleep(2)
 
     def bare(method: str) -> list[object]:

@@ -27,20 +27,25 @@ import numpy as np
 import torch
 from PIL import Image
 
-from vaa_cli.core.backbones import IMAGENET_MEAN, IMAGENET_STD
-from vaa_cli.core.devices import Compute
-from vaa_cli.core.history import PredictionHistory
-from vaa_cli.core.images import is_picture
-from vaa_cli.core.labels import LabelTable, Priors
-from vaa_cli.core.learner import Learner, Share
-from vaa_cli.core.loading import PictureLoader, augmented_requests, normalise
-from vaa_cli.core.losses import VAALoss, cross_entropy, reduce_terms
-from vaa_cli.core.model import CLASSIFIERS, VAA
-from vaa_cli.core.prepared import Prepared
-from vaa_cli.core.training import model_card, train
-from vaa_cli.core.training_events import StepReport
-from vaa_cli.core.training_options import TrainingOptions, with_values
-from vaa_cli.core.world import World
+from vaa_cli.core.datasets.prepared import Prepared
+from vaa_cli.core.images.decode import is_picture
+from vaa_cli.core.images.loader import PictureLoader
+from vaa_cli.core.labels.priors import Priors
+from vaa_cli.core.labels.table import LabelTable
+from vaa_cli.core.models.backbones import IMAGENET_MEAN, IMAGENET_STD
+from vaa_cli.core.models.devices import Compute
+from vaa_cli.core.models.inference import normalise
+from vaa_cli.core.models.losses import VAALoss, cross_entropy, reduce_terms
+from vaa_cli.core.models.prediction_history import PredictionHistory
+from vaa_cli.core.models.vaa import CLASSIFIERS, VAA
+from vaa_cli.core.system.distributed import World
+from vaa_cli.core.training.events import StepReport
+from vaa_cli.core.training.loop import train
+from vaa_cli.core.training.option_sources import with_values
+from vaa_cli.core.training.options import TrainingOptions
+from vaa_cli.core.training.sampling import augmented_requests
+from vaa_cli.core.training.setup import model_card
+from vaa_cli.core.training.train_state import Learner, Share
 
 Step = Callable[[], None]
 

@@ -18,7 +18,7 @@ from vaa_cli.commands.predict import predict
 from vaa_cli.commands.prepare import prepare
 from vaa_cli.commands.train import train
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.world import end_process
+from vaa_cli.core.system.distributed import end_process
 
 DEBUG = "--debug"
 WRONG_REQUEST, INTERRUPTED = 2, 130

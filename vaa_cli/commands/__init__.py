@@ -1,0 +1,1 @@
+"""One file a subcommand: its options, its help and what it prints."""

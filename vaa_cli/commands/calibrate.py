@@ -18,8 +18,8 @@ from vaa_cli.commands.options import (
     RunOption,
     WorkersOption,
 )
-from vaa_cli.commands.scoring import Computation, predict_split, read_split
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.evaluation.labelled_split import Computation, predict_split, read_split
 
 
 class MetricChoice(str, Enum):
@@ -64,7 +64,7 @@ def calibrate(
     Then a probability of 0.8 is right about 8 times in 10, and decisions are made where mA or F1
     is best. The weights stay as they are; done again, it begins from them anew.
     """
-    from vaa_cli.core.runs import model_file
+    from vaa_cli.core.runs.lookup import model_file
 
     world = this_process()
     path = model_file(run)
@@ -78,13 +78,9 @@ def calibrate(
 
     from scipy.special import expit
 
-    from vaa_cli.core.calibration import fit_calibration, logits_of
-    from vaa_cli.core.calibration_report import (
-        calibration_table,
-        calibration_totals,
-        totals_table,
-    )
-    from vaa_cli.core.checkpoint import copy_with_card
+    from vaa_cli.core.evaluation.calibration import calibration_totals, fit_calibration, logits_of
+    from vaa_cli.core.models.model_file import copy_with_card
+    from vaa_cli.core.reports.calibration_tables import calibration_table, totals_table
 
     card, labels = split.card, split.table.labels
     logits = logits_of(probabilities, card.temperatures or 1.0)

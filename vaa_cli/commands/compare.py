@@ -16,10 +16,11 @@ from vaa_cli.commands.options import (
     EngineOption,
     InferencePrecisionOption,
     SeedOption,
+    SplitChoice,
     WorkersOption,
 )
-from vaa_cli.commands.scoring import Computation, SplitChoice, predict_split, read_split
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.evaluation.labelled_split import Computation, predict_split, read_split
 
 
 class FormatChoice(str, Enum):
@@ -62,10 +63,10 @@ def compare(
     Each difference to the first run comes with the interval of a paired bootstrap over images.
     Attributes that not all runs have are left out.
     """
-    from vaa_cli.core.comparison import compare_runs, comparison_records
-    from vaa_cli.core.comparison_report import comparison_page, comparison_tables
-    from vaa_cli.core.report import records_csv
-    from vaa_cli.core.runs import model_file
+    from vaa_cli.core.evaluation.comparison import compare_runs, comparison_records
+    from vaa_cli.core.evaluation.records import records_csv
+    from vaa_cli.core.reports.comparison_report import comparison_page, comparison_tables
+    from vaa_cli.core.runs.lookup import model_file
 
     world = this_process()
     if len(runs) < 2:

@@ -1,14 +1,17 @@
 """What the commands say: data on stdout, everything else here, on stderr."""
 
+import io
 import shlex
+import sys
 import time
 from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import Progress, ProgressColumn
 
 from vaa_cli.core.errors import VAAError, printable
-from vaa_cli.core.world import World
+from vaa_cli.core.system.distributed import World
 
 _WAIT_FOR_FIRST = 2.0  # seconds
 
@@ -64,3 +67,20 @@ def progress(*columns: ProgressColumn) -> Progress:
 def quote(path: Path) -> str:
     """A path as one can paste it into a shell."""
     return shlex.quote(str(path))
+
+
+def names_on_stdin(images: list[str]) -> TextIO:
+    """What stdin says, if it is asked for: names of files, of any bytes but the end of a line.
+
+    Raises:
+        VAAError: it is closed.
+    """
+    from vaa_cli.core.images.inputs import STDIN
+
+    if STDIN not in images:
+        return io.StringIO()
+    if sys.stdin is None or sys.stdin.closed:
+        raise VAAError("- reads names from stdin, which is closed; name the pictures")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape", newline="\n")
+    return sys.stdin

@@ -16,17 +16,18 @@ from vaa_cli.commands.options import (
     EngineOption,
     InferencePrecisionOption,
     RunOption,
+    SplitChoice,
     WorkersOption,
 )
-from vaa_cli.commands.scoring import Computation, SplitChoice, predict_split, read_split
-from vaa_cli.commands.seeing import (
-    REPORT,
-    attention_reader,
-    read_places,
-    score_attention,
-    write_report,
-)
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.evaluation.labelled_split import (
+    Computation,
+    attention_reader,
+    predict_split,
+    read_split,
+)
+from vaa_cli.core.evaluation.localisation import read_places, score_attention
+from vaa_cli.core.reports.evaluation_report import REPORT, write_report
 
 
 class FormatChoice(str, Enum):
@@ -83,18 +84,15 @@ def evaluate(
 
     On several GPUs: torchrun --nproc-per-node 4 -m -- vaa_cli evaluate …
     """
-    from vaa_cli.core.calibration import calibration_error
-    from vaa_cli.core.calibration_report import calibration_totals, totals_table
-    from vaa_cli.core.files import require_replaceable
-    from vaa_cli.core.metrics import score
-    from vaa_cli.core.pointing_report import pointing_records, pointing_tables
-    from vaa_cli.core.report import (
-        evaluation_csv,
-        evaluation_json,
-        evaluation_tables,
-        unscored,
-    )
-    from vaa_cli.core.runs import model_file
+    from vaa_cli.core.evaluation.calibration import calibration_error, calibration_totals
+    from vaa_cli.core.evaluation.metrics import score
+    from vaa_cli.core.evaluation.pointing_game import pointing_records
+    from vaa_cli.core.evaluation.records import evaluation_csv, evaluation_json, unscored
+    from vaa_cli.core.reports.calibration_tables import totals_table
+    from vaa_cli.core.reports.evaluation_tables import evaluation_tables
+    from vaa_cli.core.reports.pointing_tables import pointing_tables
+    from vaa_cli.core.runs.lookup import model_file
+    from vaa_cli.core.system.files import require_replaceable
 
     world = this_process()
     path = model_file(run)

@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from vaa_cli.commands.console import say
-from vaa_cli.commands.options import DeviceOption, PrecisionOption, RunOption
-from vaa_cli.commands.pictures import ImagesArgument, names_on_stdin
+from vaa_cli.commands.console import names_on_stdin, say
+from vaa_cli.commands.options import DeviceOption, ImagesArgument, PrecisionOption, RunOption
 from vaa_cli.core.errors import PictureError, VAAError
 
 _AT_ONCE = 16
@@ -57,12 +56,12 @@ def explain(
 
     The paths of the figures are printed. The exit code is 1 if any picture could not be read.
     """
-    from vaa_cli.core.attribute_choice import positions_of
-    from vaa_cli.core.figures import require_matplotlib
-    from vaa_cli.core.inputs import find_inputs
-    from vaa_cli.core.model_card import read_card
-    from vaa_cli.core.requests import batched
-    from vaa_cli.core.runs import model_file
+    from vaa_cli.core.images.inputs import find_inputs
+    from vaa_cli.core.images.requests import batched
+    from vaa_cli.core.labels.attributes import positions_of
+    from vaa_cli.core.models.card import read_card
+    from vaa_cli.core.reports.matplotlib_setup import require_matplotlib
+    from vaa_cli.core.runs.lookup import model_file
 
     # What can be wrong without the model is told before it is loaded.
     path = model_file(run)
@@ -79,9 +78,9 @@ def explain(
     chosen = None if attributes is None else positions_of(attributes, card.attributes)
     display = _display(show) if raw is None else None
 
-    from vaa_cli.core.attention import AttentionReader
-    from vaa_cli.core.devices import Compute
-    from vaa_cli.core.explanations import Arrays, Figures
+    from vaa_cli.core.models.devices import Compute
+    from vaa_cli.core.prediction.attention import AttentionReader
+    from vaa_cli.core.reports.explanation_files import Arrays, Figures
 
     compute = Compute.choose(device, precision)
     reader = AttentionReader(path, compute, _AT_ONCE, workers=0)

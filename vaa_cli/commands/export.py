@@ -9,8 +9,8 @@ import typer
 
 from vaa_cli.commands.console import say
 from vaa_cli.commands.options import RunOption
+from vaa_cli.core.engines.formats import ENDINGS, check_ending, format_of, require_exporter
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.export_formats import ENDINGS, check_ending, format_of, require_exporter
 
 
 class ExportChoice(str, Enum):
@@ -67,9 +67,9 @@ def export(
     Each export is read back and compared with the original; the worst difference of a probability
     is printed. vaa predict --run FILE takes ONNX and OpenVINO files.
     """
-    from vaa_cli.core.inputs import find_inputs
-    from vaa_cli.core.model_card import read_card
-    from vaa_cli.core.runs import model_file
+    from vaa_cli.core.images.inputs import find_inputs
+    from vaa_cli.core.models.card import read_card
+    from vaa_cli.core.runs.lookup import model_file
 
     # What can be wrong without torch is told before torch is loaded.
     model = model_file(run)
@@ -91,7 +91,7 @@ def export(
     read_card(model)
     pictures = find_inputs(calibrate, io.StringIO()).found if calibrate else None
 
-    from vaa_cli.core.exporting import export_model
+    from vaa_cli.core.engines.export import export_model
 
     parity = export_model(model, kind, out, pictures)
     say(

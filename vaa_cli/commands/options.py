@@ -1,5 +1,6 @@
 """Options that commands share, one name and one meaning everywhere."""
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -59,3 +60,21 @@ WorkersOption = Annotated[
     ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of all randomness.")]
+
+
+class SplitChoice(str, Enum):
+    """The parts of a prepared folder."""
+
+    train = "train"
+    val = "val"
+    test = "test"
+
+
+ImagesArgument = Annotated[
+    list[str],
+    typer.Argument(
+        help="Pictures: files, folders (with all below them), globs, tar and zip archives, - "
+        "for names on stdin, or a CSV with an image column and perhaps boxes.",
+        show_default=False,
+    ),
+]

@@ -10,28 +10,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
-from rich.console import Console
 from rich.progress import MofNCompleteColumn, SpinnerColumn, TextColumn
 
-from vaa_cli.commands.console import progress, say, this_process
-from vaa_cli.commands.inference import open_with_workers
+from vaa_cli.commands.console import names_on_stdin, progress, say, this_process
 from vaa_cli.commands.options import (
     BatchSizeOption,
     DeviceOption,
     EngineOption,
+    ImagesArgument,
     InferencePrecisionOption,
     RunOption,
     WorkersOption,
 )
-from vaa_cli.commands.pictures import ImagesArgument, names_on_stdin
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.world import World
+from vaa_cli.core.prediction.formats import _Lines
+from vaa_cli.core.prediction.job import _skip
+from vaa_cli.core.prediction.predictor import open_with_workers
+from vaa_cli.core.system.distributed import World
 
 if TYPE_CHECKING:
-    from vaa_cli.core.prediction import Prediction
-    from vaa_cli.core.prediction_file import Job, Output
-    from vaa_cli.core.prediction_formats import Columns, Rows
-    from vaa_cli.core.requests import Found
+    from vaa_cli.core.prediction.formats import Rows
+    from vaa_cli.core.prediction.job import Job, Output
+    from vaa_cli.core.prediction.predictor import Prediction
 
 
 def predict(
@@ -99,14 +99,14 @@ def predict(
     which is empty when all went well. The exit code is 1 if any picture could not be read.
     On several GPUs: torchrun --nproc-per-node 4 -m -- vaa_cli predict …
     """
-    from vaa_cli.core.decoding_pool import DecodingPool
-    from vaa_cli.core.files import content_digest
-    from vaa_cli.core.inputs import find_inputs
-    from vaa_cli.core.predicting import Predictor
-    from vaa_cli.core.prediction_file import Job, is_complete
-    from vaa_cli.core.prediction_formats import Columns, CSVRows, format_for, open_rows
-    from vaa_cli.core.runs import model_file
-    from vaa_cli.core.shared_prediction import predict_together
+    from vaa_cli.core.images.decoding_pool import DecodingPool
+    from vaa_cli.core.images.inputs import find_inputs
+    from vaa_cli.core.prediction.formats import Columns, CSVRows, format_for, open_rows
+    from vaa_cli.core.prediction.job import Job, is_complete
+    from vaa_cli.core.prediction.multi_process import predict_together
+    from vaa_cli.core.prediction.predictor import Predictor
+    from vaa_cli.core.runs.lookup import model_file
+    from vaa_cli.core.system.files import content_digest
 
     world = this_process()
     # What can be wrong without the model is told before it is loaded.
@@ -179,7 +179,7 @@ def _shard(shard: str | None) -> tuple[int, int]:
 @contextmanager
 def _destination(job: "Job | None", resume: bool, world: World) -> Iterator["Output"]:
     """Where rows go: the job's file, stdout, or nowhere in all processes but the first."""
-    from vaa_cli.core.prediction_file import Output, job_file, standard_output
+    from vaa_cli.core.prediction.job import Output, job_file, standard_output
 
     if not world.is_first:
         yield Output(io.BytesIO())
@@ -193,26 +193,6 @@ def _destination(job: "Job | None", resume: bool, world: World) -> Iterator["Out
         except KeyboardInterrupt:
             say(f"interrupted; the same command with --resume goes on with {job.path}")
             raise
-
-
-def _skip(found: Iterator["Found"], job: "Job | None", kept: int) -> int:
-    """Pass over the pictures that an interrupted job has done; how many of them have an error."""
-    from vaa_cli.core.prediction_file import kept_pictures
-
-    if job is None:  # no resumed job, or the first process looks after it
-        next(islice(found, kept, kept), None)
-        return 0
-    failed = 0
-    for name, has_error in kept_pictures(job, kept):
-        picture = next(found, None)
-        if picture is None or picture.path != name:
-            raise VAAError(
-                f"{job.path} was begun with other pictures: {name!r} is "
-                f"{'missing' if picture is None else repr(picture.path)} now; "
-                "start again without --resume"
-            )
-        failed += has_error
-    return failed
 
 
 def _write(
@@ -238,28 +218,9 @@ def _write(
     return written, failed
 
 
-class _Lines:
-    """Rows for people, on stdout."""
-
-    def __init__(self, columns: "Columns", top: int) -> None:
-        self._columns, self._top = columns, top
-        self._console = Console(highlight=False, emoji=False, soft_wrap=True)
-
-    def write(self, prediction: "Prediction") -> None:
-        from vaa_cli.core.prediction_text import prediction_line
-
-        self._console.print(prediction_line(prediction, self._columns, self._top))
-
-    def flush(self) -> None:
-        self._console.file.flush()
-
-    def finish(self) -> None:
-        pass
-
-
 def _names_for_all(images: list[str], world: World) -> TextIO:
     """What stdin says, in every process that needs it: the first one reads it, to its end."""
-    from vaa_cli.core.inputs import STDIN
+    from vaa_cli.core.images.inputs import STDIN
 
     if STDIN not in images:
         return io.StringIO()

@@ -1,7 +1,7 @@
 """`vaa prepare`: a dataset to label CSVs and attribute priors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from itertools import compress
 from os.path import dirname
@@ -14,12 +14,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vaa_cli.commands.console import progress, quote, say, stderr, warn
 from vaa_cli.commands.options import PREPARED, SeedOption
+from vaa_cli.core.datasets.pipeline import _Source
 from vaa_cli.core.errors import VAAError
 
 if TYPE_CHECKING:
-    from vaa_cli.core.crops import CropOptions
-    from vaa_cli.core.labels import LabelTable, Priors
-    from vaa_cli.core.usable_rows import Dropped
+    from vaa_cli.core.datasets.cleaning import Dropped
+    from vaa_cli.core.datasets.crops import CropOptions
+    from vaa_cli.core.labels.priors import Priors
+    from vaa_cli.core.labels.table import LabelTable
 
 AUTO = "auto"
 # So many dropped rows are named on the terminal; dataset.json has all of them.
@@ -31,22 +33,6 @@ class Check(str, Enum):
 
     QUICK = "quick"
     FULL = "full"
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Where rows were read from, and what is known of them.
-
-    Attributes:
-        folder: the dataset folder, which no picture may leave.
-        checked: whether `vaa prepare` looked at the pictures before.
-    """
-
-    name: str
-    format: str
-    folder: Path
-    box_margin: float
-    checked: bool = False
 
 
 def prepare(
@@ -165,18 +151,18 @@ def prepare(
     split, rows are split 70/10/20 so that each part has its share of every attribute; pictures
     of one person stay together where the dataset tells people apart.
     """
-    from vaa_cli.core.attribute_choice import choose_attributes
-    from vaa_cli.core.containment import require_inside
-    from vaa_cli.core.crops import SHORT_SIDE, CropOptions, staging_folder
-    from vaa_cli.core.figures import require_matplotlib
-    from vaa_cli.core.files import require_apart
-    from vaa_cli.core.label_csv import require_column_names
-    from vaa_cli.core.parallel import start_early
-    from vaa_cli.core.prepared import Origin, require_place, write_prepared
-    from vaa_cli.core.splits import require_train
-    from vaa_cli.core.statistics import LabelStatistics
-    from vaa_cli.core.statistics_picture import statistics_picture
-    from vaa_cli.core.statistics_report import statistics_tables
+    from vaa_cli.core.datasets.crops import SHORT_SIDE, CropOptions, staging_folder
+    from vaa_cli.core.datasets.prepared import Origin, require_place, write_prepared
+    from vaa_cli.core.datasets.safe_paths import require_inside
+    from vaa_cli.core.labels.attributes import choose_attributes
+    from vaa_cli.core.labels.label_csv import require_column_names
+    from vaa_cli.core.labels.splits import require_train
+    from vaa_cli.core.labels.statistics import LabelStatistics
+    from vaa_cli.core.reports.matplotlib_setup import require_matplotlib
+    from vaa_cli.core.reports.statistics_figure import statistics_picture
+    from vaa_cli.core.reports.statistics_tables import statistics_tables
+    from vaa_cli.core.system.files import require_apart
+    from vaa_cli.core.system.processes import start_early
 
     folders, out_dir = _places(paths, merge)
     if no_check and check is not None:
@@ -188,7 +174,7 @@ def prepare(
     if stats:
         require_matplotlib()
     if not no_check or crops:
-        start_early(["vaa_cli.app", "vaa_cli.core.picture_check", "vaa_cli.core.crops"])
+        start_early(["vaa_cli.app", "vaa_cli.core.images.check", "vaa_cli.core.datasets.crops"])
     if merge:
         table, source = _merged(folders, format, partition, box_margin)
     else:
@@ -248,7 +234,7 @@ def _places(paths: Sequence[Path], merge: bool) -> tuple[Sequence[Path], Path]:
 def _read(
     path: Path, format: str, partition: int | None, box_margin: float
 ) -> tuple["LabelTable", _Source]:
-    from vaa_cli.core.datasets.detection import detect, format_named
+    from vaa_cli.core.datasets.formats.registry import detect, format_named
 
     if format == AUTO:
         found = detect(path)
@@ -277,8 +263,8 @@ def _merged(
     partition: int | None,
     box_margin: float | None,
 ) -> tuple["LabelTable", _Source]:
-    from vaa_cli.core.merging import merged_margin, merged_table
-    from vaa_cli.core.prepared import read_prepared
+    from vaa_cli.core.datasets.merge import merged_margin, merged_table
+    from vaa_cli.core.datasets.prepared import read_prepared
 
     if format != AUTO or partition is not None or box_margin is not None:
         raise VAAError(
@@ -296,8 +282,8 @@ def _usable(
     table: "LabelTable", check: Check | None, strict: bool
 ) -> tuple["LabelTable", list["Dropped"]]:
     """Look at the pictures, and leave out the rows that cannot be used; says which."""
-    from vaa_cli.core.picture_check import check_pictures
-    from vaa_cli.core.usable_rows import usable_rows
+    from vaa_cli.core.datasets.cleaning import usable_rows
+    from vaa_cli.core.images.check import check_pictures
 
     names = table.pictures.names
     checked = None
@@ -313,7 +299,7 @@ def _usable(
 
 def _with_splits(table: "LabelTable", seed: int, val_share: float | None) -> "LabelTable":
     """The table with a split for each row; says what may surprise."""
-    from vaa_cli.core.splits import assign_splits, pictures_in_two_splits
+    from vaa_cli.core.labels.splits import assign_splits, pictures_in_two_splits
 
     splits = assign_splits(table, seed, val_share)
     if table.splits is not None and (splits != table.splits).any():
@@ -329,8 +315,8 @@ def _cropped(
     table: "LabelTable", out_dir: Path, options: "CropOptions", strict: bool
 ) -> tuple["LabelTable", Path, list["Dropped"]]:
     """Cut out each row's crop; says which could not be."""
-    from vaa_cli.core.crops import crop_names, cropped, staging_folder, write_crops
-    from vaa_cli.core.prepared import CROPS
+    from vaa_cli.core.datasets.crops import crop_names, cropped, staging_folder, write_crops
+    from vaa_cli.core.datasets.prepared import CROPS
 
     staging = staging_folder(out_dir)
     names = crop_names(table, options)
@@ -378,8 +364,8 @@ def _report(
 
     `has_splits` tells whether the dataset has its own, from which val can be cut.
     """
-    from vaa_cli.core.labels import SPLITS
-    from vaa_cli.core.report import priors_table
+    from vaa_cli.core.labels.table import SPLITS
+    from vaa_cli.core.reports.statistics_tables import priors_table
 
     parts = {split: table.split(split) for split in SPLITS}
     sizes = ", ".join(f"{split} {len(part):,}" for split, part in parts.items())

@@ -18,12 +18,12 @@ from vaa_cli.commands.options import (
 )
 from vaa_cli.commands.train_plan import Places, Plan, is_named, make_plan, named_options
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.world import World
+from vaa_cli.core.system.distributed import World
 
 if TYPE_CHECKING:
-    from vaa_cli.core.prepared import Prepared
-    from vaa_cli.core.training_events import Finished, Started, Stopped
-    from vaa_cli.core.training_options import TrainingOptions
+    from vaa_cli.core.datasets.prepared import Prepared
+    from vaa_cli.core.training.events import Finished, Started, Stopped
+    from vaa_cli.core.training.options import TrainingOptions
 
 
 class RecipeChoice(str, Enum):
@@ -389,9 +389,9 @@ def _train_in_folder(plan: Plan, world: World) -> "Stopped | None":
     Returns:
         Where it was stopped; None if it came to its end.
     """
-    from vaa_cli.core.prepared import read_prepared
-    from vaa_cli.core.runs import RUNS, is_kept, locked
-    from vaa_cli.core.training_events import Stopped
+    from vaa_cli.core.datasets.prepared import read_prepared
+    from vaa_cli.core.runs.folder import RUNS, is_kept, locked
+    from vaa_cli.core.training.events import Stopped
 
     prepared = read_prepared(plan.data)
     for split in ("train", "val"):
@@ -422,10 +422,8 @@ def _train_in_folder(plan: Plan, world: World) -> "Stopped | None":
 
 def _train_and_tell(plan: Plan, prepared: "Prepared", world: World) -> "Finished | Stopped":
     """Train, with a bar for the whole of it and a line an epoch."""
-    from vaa_cli.core.devices import Compute
-    from vaa_cli.core.stopping import StopRequest
-    from vaa_cli.core.training import train
-    from vaa_cli.core.training_events import (
+    from vaa_cli.core.models.devices import Compute
+    from vaa_cli.core.training.events import (
         EpochReport,
         Finished,
         Started,
@@ -433,6 +431,8 @@ def _train_and_tell(plan: Plan, prepared: "Prepared", world: World) -> "Finished
         Stopped,
         Surprise,
     )
+    from vaa_cli.core.training.loop import train
+    from vaa_cli.core.training.stop_request import StopRequest
 
     options = plan.options
     compute = Compute.choose(options.device, options.precision, world.local_rank)

@@ -12,7 +12,7 @@ from vaa_cli.commands.options import PREPARED
 from vaa_cli.core.errors import VAAError
 
 if TYPE_CHECKING:
-    from vaa_cli.core.training_options import TrainingOptions
+    from vaa_cli.core.training.options import TrainingOptions
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ class Plan:
     @classmethod
     def from_json(cls, text: str) -> "Plan":
         """Read back what `to_json` gave."""
-        from vaa_cli.core.training_options import TrainingOptions, with_values
+        from vaa_cli.core.training.option_sources import with_values
+        from vaa_cli.core.training.options import TrainingOptions
 
         plan = json.loads(text)
         checkpoint = plan["checkpoint"]
@@ -78,9 +79,10 @@ def make_plan(options: "TrainingOptions", named: frozenset[str], places: Places)
     Raises:
         VAAError: nothing that can be done.
     """
-    from vaa_cli.core.files import reading_errors
-    from vaa_cli.core.runs import has_begun, is_free, kept_config, new_run, resume_point
-    from vaa_cli.core.training_options import resumed_options
+    from vaa_cli.core.runs.folder import has_begun, is_free, kept_config, new_run
+    from vaa_cli.core.runs.lookup import resume_point
+    from vaa_cli.core.system.files import reading_errors
+    from vaa_cli.core.training.option_sources import resumed_options
 
     run, data = places.run, places.data
     if places.resume and (run is None or has_begun(run)):
@@ -106,13 +108,8 @@ def named_options(
 
     The later ones win.
     """
-    from vaa_cli.core.training_options import (
-        OPTION_NAMES,
-        TrainingOptions,
-        parse_settings,
-        read_option_file,
-        with_values,
-    )
+    from vaa_cli.core.training.option_sources import parse_settings, read_option_file, with_values
+    from vaa_cli.core.training.options import OPTION_NAMES, TrainingOptions
 
     switches = {name: context.params.get(name) for name in OPTION_NAMES if is_named(context, name)}
     options, named = TrainingOptions(), set[str]()

@@ -1,0 +1,1 @@
+"""The package that all commands share: the method and everything around it."""

@@ -1,1 +1,1 @@
-"""Readers of dataset formats: one file a format, each `read(source) -> LabelTable`."""
+"""From published or own labels to a prepared folder."""

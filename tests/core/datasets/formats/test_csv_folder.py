@@ -1,0 +1,129 @@
+"""The `csv` format: which table a folder means, and where its pictures are."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.pictures import plain, write_rows
+from vaa_cli.core.datasets.formats.csv_folder import find_labels, read
+from vaa_cli.core.errors import VAAError
+
+
+def save_pictures(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        plain().save(folder / name)
+
+
+def write_labels(path: Path, *images: str, column: str = "image") -> Path:
+    """A label table in which everyone has a hat."""
+    return write_rows(path, [column, "hat"], *([image, 1] for image in images))
+
+
+# Which table
+
+
+def test_the_file_itself(tmp_path: Path) -> None:
+    path = write_labels(tmp_path / "any.txt", "a.png")
+    write_labels(tmp_path / "labels.csv", "b.png")
+    assert find_labels(path) == path
+
+
+def test_labels_csv_comes_first(tmp_path: Path) -> None:
+    write_labels(tmp_path / "another.csv", "a.png")
+    path = write_labels(tmp_path / "labels.csv", "b.png")
+    assert find_labels(tmp_path) == path
+
+
+@pytest.mark.parametrize("column", ["image", "file", "filename", "path"])
+def test_the_only_table_with_an_image_column(tmp_path: Path, column: str) -> None:
+    write_rows(tmp_path / "classes.csv", ["id", "name"], [1, "hat"])
+    path = write_labels(tmp_path / "people.csv", "a.png", column=column)
+    write_rows(tmp_path / "z.csv", ["key", "value"])
+    assert find_labels(tmp_path) == path
+
+
+def test_several_tables_that_fit(tmp_path: Path) -> None:
+    for name in ("one.csv", "two.csv"):
+        write_labels(tmp_path / name, "a.png")
+    write_rows(tmp_path / "classes.csv", ["id", "name"], [1, "hat"])
+    with pytest.raises(VAAError) as caught:
+        find_labels(tmp_path)
+    assert "one.csv" in str(caught.value) and "two.csv" in str(caught.value)
+    assert "classes.csv" not in str(caught.value)
+
+
+@pytest.mark.parametrize("tables", [0, 2])
+def test_no_table_that_fits(tmp_path: Path, tables: int) -> None:
+    for i in range(tables):
+        write_rows(tmp_path / f"{i}.csv", ["id", "name"], [1, "hat"])
+    save_pictures(tmp_path, "a.png")
+    with pytest.raises(VAAError) as caught:
+        read(tmp_path)
+    message = str(caught.value)
+    assert str(tmp_path) in message
+    assert all(name in message for name in ("image", "file", "filename", "path"))
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    with pytest.raises(VAAError, match="nowhere"):
+        read(tmp_path / "nowhere")
+
+
+def test_what_is_wrong_with_the_table_is_told(tmp_path: Path) -> None:
+    save_pictures(tmp_path, "a.png")
+    write_rows(tmp_path / "labels.csv", ["image", "hat"], ["a.png", "perhaps"])
+    with pytest.raises(VAAError, match=r"labels\.csv: row 2, column 'hat': 'perhaps'"):
+        read(tmp_path)
+
+
+# Where the pictures are
+
+
+@pytest.mark.parametrize("by", ["folder", "file"])
+def test_paths_that_start_at_the_table(tmp_path: Path, by: str) -> None:
+    save_pictures(tmp_path, "photos/a.png", "b.png")
+    path = write_labels(tmp_path / "labels.csv", "photos/a.png", "b.png")
+    table = read(tmp_path if by == "folder" else path)
+    assert table.images == ["photos/a.png", "b.png"]
+    assert all(table.path(row).is_file() for row in range(2))
+    assert table.attributes == ("hat",)
+    assert table.labels.tolist() == [[1], [1]]
+
+
+@pytest.mark.parametrize("folder", ["images", "img", "photos"])
+def test_pictures_in_a_folder_beside_the_table(tmp_path: Path, folder: str) -> None:
+    save_pictures(tmp_path / folder, "a.png", "sub/b.png")
+    write_labels(tmp_path / "labels.csv", "a.png", "sub/b.png")
+    table = read(tmp_path)
+    assert table.images == ["a.png", "sub/b.png"]
+    assert all(table.path(row).is_file() for row in range(2))
+
+
+def test_the_folder_with_most_of_the_pictures(tmp_path: Path) -> None:
+    save_pictures(tmp_path, "1.png")
+    save_pictures(tmp_path / "images", "1.png", "2.png", "3.png")
+    write_labels(tmp_path / "labels.csv", "1.png", "2.png", "3.png", "missing.png")
+    table = read(tmp_path)
+    assert table.path(1) == tmp_path / "images" / "2.png"
+    assert len(table) == 4  # what is missing is dropped by those who look at each picture
+
+
+def test_none_of_the_pictures_is_there(tmp_path: Path) -> None:
+    save_pictures(tmp_path / "images", "other.png")
+    write_labels(tmp_path / "labels.csv", "a.png", "b.png")
+    with pytest.raises(VAAError) as caught:
+        read(tmp_path)
+    assert str(tmp_path / "a.png") in str(caught.value) and "images" in str(caught.value)
+
+
+def test_one_picture_spelt_in_two_ways(tmp_path: Path) -> None:
+    save_pictures(tmp_path, "a.png", "sub/b.png")
+    write_labels(tmp_path / "labels.csv", "./a.png", "sub//b.png", "sub/./b.png", "a.png")
+    assert read(tmp_path).images == ["a.png", "sub/b.png", "sub/b.png", "a.png"]
+
+
+def test_a_path_longer_than_any_file_has(tmp_path: Path) -> None:
+    save_pictures(tmp_path, "a.png")
+    write_labels(tmp_path / "labels.csv", "x" * 5000, "a.png")
+    assert read(tmp_path).root == tmp_path

@@ -1,0 +1,302 @@
+"""One graph of a model, and the engines that compute it."""
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from vaa_cli.core.engines import cache as engine_cache
+from vaa_cli.core.engines import convert as conversion
+from vaa_cli.core.engines import open as engine_module
+from vaa_cli.core.engines.base import EngineChoice
+from vaa_cli.core.engines.convert import write_openvino
+from vaa_cli.core.engines.export import export_model
+from vaa_cli.core.engines.graph import inference_graph
+from vaa_cli.core.engines.open import open_engine
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.images.requests import Found
+from vaa_cli.core.models.card import ModelCard
+from vaa_cli.core.models.model_file import new_model, save_model
+from vaa_cli.core.models.vaa import VAA
+
+CARD = ModelCard(
+    backbone="resnet18",
+    attributes=("hat", "bag", "Straße"),
+    thresholds=(0.5, 0.25, 0.75),
+    priors=(0.5, 0.1, None),
+    image_size=(64, 32),
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+    stages=(3, 4),
+    classifier="spatial",
+    hidden=16,
+    data="prepared",
+    epoch=1,
+    validation={},
+)
+RUNTIMES = {"torch": "torch", "openvino": "openvino", "onnx": "onnxruntime"}
+
+
+def trained(card: ModelCard) -> VAA:
+    """A model whose batch normalisations have something to fold."""
+    torch.manual_seed(0)
+    model = new_model(card)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.3)  # type: ignore[union-attr]
+                module.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
+                module.weight.uniform_(0.5, 1.5)
+                module.bias.normal_(0, 0.3)
+    return model.eval()
+
+
+def pixels(card: ModelCard, count: int = 5) -> NDArray[np.uint8]:
+    rng = np.random.default_rng(1)
+    return rng.integers(0, 256, (count, 3, *card.image_size), dtype=np.uint8)
+
+
+@torch.no_grad()
+def expected(model: VAA, card: ModelCard, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The probabilities, with the normalisation written out as it is meant."""
+    shares = torch.from_numpy(images).double() / 255
+    mean, std = (torch.tensor(v, dtype=torch.float64)[:, None, None] for v in (card.mean, card.std))
+    logits = model(((shares - mean) / std).float()).logits.double().numpy()
+    probabilities: NDArray[np.float64] = 1 / (1 + np.exp(-logits))
+    return probabilities
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "best.safetensors"
+    save_model(path, trained(CARD), CARD)
+    return path
+
+
+# The graph
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"backbone": "resnet50", "classifier": "pooled", "stages": (2, 3, 4)},
+        {"backbone": "densenet121", "classifier": "spatial-full", "hidden": 8},
+    ],
+    ids=lambda changes: changes.get("backbone", "resnet18"),
+)
+def test_the_graph_computes_what_the_model_does(changes: dict[str, object]) -> None:
+    card = replace(CARD, **changes)  # type: ignore[arg-type]
+    model = trained(card)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    graph = inference_graph(model, card)
+    for count in (1, 4):
+        images = pixels(card, count)
+        found = graph(torch.from_numpy(images)).numpy()
+        np.testing.assert_allclose(found, expected(model, card, images), atol=2e-5)
+    norms = [module for module in graph.modules() if isinstance(module, nn.BatchNorm2d)]
+    called = [node.target for node in graph.graph.nodes if node.op == "call_module"]
+    used = [name for name, module in graph.named_modules() if module in norms and name in called]
+    if card.backbone == "densenet121":
+        # One before each of two convolutions of a layer, of which one can be folded; and others.
+        assert len(used) < len([m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]) - 58
+    elif card.classifier == "pooled":
+        assert used == []
+    else:  # behind the covering convolutions, which are no nn.Conv2d
+        assert len(used) == len(card.stages)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+
+
+# Engines
+
+
+@pytest.mark.parametrize(
+    "name",
+    [  # The commands' tests compare OpenVINO with torch, and ONNX is exported and read below.
+        "torch",
+        pytest.param("openvino", marks=pytest.mark.slow),
+        pytest.param("onnx", marks=pytest.mark.slow),
+    ],
+)
+def test_engines_compute_what_the_model_does(model_file: Path, name: str) -> None:
+    pytest.importorskip(RUNTIMES[name])
+    engine = open_engine(model_file, EngineChoice(name, "fp32", "cpu"))
+    assert engine.card == CARD
+    assert name in engine.name and "fp32" in engine.name
+    for count in (3, 1, 5):
+        images = pixels(CARD, count)
+        found = engine.probabilities(images)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected(trained(CARD), CARD, images), atol=2e-5)
+
+
+def test_auto_takes_the_fastest_that_is_installed(
+    model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_has_gpu", lambda: False)
+    pytest.importorskip("openvino")
+    assert engine_module._best_engine(EngineChoice()) == "openvino"
+    monkeypatch.setattr(engine_module, "find_spec", lambda _: None)
+    assert open_engine(model_file, EngineChoice(device="cpu")).name.startswith("torch on cpu")
+    with pytest.raises(VAAError, match=r"openvino needs openvino: pip install 'vaa-cli\[openvino"):
+        open_engine(model_file, EngineChoice("openvino"))
+
+
+def test_on_a_gpu_it_is_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "_has_gpu", lambda: True)
+    assert engine_module._best_engine(EngineChoice()) == "torch"
+    assert engine_module._best_engine(EngineChoice(device="cuda:1")) == "torch"
+
+
+@pytest.mark.parametrize(
+    ("choice", "told"),
+    [
+        (EngineChoice("tensorrt"), "unknown engine 'tensorrt'"),
+        (EngineChoice(precision="fp8"), "unknown precision 'fp8'"),
+        (EngineChoice(precision="int8"), "vaa export"),
+        (EngineChoice("openvino", device="cuda"), "not on 'cuda'"),
+        (EngineChoice("onnx", "bf16"), "not in bf16"),
+        (EngineChoice("torch", "fp16", "cpu"), "fp16"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_chosen(model_file: Path, choice: EngineChoice, told: str) -> None:
+    if choice.engine in ("openvino", "onnx"):
+        pytest.importorskip(RUNTIMES[choice.engine])
+    with pytest.raises(VAAError, match=told):
+        open_engine(model_file, choice)
+
+
+@pytest.mark.parametrize("name", ["a.xml", "a.onnx", "a.safetensors"])
+def test_files_that_are_no_models(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("openvino")
+    pytest.importorskip("onnxruntime")
+    (tmp_path / name).write_bytes(b"garbage")
+    with pytest.raises(VAAError, match="is not a model"):
+        open_engine(tmp_path / name, EngineChoice("torch" if "safe" in name else "auto"))
+
+
+# The cache
+
+
+def test_a_model_is_converted_once(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+    monkeypatch.setenv("VAA_CACHE", str(tmp_path / "cache"))
+    told: list[str] = []
+
+    def convert(place: Path, path: Path, kind: str) -> None:
+        place.mkdir(parents=True)
+        (place / "model.xml").write_bytes(path.read_bytes())
+
+    monkeypatch.setattr(engine_cache, "_make", convert)
+    for _ in range(2):
+        kept = engine_cache.converted_model(model_file, "openvino", told.append)
+        assert kept.read_bytes() == model_file.read_bytes()
+    assert told == ["openvino"]
+    other = tmp_path / "other.safetensors"
+    save_model(other, trained(replace(CARD, epoch=2)), replace(CARD, epoch=2))
+    assert engine_cache.converted_model(other, "openvino", told.append) != kept
+    assert told == ["openvino"] * 2
+
+
+def test_of_old_ones_the_cache_keeps_a_few(tmp_path: Path) -> None:
+    now = time.time()
+    for i in range(12):
+        (tmp_path / f"{i:02d}").mkdir()
+        os.utime(tmp_path / f"{i:02d}", (now - i, now - i))
+    engine_cache._forget_older(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{i:02d}" for i in range(8)]
+
+
+def test_a_cache_that_cannot_be_written(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("VAA_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(VAAError, match="VAA_CACHE=DIR"):
+        open_engine(model_file, EngineChoice("openvino"))
+
+
+# Exports
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("onnx", "m.onnx"), pytest.param("openvino", "m.xml", marks=pytest.mark.slow)],
+)
+def test_an_export_has_all_that_predicting_needs(
+    model_file: Path, tmp_path: Path, kind: str, name: str
+) -> None:
+    pytest.importorskip(RUNTIMES[kind])
+    parity = export_model(model_file, kind, tmp_path / "new" / name)
+    assert parity.worst < 1e-5 and parity.agreeing == 1
+    engine = open_engine(tmp_path / "new" / name, EngineChoice())
+    assert engine.card == CARD
+    images = pixels(CARD)
+    found = engine.probabilities(images)
+    np.testing.assert_allclose(found, expected(trained(CARD), CARD, images), atol=2e-5)
+    kept = {"m.onnx"} if kind == "onnx" else {"m.xml", "m.bin"}
+    assert {path.name for path in (tmp_path / "new").iterdir()} == kept
+    if kind == "openvino":
+        with pytest.raises(VAAError, match="not quantised"):
+            open_engine(tmp_path / "new" / name, EngineChoice(precision="int8"))
+    other = {"onnx": "openvino", "openvino": "onnx"}[kind]
+    with pytest.raises(VAAError, match="leave out --engine"):
+        open_engine(tmp_path / "new" / name, EngineChoice(other))
+
+
+@pytest.mark.slow
+def test_a_torch_export_is_for_others(model_file: Path, tmp_path: Path) -> None:
+    parity = export_model(model_file, "torch", tmp_path / "m.pt2")
+    assert parity.worst < 1e-5
+    extra = {"vaa.json": ""}
+    program = torch.export.load(tmp_path / "m.pt2", extra_files=extra)
+    assert ModelCard.from_json(extra["vaa.json"]) == CARD
+    images = pixels(CARD)
+    found = program.module()(torch.from_numpy(images)).numpy()
+    np.testing.assert_allclose(found, expected(trained(CARD), CARD, images), atol=2e-5)
+    with pytest.raises(VAAError, match="unpickles"):
+        open_engine(tmp_path / "m.pt2", EngineChoice())
+
+
+@pytest.mark.slow
+def test_an_export_that_computes_something_else_is_not_written(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+
+    def wrong(path: Path, model: VAA, card: ModelCard) -> None:
+        write_openvino(path, trained(replace(CARD, hidden=8)), card)
+
+    monkeypatch.setitem(conversion.WRITERS, "openvino", wrong)
+    with pytest.raises(VAAError, match="differs from the original"):
+        export_model(model_file, "openvino", tmp_path / "m.xml")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_int8(model_file: Path, tmp_path: Path) -> None:
+    pytest.importorskip("nncf")
+    from PIL import Image
+
+    for i, image in enumerate(pixels(CARD, 20)):
+        Image.fromarray(image.transpose(1, 2, 0)).save(tmp_path / f"{i}.png")
+    (tmp_path / "broken.png").write_bytes(b"broken")
+    found = [Found(str(path)) for path in sorted(tmp_path.glob("*.png"))]
+    parity = export_model(model_file, "openvino", tmp_path / "m.xml", found)
+    assert parity.pictures == 20
+    assert 0 < parity.worst < 0.2 and parity.agreeing > 0.9
+    engine = open_engine(tmp_path / "m.xml", EngineChoice(precision="int8"))
+    assert "int8" in engine.name and engine.card == CARD
+    with pytest.raises(VAAError, match="not one of the pictures"):
+        export_model(model_file, "openvino", tmp_path / "m.xml", [Found("nowhere.png")])

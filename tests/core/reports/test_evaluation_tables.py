@@ -1,0 +1,218 @@
+"""Tables for people and for machines say what the scores say."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from rich.console import Console, RenderableType
+
+from tests.helpers.pictures import make_table
+from vaa_cli.core.evaluation.metrics import Scores, score
+from vaa_cli.core.evaluation.records import evaluation_csv, evaluation_json, unscored
+from vaa_cli.core.labels.priors import Priors
+from vaa_cli.core.labels.table import LabelTable
+from vaa_cli.core.reports.evaluation_tables import evaluation_tables
+from vaa_cli.core.reports.statistics_tables import priors_table
+
+ATTRIBUTES = ("hat", "bag, large", "never", "always")
+PRIORS = (0.5, 0.25, None, 1.0)
+# Figures of an attribute by the name they are reported under.
+FIGURES = {
+    "mA": "mean_accuracy",
+    "recall_positive": "recall_positive",
+    "recall_negative": "recall_negative",
+    "precision": "precision",
+    "f1": "f1",
+    "AP": "average_precision",
+    "threshold": "thresholds",
+}
+LITERAL = ["[red]", "[bold]hat[/bold]", "[/]", "[/red]", "a[0]", "hat\\", "[link=x]", ":smile:"]
+
+
+@pytest.fixture
+def scores() -> Scores:
+    """Scores of four attributes, of which two cannot be scored."""
+    rng = np.random.default_rng(0)
+    targets = rng.integers(-1, 2, (40, 4), dtype=np.int8)
+    targets[:, 2] = 0
+    targets[:, 3] = 1
+    return score(rng.random((40, 4)), targets, np.array([0.5, 0.4, 0.3, 0.2]))
+
+
+def shown(*tables: RenderableType, width: int = 80) -> list[str]:
+    """The lines that a plain terminal shows, without the space around them."""
+    console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False)
+    console.print(*tables)
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert all(len(line) <= width for line in lines)
+    return [line.strip() for line in lines]
+
+
+def scored(attributes: Sequence[str]) -> Scores:
+    rng = np.random.default_rng(1)
+    shape = (60, len(attributes))
+    return score(rng.random(shape), rng.integers(0, 2, shape))
+
+
+def split_tables(
+    attributes: Sequence[str], unspecified: bool, count: int = 1200
+) -> dict[str, LabelTable]:
+    rng = np.random.default_rng(2)
+    labels = rng.integers(-1 if unspecified else 0, 2, (count, len(attributes)))
+    table = make_table(labels.tolist(), attributes=attributes)
+    return {split: table.select(range(count // part)) for split, part in
+            (("train", 1), ("val", 7), ("test", 4))}  # fmt: skip
+
+
+# For machines
+
+
+def test_json_has_the_figures_of_the_scores(scores: Scores) -> None:
+    about: dict[str, str | int] = {"split": "test", "images": 40}
+    result = json.loads(evaluation_json(ATTRIBUTES, PRIORS, scores, about))
+    assert result["split"] == "test" and result["images"] == 40
+    assert result["unscored"] == ["never", "always"]
+    assert [record["attribute"] for record in result["attributes"]] == list(ATTRIBUTES)
+    for i, record in enumerate(result["attributes"]):
+        assert record["prior"] == PRIORS[i]
+        assert record["positives"] == scores.positives[i]
+        assert record["negatives"] == scores.negatives[i]
+        for name, field in FIGURES.items():
+            value = getattr(scores, field)[i]
+            assert record[name] == (None if math.isnan(value) else value), name
+    assert result["attributes"][2]["mA"] is None and result["attributes"][0]["mA"] is not None
+    totals = result["totals"]
+    assert totals["mA"] == scores.totals.mean_accuracy
+    assert totals["mAP"] == scores.totals.mean_average_precision
+    for kind in ("instance", "macro", "micro"):
+        for name in ("precision", "recall", "f1"):
+            assert totals[f"{kind}_{name}"] == getattr(scores.totals, f"{kind}_{name}")
+    assert totals["instance_accuracy"] == scores.totals.instance_accuracy
+
+
+def test_json_of_what_cannot_be_scored_is_json() -> None:
+    # NaN is no JSON, though Python writes and reads it.
+    scores = score(np.full((3, 1), 0.5), np.full((3, 1), -1))
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    text = evaluation_json(["hat"], [None], scores, {})
+    result = json.loads(text, parse_constant=refuse)
+    assert result["totals"]["mA"] is None and result["totals"]["instance_f1"] is None
+    assert result["attributes"][0]["AP"] is None
+    assert result["unscored"] == ["hat"]
+
+
+def test_csv_has_the_figures_of_the_scores(scores: Scores) -> None:
+    rows = list(csv.DictReader(io.StringIO(evaluation_csv(ATTRIBUTES, PRIORS, scores))))
+    assert [row["attribute"] for row in rows] == list(ATTRIBUTES)
+    for i, row in enumerate(rows):
+        assert int(row["positives"]) == scores.positives[i]
+        assert int(row["negatives"]) == scores.negatives[i]
+        prior = PRIORS[i]
+        assert row["prior"] == "" if prior is None else float(row["prior"]) == prior
+        for name, field in FIGURES.items():
+            value = getattr(scores, field)[i]
+            assert row[name] == "" if math.isnan(value) else float(row[name]) == value, name
+    assert rows[2]["mA"] == rows[3]["AP"] == "" and rows[0]["mA"] != ""
+
+
+def test_names_of_any_kind_survive_in_json_and_csv() -> None:
+    names = ["a,b", 'a"b', "a\nb", "Straße 日", "[red]"]
+    scores = scored(names)
+    records = json.loads(evaluation_json(names, [0.5] * 5, scores, {}))["attributes"]
+    assert [record["attribute"] for record in records] == names
+    text = io.StringIO(evaluation_csv(names, [0.5] * 5, scores), newline="")
+    assert [row["attribute"] for row in csv.DictReader(text)] == names
+
+
+def test_unscored(scores: Scores) -> None:
+    assert unscored(ATTRIBUTES, scores) == ["never", "always"]
+    assert unscored(["a", "b"], scored(["a", "b"])) == []
+
+
+# For people
+
+
+def test_the_evaluation_shows_figures(scores: Scores) -> None:
+    lines = shown(evaluation_tables(ATTRIBUTES, PRIORS, scores))
+    text = "\n".join(lines)
+    hat = next(line for line in lines if line.startswith("hat"))
+    figures = [scores.mean_accuracy, scores.recall_positive, scores.recall_negative]
+    figures += [scores.precision, scores.f1, scores.average_precision, scores.thresholds]
+    assert hat.split() == ["hat", "0.500", *(f"{float(figure[0]):.3f}" for figure in figures)]
+    never = next(line for line in lines if line.startswith("never"))
+    # Without prior or figures; only the threshold is known.
+    assert never.split() == ["never", *["-"] * 7, "0.300"]
+    assert f"mA {scores.totals.mean_accuracy:.3f}" in text
+    assert f"mAP {scores.totals.mean_average_precision:.3f}" in text
+    micro = next(line for line in lines if line.startswith("micro"))
+    totals = (scores.totals.micro_precision, scores.totals.micro_recall, scores.totals.micro_f1)
+    assert micro.split()[-3:] == [f"{value:.3f}" for value in totals]
+
+
+LONG = [f"{letter * 17}-{i:02d}" for i, letter in enumerate("abcdefgh")]
+
+
+def test_the_evaluation_fits_80_columns() -> None:
+    lines = shown(evaluation_tables(LONG, [0.123] * len(LONG), scored(LONG)))
+    for name in LONG:
+        row = next((line for line in lines if name in line), None)
+        assert row is not None, f"{name} is broken"
+        # prior, mA, two recalls, precision, F1, AP and threshold, none of them cut short.
+        assert len(row.split()) == 9
+        assert all(len(cell) == 5 and float(cell) <= 1 for cell in row.split()[1:])
+    header = next(line for line in lines if line.startswith("attribute"))
+    assert "…" not in "\n".join(lines)
+    assert len(header.split()) == 9
+
+
+@pytest.mark.parametrize("unspecified", [False, True])
+def test_the_priors_fit_80_columns(unspecified: bool) -> None:
+    splits = split_tables(LONG, unspecified)
+    priors = Priors.of(splits["train"])
+    lines = shown(priors_table(priors, splits))
+    assert "…" not in "\n".join(lines)
+    for i, name in enumerate(LONG):
+        row = next((line for line in lines if name in line), None)
+        assert row is not None, f"{name} is broken"
+        cells = row.replace("█", "").split()
+        assert cells[1] == f"{priors.prior[i]:.3f}"
+        counts = [int((table.labels[:, i] == 1).sum()) for table in splits.values()]
+        assert [int(cell) for cell in cells[2:5]] == counts
+        assert cells[5:] == ([str(priors.unspecified[i])] if unspecified else [])
+
+
+def test_bars_are_as_long_as_priors_are_large() -> None:
+    labels = np.zeros((1000, 4), dtype=np.int8)
+    labels[:1, 1], labels[:500, 2], labels[:, 3] = 1, 1, 1
+    table = make_table(labels.tolist(), attributes=["none", "one", "half", "all"])
+    lines = shown(priors_table(Priors.of(table), {"train": table}))
+    bars = {line.split()[0]: line.count("█") for line in lines if line}
+    assert bars["none"] == 0
+    assert bars["one"] == 1, "what is rare must be seen"
+    assert bars["half"] == pytest.approx(bars["all"] / 2, abs=1)
+    assert bars["all"] > bars["half"] > bars["one"]
+
+
+def test_a_prior_that_nothing_tells_is_a_dash() -> None:
+    table = make_table([[-1, 1], [-1, 0]], attributes=["hat", "bag"])
+    lines = shown(priors_table(Priors.of(table), {"train": table}))
+    hat = next(line for line in lines if line.startswith("hat"))
+    assert hat.split() == ["hat", "-", "0", "2"]
+
+
+@pytest.mark.parametrize("name", LITERAL)
+def test_names_are_shown_as_they_stand(name: str) -> None:
+    attributes = [name, "other"]
+    lines = shown(evaluation_tables(attributes, [0.5, 0.5], scored(attributes)))
+    assert any(line.startswith(f"{name} ") for line in lines)
+    splits = split_tables(attributes, unspecified=False, count=20)
+    lines = shown(priors_table(Priors.of(splits["train"]), splits))
+    assert any(line.startswith(f"{name} ") for line in lines)

@@ -1,0 +1,69 @@
+"""Which format a dataset is in."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vaa_cli.core.datasets.formats import (
+    ccp,
+    celeba,
+    duke,
+    market1501,
+    pa100k,
+    peta,
+    rap,
+    rap2,
+    wider,
+)
+from vaa_cli.core.datasets.formats import csv_folder as csv
+from vaa_cli.core.datasets.formats.base import DatasetFormat
+from vaa_cli.core.errors import VAAError
+
+FORMATS: tuple[DatasetFormat, ...] = tuple(
+    module.FORMAT for module in (csv, wider, peta, pa100k, rap, rap2, market1501, duke, celeba, ccp)
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A dataset's format, and the file or folder that told it."""
+
+    format: DatasetFormat
+    evidence: Path
+
+
+def detect(source: Path) -> Found:
+    """Tell a dataset's format by its files; a file is a CSV.
+
+    Raises:
+        VAAError: there is no such folder, or none or several of the formats are in it.
+    """
+    if source.is_file():
+        if source.suffix.lower() == ".mat":
+            raise VAAError(f"{source} is one file of a dataset; name the folder that holds it")
+        return Found(csv.FORMAT, source)
+    if not source.is_dir():
+        raise VAAError(f"{source}: no such folder; name the folder that holds the dataset")
+    found = [
+        Found(format, evidence)
+        for format in FORMATS
+        if (evidence := format.find(source)) is not None
+    ]
+    if not found:
+        looks = "; ".join(f"{format.name}: {format.looks_for}" for format in FORMATS)
+        raise VAAError(f"{source} is in no known format; looked for {looks}")
+    if len(found) > 1:
+        names = " and ".join(f"{one.format.name} ({one.evidence})" for one in found)
+        raise VAAError(f"{source} could be {names}; choose with --format")
+    return found[0]
+
+
+def format_named(name: str) -> DatasetFormat:
+    """The format of a name.
+
+    Raises:
+        VAAError: there is none; names those there are.
+    """
+    by_name = {format.name: format for format in FORMATS}
+    if name not in by_name:
+        raise VAAError(f"--format {name!r}: no such format; use auto, {', '.join(by_name)}")
+    return by_name[name]

@@ -1,0 +1,1 @@
+"""MATLAB files of all versions, and the values that datasets keep in them."""

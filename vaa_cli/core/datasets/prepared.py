@@ -1,0 +1,201 @@
+"""The prepared folder: what `vaa prepare` writes and all other commands read."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vaa_cli.core.datasets.cleaning import Dropped
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.labels.label_csv import require_column_names, table_cells, table_from_csv
+from vaa_cli.core.labels.priors import Priors
+from vaa_cli.core.labels.table import SPLITS, LabelTable
+from vaa_cli.core.system.csv_files import csv_chunks, write_csv
+from vaa_cli.core.system.files import (
+    require_replaceable,
+    sync_tree,
+    whole_folder,
+    write_bytes,
+    write_text,
+)
+
+SCHEMA = 1
+DESCRIPTION = "dataset.json"
+PRIORS = "priors.csv"
+STATISTICS = "statistics.png"
+CROPS = "crops"
+CONTENTS = (DESCRIPTION, PRIORS, STATISTICS, CROPS, *(f"{split}.csv" for split in SPLITS))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the rows of a prepared folder come from.
+
+    Attributes:
+        name: what the dataset is called.
+        format: the format it was read from.
+        dropped: what was left out of it.
+        box_margin: context to cut out around each box, as a share of its width and height.
+    """
+
+    name: str
+    format: str
+    dropped: Sequence[Dropped] = ()
+    box_margin: float = 0.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A dataset made ready.
+
+    Attributes:
+        folder: where it is.
+        name: what the dataset is called.
+        splits: the rows of each split, by its name.
+        priors: of the training split.
+        box_margin: see `Origin`.
+    """
+
+    folder: Path
+    name: str
+    splits: dict[str, LabelTable]
+    priors: Priors
+    box_margin: float = 0.0
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The attributes, in the order of the label columns."""
+        return self.priors.attributes
+
+    def split(self, name: str) -> LabelTable:
+        """The rows of a split.
+
+        Raises:
+            VAAError: there is no such split, or no picture in it.
+        """
+        sizes = ", ".join(f"{split} ({len(table)})" for split, table in self.splits.items())
+        if name not in self.splits:
+            raise VAAError(f"no split {name!r} in {self.folder}; it has {sizes}")
+        if not len(self.splits[name]):
+            raise VAAError(f"the split {name!r} of {self.folder} has no pictures; it has {sizes}")
+        return self.splits[name]
+
+
+def require_place(folder: Path) -> None:
+    """Make sure that a prepared folder may be written at a place.
+
+    Raises:
+        VAAError: a file stands there, or a folder that holds other files, or files that are only
+            named as a prepared folder's are.
+    """
+    require_replaceable(folder, CONTENTS)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / DESCRIPTION).is_file():
+        raise VAAError(
+            f"{folder} holds files and is no prepared folder (no {DESCRIPTION}); name a new "
+            "folder, so that nothing is lost"
+        )
+
+
+def write_prepared(
+    folder: Path,
+    table: LabelTable,
+    origin: Origin,
+    crops: Path | None = None,
+    picture: bytes | None = None,
+) -> Priors:
+    """Write a prepared folder, whole or not at all.
+
+    Args:
+        folder: where; an earlier prepared folder there is replaced.
+        table: the rows, with splits.
+        origin: where they come from.
+        crops: a folder beside it that holds all the pictures, to be moved in; None where they
+            stay where they are.
+        picture: of the label statistics, as a PNG file.
+
+    Returns:
+        The priors of the training split.
+
+    Raises:
+        VAAError: the folder cannot be written or holds other files.
+    """
+    require_place(folder)
+    require_column_names(table)
+    parts = {split: table.split(split) for split in SPLITS}
+    priors = Priors.of(parts["train"])
+    description = {
+        "schema": SCHEMA,
+        "name": origin.name,
+        "format": origin.format,
+        "root": CROPS if crops else str(table.root.resolve()),
+        "box_margin": origin.box_margin,
+        "attributes": list(table.attributes),
+        "counts": {split: len(part) for split, part in parts.items()},
+        "dropped": [asdict(drop) for drop in origin.dropped],
+    }
+    with whole_folder(folder, CONTENTS) as beside:
+        for split, part in parts.items():
+            write_csv(beside / f"{split}.csv", table_cells(part))
+        write_text(beside / PRIORS, priors.to_frame().to_csv(index=False))
+        write_text(beside / DESCRIPTION, json.dumps(description, indent=2, ensure_ascii=False))
+        if picture is not None:
+            write_bytes(beside / STATISTICS, picture)
+        if crops is not None:
+            sync_tree(crops)
+            os.rename(crops, beside / CROPS)  # last: what failed before has left them there
+    return priors
+
+
+def read_prepared(folder: Path) -> Prepared:
+    """Read a prepared folder.
+
+    Raises:
+        VAAError: it is no prepared folder, or one of its files is missing or broken.
+    """
+    path = folder / DESCRIPTION
+    try:
+        # Paths need not be UTF-8; they are written with the bytes that they have.
+        description = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+        root, name = folder / description["root"], str(description["name"])
+        box_margin = float(description.get("box_margin", 0.0))
+        schema, attributes = description["schema"], tuple(description["attributes"])
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise VAAError(
+            f"{folder} is not a prepared folder (no {DESCRIPTION}); "
+            f"make one with: vaa prepare DATASET_DIR {folder}"
+        ) from error
+    except OSError as error:
+        raise VAAError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise VAAError(f"{path} is broken ({error!r}); run vaa prepare again") from error
+    if schema != SCHEMA:
+        raise VAAError(
+            f"{path} has schema {schema}, this vaa reads {SCHEMA}; run vaa prepare again"
+        )
+    splits = {split: _read_split(folder / f"{split}.csv", root, attributes) for split in SPLITS}
+    return Prepared(folder, name, splits, Priors.of(splits["train"]), box_margin)
+
+
+def _read_split(path: Path, root: Path, attributes: tuple[str, ...]) -> LabelTable:
+    if all(rows.empty for rows in csv_chunks(path)):
+        labels = np.empty((0, len(attributes)), dtype=np.int8)
+        return LabelTable(root, [], attributes, labels)
+    table = table_from_csv(path)
+    if table.attributes != attributes:
+        raise VAAError(f"{path} does not have the attributes of {DESCRIPTION}; prepare again")
+    return LabelTable(root, table.images, attributes, table.labels, boxes=table.boxes)
+
+
+def data_fingerprint(data: Prepared) -> str:
+    """What a resumed training must find as it was: names, boxes, labels; not the folder."""
+    digest = hashlib.sha256(repr((data.attributes, data.box_margin)).encode())
+    for split in ("train", "val"):
+        table = data.split(split)
+        digest.update("\0".join(table.images).encode(errors="surrogateescape"))
+        digest.update(table.labels.tobytes())
+        digest.update(b"" if table.boxes is None else table.boxes.tobytes())
+    return digest.hexdigest()

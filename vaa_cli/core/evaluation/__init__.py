@@ -1,0 +1,1 @@
+"""Figures of predictions: metrics, calibration, intervals, comparison, localisation."""

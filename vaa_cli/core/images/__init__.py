@@ -1,0 +1,1 @@
+"""Pictures: found, checked, decoded, augmented and put into batches."""

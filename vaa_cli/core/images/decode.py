@@ -1,0 +1,275 @@
+"""Pictures from files: whatever a camera or the web gives, as upright 8-bit RGB."""
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from stat import S_ISREG
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from vaa_cli.core.errors import PictureError
+from vaa_cli.core.images.requests import Request
+from vaa_cli.core.labels.boxes import Box, crop_region
+
+# Pillow's own limit against decompression bombs; past it a small file fills the memory.
+MAX_PIXELS = 89_478_485
+# EPS is a program that an interpreter runs; the others Pillow knows by name but cannot decode.
+_REFUSED_FORMATS = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
+# Formats in which Pillow seeks the next frame to see if there is one, and so loses the first.
+_SOUGHT = {"GIF", "TIFF"}
+# EXIF orientations that swap width and height.
+SIDEWAYS = {5, 6, 7, 8}
+_ORIENTATION_TAG = 0x0112
+
+# Pillow warns of odd EXIF data, which does no harm, and of large pictures, which are refused
+# below. Filtered once, since filters are the whole process's and pictures are read in threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+@cache
+def picture_formats() -> tuple[str, ...]:
+    """The formats that are read, by Pillow's names, usual ones first."""
+    Image.init()
+    return tuple(name for name in Image.OPEN if name not in _REFUSED_FORMATS)
+
+
+@cache
+def picture_endings() -> tuple[str, ...]:
+    """How the names of files in these formats end: .jpg, .png, …"""
+    formats = set(picture_formats())
+    return tuple(end for end, name in Image.registered_extensions().items() if name in formats)
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file's name is one of a picture."""
+    return name.lower().endswith(picture_endings())
+
+
+# A picture's file: its path, or its bytes.
+Source = Path | str | bytes
+
+
+class Decoded(NamedTuple):
+    """The first frame of a picture, upright, in the mode that its file has.
+
+    Attributes:
+        picture: what `part_of` takes.
+        has_more_frames: the file holds more of them, as animations and documents do.
+    """
+
+    picture: Image.Image
+    has_more_frames: bool
+
+
+@contextmanager
+def _explained(source: Source) -> Iterator[None]:
+    """Tell in few words what is wrong with a picture.
+
+    Raises:
+        PictureError: whatever is done with it in the block failed.
+    """
+    try:
+        yield
+    except PictureError:
+        raise
+    except FileNotFoundError as error:
+        raise PictureError("no such file") from error
+    except UnidentifiedImageError as error:
+        size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
+        raise PictureError("not a picture" if size else "an empty file") from error
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"more pixels than the limit of {MAX_PIXELS:,}") from error
+    except Exception as error:
+        # Decoders of broken files raise nearly anything: OSError, ValueError, SyntaxError,
+        # struct.error, IndexError, MemoryError …; all of them mean that this picture is broken.
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise PictureError(f"broken picture: {' '.join(reason.split())}") from error
+
+
+@contextmanager
+def opened_picture(source: Source) -> Iterator[ImageFile.ImageFile]:
+    """Open a picture, telling in few words what is wrong with it.
+
+    Raises:
+        PictureError: opening it, or anything done with it in the block, failed.
+    """
+    with _explained(source):
+        if isinstance(source, bytes):
+            file: BytesIO | Path | str = BytesIO(source)
+        elif S_ISREG(os.stat(source).st_mode):
+            file = source
+        else:
+            raise PictureError("not a file")  # opening a pipe waits for ever
+        with Image.open(file, formats=picture_formats()) as picture:
+            width, height = picture.size
+            if width * height > MAX_PIXELS:
+                raise PictureError(
+                    f"{width} x {height} pixels, more than the limit of {MAX_PIXELS:,}"
+                )
+            yield picture
+
+
+def decode_picture(source: Source, enough: tuple[int, int] | None = None) -> Decoded:
+    """Decode the first frame of a picture, upright by its EXIF orientation.
+
+    Args:
+        source: the file.
+        enough: height and width beyond which detail is not needed: a JPEG may then be decoded
+            at a half, a quarter or an eighth of its size, never below these.
+
+    Raises:
+        PictureError: it is missing or broken.
+    """
+    with opened_picture(source) as picture:
+        orientation = orientation_of(picture)
+        if enough is not None:
+            height, width = enough
+            sideways = orientation in SIDEWAYS
+            picture.draft("RGB", (height, width) if sideways else (width, height))
+        picture.load()
+        upright: Image.Image = picture if orientation == 1 else ImageOps.exif_transpose(picture)
+        if picture.format in _SOUGHT and upright is picture:
+            upright = picture.copy()
+        return Decoded(upright, _has_more_frames(picture))
+
+
+def part_of(picture: Image.Image, box: Box | None = None, margin: float = 0.0) -> Image.Image:
+    """A part of a decoded picture, or all of it, as RGB of 8 bits a channel.
+
+    16-bit and float pictures are scaled to 8 bits, and transparency is laid on white.
+
+    Args:
+        picture: upright.
+        box: the part to cut out, clipped to the picture.
+        margin: context around the box, see `crop_region`.
+
+    Raises:
+        PictureError: the box lies outside the picture, or memory does not suffice.
+    """
+    with _explained(b""):
+        if box is not None:
+            picture = picture.crop(crop_region(box, *picture.size, margin))
+        return _to_rgb(picture)
+
+
+def open_picture(
+    source: Source,
+    box: Box | None = None,
+    enough: tuple[int, int] | None = None,
+    margin: float = 0.0,
+) -> Image.Image:
+    """Decode a picture, or a part of it, as upright RGB: `decode_picture`, then `part_of`.
+
+    Args:
+        source: the file.
+        box: the part to cut out; `enough` is not used then.
+        enough: see `decode_picture`.
+        margin: context around the box.
+
+    Raises:
+        PictureError: it is missing or broken, or the box lies outside it.
+    """
+    decoded = decode_picture(source, enough if box is None else None)
+    return part_of(decoded.picture, box, margin)
+
+
+def _has_more_frames(picture: ImageFile.ImageFile) -> bool:
+    # A camera's MPO holds the same scene once more, which is nothing to tell of.
+    if picture.format == "MPO":
+        return False
+    try:
+        return bool(getattr(picture, "is_animated", False))
+    except Exception:  # the second frame may be broken, but it is not needed
+        return False
+
+
+def orientation_of(picture: Image.Image) -> int:
+    """The EXIF orientation, 1 (upright) to 8; 1 where it is not said."""
+    try:
+        return int(picture.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # the parser of broken EXIF data raises anything; the picture may be fine
+        return 1
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode == "RGB" and not picture.has_transparency_data:
+        return picture
+    if picture.mode.startswith("I;16"):
+        return _from_numbers(np.asarray(picture, dtype=np.float32), 65535.0)
+    if picture.mode in ("I", "F"):
+        numbers = np.asarray(picture, dtype=np.float32)
+        numbers = np.nan_to_num(numbers, nan=0, posinf=0, neginf=0)
+        # These modes do not say their range: the smallest usual one that holds the values.
+        peak = float(numbers.max())
+        ranges = (1.0, 255.0, 65535.0) if picture.mode == "F" else (255.0, 65535.0)
+        return _from_numbers(numbers, next((top for top in ranges if peak <= top), peak))
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _from_numbers(numbers: np.ndarray, white: float) -> Image.Image:
+    scaled = (numbers * (255.0 / white)).clip(0, 255).round().astype(np.uint8)
+    return Image.fromarray(scaled).convert("RGB")
+
+
+# Twice the size in the decoder leaves the resampling enough to work with.
+_ENOUGH = 2
+
+
+class Decoder:
+    """Decodes pictures to one size.
+
+    Boxes of one picture often follow each other: it is decoded once for all of them.
+
+    Args:
+        size: height and width.
+        box_margin: context around boxes, see `boxes.crop_region`.
+    """
+
+    def __init__(self, size: tuple[int, int], box_margin: float = 0.0) -> None:
+        self.size, self.box_margin = size, box_margin
+        self._last: tuple[str, Decoded] | None = None
+
+    def decode(
+        self, request: Request, scale: Callable[[Image.Image], Image.Image] | None = None
+    ) -> Decoded:
+        """The part of a picture that is meant, RGB, scaled.
+
+        Args:
+            request: the picture.
+            scale: scales it another way than to the whole size.
+
+        Raises:
+            PictureError: it is missing or broken, or its box lies outside it.
+        """
+        if request.problem is not None:
+            raise PictureError(request.problem)
+        decoded = self._whole(request)
+        picture = part_of(decoded.picture, request.box, self.box_margin)
+        height, width = self.size
+        if scale is not None:
+            picture = scale(picture)
+        else:
+            picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+        return Decoded(picture, decoded.has_more_frames)
+
+    def _whole(self, request: Request) -> Decoded:
+        source = request.path if request.content is None else request.content
+        if request.box is None:
+            height, width = self.size
+            return decode_picture(source, enough=(_ENOUGH * height, _ENOUGH * width))
+        if self._last is not None and self._last[0] == request.path and source is request.path:
+            return self._last[1]
+        self._last = None  # its memory is free before the next one takes as much
+        decoded = decode_picture(source)
+        self._last = (request.path, decoded)
+        return decoded

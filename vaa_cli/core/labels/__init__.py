@@ -1,0 +1,1 @@
+"""The label table: rows of pictures, boxes, attributes, priors, splits and statistics."""

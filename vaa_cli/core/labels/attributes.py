@@ -1,0 +1,161 @@
+"""Choosing and regrouping a table's attributes, by a list or a YAML or JSON file."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from vaa_cli.core.errors import VAAError, one_line
+from vaa_cli.core.labels.table import ABSENT, PRESENT, UNSPECIFIED, LabelTable
+from vaa_cli.core.system.files import reading_errors
+
+ALL = "all"
+_FILES = (".yaml", ".yml", ".json")
+
+# New names in their order, each with the old ones that it joins.
+Choice = Mapping[str, Sequence[str]]
+
+
+def choose_attributes(table: LabelTable, request: str | None) -> LabelTable:
+    """The table with the attributes asked for.
+
+    Args:
+        table: the rows.
+        request: names with commas between them; a YAML or JSON file with a list of names, or with
+            a mapping of new names to an old one or a list of old ones; `all`; or None for those
+            that the dataset's benchmark scores. A joined attribute is present where any of the
+            old ones is, absent where all of them are absent, and else unspecified.
+
+    Raises:
+        VAAError: the file cannot be read or is of another form, or it names what the table lacks.
+    """
+    choice: Choice
+    everything = {name: [name] for name in table.attributes}
+    if request is None and table.benchmark:
+        choice, place = {name: [name] for name in table.benchmark}, "the benchmark's attributes"
+    elif request is None or request == ALL:
+        choice, place = everything, ALL
+    elif request.lower().endswith(_FILES):
+        choice, place = _read(Path(request)), request
+    else:
+        choice, place = _from_list(request.split(","), "--attributes"), "--attributes"
+    if list(choice.items()) == list(everything.items()):
+        return replace(table, benchmark=None)
+    columns = {name: column for column, name in enumerate(table.attributes)}
+    labels = np.empty((len(table), len(choice)), dtype=np.int8)
+    for position, (new, olds) in enumerate(choice.items()):
+        for old in olds:
+            if old not in columns:
+                raise VAAError(_unknown(old, new, table.attributes, place))
+        chosen = table.labels[:, [columns[old] for old in olds]]
+        labels[:, position] = np.where(
+            (chosen == PRESENT).any(axis=1),
+            PRESENT,
+            np.where((chosen == ABSENT).all(axis=1), ABSENT, UNSPECIFIED),
+        )
+    return replace(table, attributes=tuple(choice), labels=labels, benchmark=None)
+
+
+def positions_of(request: str, attributes: Sequence[str]) -> list[int]:
+    """The places of some of a model's attributes, in the order in which they are asked for.
+
+    Args:
+        request: names with commas between them.
+        attributes: the model's.
+
+    Raises:
+        VAAError: the model has no such attribute, or one is named twice.
+    """
+    names = [*_from_list(request.split(","), "--attributes")]
+    for name in names:
+        if name not in attributes:
+            raise VAAError(_unknown(name, name, attributes, "--attributes", "model"))
+    return [attributes.index(name) for name in names]
+
+
+def _unknown(old: str, new: str, there: Sequence[str], place: str, whose: str = "dataset") -> str:
+    entry = f"{place}: " if old == new else f"{place}, {new!r}: "
+    close = get_close_matches(old, there, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(there[:8])} …"
+    return f"{entry}the {whose} has no attribute {old!r}; {hint}"
+
+
+def _read(path: Path) -> Choice:
+    try:
+        with reading_errors(path):
+            text = path.read_text(encoding="utf-8-sig")
+        if path.suffix.lower() == ".json":
+            content = json.loads(text, object_pairs_hook=_object)
+        else:
+            # Every scalar is text to this loader: an attribute may be called No, on or 1e3. The
+            # loader's base makes no objects of any class.
+            content = yaml.load(text, Loader=_TextLoader)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise VAAError(f"{path} is not {path.suffix[1:].upper()}: {one_line(error)}") from error
+    except _RepeatedKeyError as error:
+        raise VAAError(f"{path} names {error.args[0]!r} twice; join the old names in one") from None
+    if isinstance(content, list):
+        return _from_list(content, str(path))
+    if not isinstance(content, dict) or not content:
+        raise VAAError(f"{path} is neither a list of attributes nor new names with old ones")
+    choice = {}
+    for new, olds in content.items():
+        names = [olds] if isinstance(olds, str) else olds
+        if not isinstance(names, list) or not names or not all(_is_name(name) for name in names):
+            raise VAAError(f"{path}, {new!r}: give the name of an attribute, or a list of names")
+        choice[_new_name(new, str(path))] = names
+    return choice
+
+
+def _from_list(names: Sequence[Any], place: str) -> Choice:
+    choice = {}
+    for name in names:
+        if not _is_name(name):
+            raise VAAError(f"{place}: {name!r} is no name of an attribute")
+        if name.strip() in choice:
+            raise VAAError(f"{place} names {name.strip()!r} twice; name it once")
+        choice[name.strip()] = [name.strip()]
+    if not choice:
+        raise VAAError(f"{place} names no attributes")
+    return choice
+
+
+def _new_name(name: Any, place: str) -> str:
+    if not _is_name(name) or name != name.strip():
+        raise VAAError(f"{place}: {name!r} is no name for an attribute")
+    return str(name)
+
+
+def _is_name(name: Any) -> bool:
+    try:
+        return isinstance(name, str) and bool(name.strip()) and bool(name.encode())
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can spell and no CSV can hold
+        return False
+
+
+class _RepeatedKeyError(Exception):
+    """A mapping names a key twice, of which parsers would keep the last."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    _require_distinct([key for key, _ in pairs])
+    return dict(pairs)
+
+
+def _require_distinct(keys: list[Any]) -> None:
+    for key in keys:
+        if keys.count(key) > 1:
+            raise _RepeatedKeyError(key)
+
+
+class _TextLoader(yaml.BaseLoader):
+    """YAML of which every scalar is text; a key that stands there twice is refused."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        _require_distinct([key.value for key, _ in node.value if isinstance(key.value, str)])
+        return super().construct_mapping(node, deep=deep)

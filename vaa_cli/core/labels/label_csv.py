@@ -1,0 +1,227 @@
+"""The CSV form of a label table: a row a picture or a box in one, a column an attribute."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.labels.boxes import Box
+from vaa_cli.core.labels.table import (
+    ABSENT,
+    PRESENT,
+    SPLITS,
+    UNSPECIFIED,
+    LabelTable,
+    leaves_folder,
+    repeated_rows,
+)
+from vaa_cli.core.system.csv_files import _require_columns, csv_chunks, number, read_header
+
+SPLIT_NAMES = {
+    "train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2,
+    "testing": 2,
+}  # fmt: skip
+IMAGE_COLUMNS = ("image", "file", "filename", "path")
+SPLIT_COLUMN = "split"
+BOX_COLUMNS = Box._fields
+
+_CELLS = {PRESENT: "1", ABSENT: "0", UNSPECIFIED: ""}
+_YES = {"1", "true", "yes", "1.0"}
+_NO = {"0", "false", "no", "0.0"}
+_MISSING = {"", "na"}
+_MINUS_ONES = {"-1", "-1.0"}
+# What a -1 means shows only when the whole table has been seen.
+_MINUS_ONE = -2
+
+
+def image_column(columns: Sequence[str]) -> str | None:
+    """The name of the column that holds the pictures' paths, if there is one."""
+    return next((found for name in IMAGE_COLUMNS if (found := _column(columns, name))), None)
+
+
+def box_columns(columns: Sequence[str]) -> list[str]:
+    """The names of the four box columns, or none: a lone `top` is a piece of clothing."""
+    found = [column for name in BOX_COLUMNS if (column := _column(columns, name))]
+    return found if len(found) == len(BOX_COLUMNS) else []
+
+
+def _column(columns: Sequence[str], wanted: str) -> str | None:
+    """The column of a name, in whatever case; if there are several, the one spelt alike."""
+    alike = [name for name in columns if name.lower() == wanted]
+    return wanted if wanted in alike else next(iter(alike), None)
+
+
+def table_from_csv(path: Path) -> LabelTable:
+    """Read a label CSV: an image column, optional split and box columns, the rest attributes.
+
+    Args:
+        path: the CSV; its folder is the root that image paths start from.
+
+    Raises:
+        VAAError: the file, a row or a cell is not of that form; names file, row and column. Rows
+            are counted as a spreadsheet shows them: the header is row 1.
+    """
+    header, _ = read_header(path)
+    _require_columns(header, path)
+    images_from = image_column(header)
+    if images_from is None:
+        raise VAAError(f"{path} has no image column; name one of {', '.join(IMAGE_COLUMNS)}")
+    split_from = _column(header, SPLIT_COLUMN)
+    boxes_from = box_columns(header)
+    special = {images_from, split_from, *boxes_from}
+    attributes = tuple(name for name in header if name not in special)
+    if not attributes:
+        raise VAAError(f"{path} has no attribute columns beside {images_from!r}")
+    if "" in attributes:
+        position = header.index("") + 1
+        raise VAAError(f"{path}: column {position} has no name; name it or delete it")
+
+    images: list[str] = []
+    names: dict[str, str] = {}  # one text for all rows of a picture, which saves much memory
+    rows, labels, splits, boxes = [], [], [], []
+    for frame in csv_chunks(path):
+        rows.append(frame.index.to_numpy())
+        images += [names.setdefault(name, name) for name in _parse_images(frame[images_from], path)]
+        labels.append(_parse_labels(frame[list(attributes)], path))
+        if split_from is not None:
+            splits.append(_parse_splits(frame[split_from], path))
+        if boxes_from:
+            boxes.append(parse_boxes(frame[boxes_from], path))
+    if not images:
+        raise VAAError(f"{path} has a header but no rows")
+    table = LabelTable(
+        root=path.parent,
+        images=images,
+        attributes=attributes,
+        labels=_resolve_minus_ones(np.concatenate(labels)),
+        splits=np.concatenate(splits) if splits else None,
+        boxes=np.concatenate(boxes) if boxes else None,
+    )
+    _require_no_repeats(table, np.concatenate(rows), path)
+    return table
+
+
+def require_column_names(table: LabelTable) -> None:
+    """Make sure that a table's attributes can be columns of a CSV and are told apart from others.
+
+    Raises:
+        VAAError: one is named as a column that is none of an attribute.
+    """
+    taken = {IMAGE_COLUMNS[0]} | (set(BOX_COLUMNS) if table.boxes is not None else set())
+    wrong = [name for name in table.attributes if name in taken or name.lower() == SPLIT_COLUMN]
+    if table.boxes is None:
+        wrong += box_columns(table.attributes)[:1]
+    if wrong:
+        raise VAAError(
+            f"an attribute cannot be named {wrong[0]!r}, as a column of the tables is; give it "
+            "another name with --attributes"
+        )
+
+
+def table_cells(table: LabelTable) -> Iterator[list[str]]:
+    """The CSV form of a table, without its splits, header first: image, boxes, attributes."""
+    boxes_from = BOX_COLUMNS if table.boxes is not None else ()
+    yield ["image", *boxes_from, *table.attributes]
+    for row, image in enumerate(table.images):
+        box = () if table.boxes is None else map(number, table.boxes[row])
+        yield [image, *box, *map(_CELLS.__getitem__, table.labels[row].tolist())]
+
+
+def parse_boxes(columns: pd.DataFrame, path: Path) -> NDArray[np.float64]:
+    """Box columns as `[n x 4]` numbers; a row of four empty cells is the whole picture (NaN).
+
+    Raises:
+        VAAError: a cell is no number, or a box is given in part; names file, row and column.
+    """
+    boxes = np.empty((len(columns), len(BOX_COLUMNS)))
+    for i, name in enumerate(columns.columns):
+        texts = columns[name].str.strip()
+        boxes[:, i] = pd.to_numeric(texts, errors="coerce")
+        wrong = (texts != "") & ~np.isfinite(boxes[:, i])
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise _cell_error(path, columns[name], row, "is not a number of pixels")
+    partial = np.isnan(boxes).any(axis=1) & ~np.isnan(boxes).all(axis=1)
+    if partial.any():
+        row = int(np.flatnonzero(partial)[0])
+        raise VAAError(f"{path}: row {columns.index[row]} has a box in part; give all four or none")
+    return boxes
+
+
+def _parse_images(column: "pd.Series[str]", path: Path) -> list[str]:
+    images = [name.replace("\\", "/") if os.name == "nt" else name for name in column]
+    for row, name in enumerate(images):
+        if not name:
+            raise _cell_error(path, column, row, "names no picture")
+        if leaves_folder(name):
+            raise _cell_error(path, column, row, "leaves the dataset folder; use paths inside it")
+    return images
+
+
+def _parse_labels(frame: pd.DataFrame, path: Path) -> NDArray[np.int8]:
+    labels = np.empty(frame.shape, dtype=np.int8)
+    for i, name in enumerate(frame.columns):
+        codes, texts = pd.factorize(frame[name])
+        meaning = [_meaning(text.strip().lower()) for text in texts]
+        if None in meaning:
+            wrong = [k for k, label in enumerate(meaning) if label is None]
+            row = int(np.flatnonzero(np.isin(codes, wrong))[0])
+            problem = "is neither yes nor no; use 1/0, true/false, yes/no, or leave it empty"
+            raise _cell_error(path, frame[name], row, problem)
+        labels[:, i] = np.array(meaning, dtype=np.int8)[codes]
+    return labels
+
+
+def _meaning(cell: str) -> int | None:
+    """The label that a cell says; None where it is none."""
+    for cells, label in (
+        (_YES, PRESENT), (_NO, ABSENT), (_MISSING, UNSPECIFIED), (_MINUS_ONES, _MINUS_ONE)
+    ):  # fmt: skip
+        if cell in cells:
+            return label
+    return None
+
+
+def _resolve_minus_ones(labels: NDArray[np.int8]) -> NDArray[np.int8]:
+    # CelebA writes absent as -1 and has no 0; WIDER has both, and -1 then tells nothing for sure.
+    minus_ones = labels == _MINUS_ONE
+    labels[minus_ones] = UNSPECIFIED if (labels == ABSENT).any() else ABSENT
+    return labels
+
+
+def _parse_splits(column: "pd.Series[str]", path: Path) -> NDArray[np.int8]:
+    codes, texts = pd.factorize(column)
+    positions = []
+    for k, text in enumerate(texts):
+        position = SPLIT_NAMES.get(text.strip().lower())
+        if position is None:
+            row = int(np.flatnonzero(codes == k)[0])
+            raise _cell_error(path, column, row, f"is not a split; use {', '.join(SPLITS)}")
+        positions.append(position)
+    return np.array(positions, dtype=np.int8)[codes]
+
+
+def _require_no_repeats(table: LabelTable, rows: NDArray[np.int64], path: Path) -> None:
+    repeats = repeated_rows(table)
+    if repeats.any():
+        second = int(np.flatnonzero(repeats)[0])
+        # The first row of the same picture and box; NaN, the whole picture, equals itself here.
+        first = next(
+            row
+            for row, image in enumerate(table.images)
+            if image == table.images[second] and table.box(row) == table.box(second)
+        )
+        what = "and box " if table.boxes is not None else ""
+        raise VAAError(
+            f"{path}: rows {rows[first]} and {rows[second]} are the same picture {what}"
+            f"{table.images[second]!r} ({int(repeats.sum())} such rows); keep one of each"
+        )
+
+
+def _cell_error(path: Path, column: "pd.Series[str]", row: int, problem: str) -> VAAError:
+    cell = f"row {column.index[row]}, column {column.name!r}"
+    return VAAError(f"{path}: {cell}: {column.iloc[row]!r} {problem}")

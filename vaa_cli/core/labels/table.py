@@ -1,0 +1,167 @@
+"""Labels of pictures: the table that all readers give, and the attribute priors."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.labels.boxes import Box
+
+PRESENT, ABSENT, UNSPECIFIED = 1, 0, -1
+
+SPLITS = ("train", "val", "test")
+
+_MULTIPLIER = np.uint64(1_000_003)
+
+
+@dataclass(frozen=True)
+class DistinctPictures:
+    """The pictures of a table, each once, though several people may be in it.
+
+    Attributes:
+        names: `p` paths relative to the table's root, in the order of their first rows.
+        of_row: `[n]` the position in `names` of each row's picture.
+    """
+
+    names: list[str]
+    of_row: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """Pictures with their labels, one row a picture or a box in one.
+
+    Attributes:
+        root: the folder that the image paths start from.
+        images: `n` paths relative to `root`, with forward slashes.
+        attributes: the `c` attribute names, in the order of the label columns.
+        labels: `[n x c]` int8: 1 present, 0 absent, -1 unspecified.
+        splits: `[n]` int8 positions in `SPLITS`, or None where the dataset has no split.
+        boxes: `[n x 4]` left, top, width, height in pixels, NaN for the whole picture; or None.
+        identities: `[n]` numbers, the same for rows of the same person; or None where the dataset
+            tells no people apart.
+        benchmark: the attributes that the dataset's benchmark scores, where it labels more; None
+            for all. These are kept where the user chooses nothing else.
+        notes: what the reader left out, in words.
+    """
+
+    root: Path
+    images: list[str]
+    attributes: tuple[str, ...]
+    labels: NDArray[np.int8]
+    splits: NDArray[np.int8] | None = None
+    boxes: NDArray[np.float64] | None = None
+    identities: NDArray[np.int64] | None = None
+    benchmark: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @cached_property
+    def pictures(self) -> DistinctPictures:
+        """The pictures that the rows are in."""
+        of_row, names = pd.factorize(np.array(self.images, dtype=object))
+        return DistinctPictures(names.tolist(), of_row.astype(np.int64, copy=False))
+
+    def path(self, row: int) -> Path:
+        """Where the picture of a row is."""
+        return self.root / self.images[row]
+
+    def box(self, row: int) -> Box | None:
+        """The box of a row, None for the whole picture."""
+        if self.boxes is None or np.isnan(self.boxes[row, 0]):
+            return None
+        return Box(*self.boxes[row].tolist())
+
+    def select(self, positions: Sequence[int] | NDArray[np.int64]) -> "LabelTable":
+        """The table of some rows, given by their positions."""
+        positions = np.asarray(positions, dtype=np.int64)
+        return replace(
+            self,
+            images=[self.images[row] for row in positions],
+            labels=self.labels[positions],
+            splits=None if self.splits is None else self.splits[positions],
+            boxes=None if self.boxes is None else self.boxes[positions],
+            identities=None if self.identities is None else self.identities[positions],
+        )
+
+    def labels_for(
+        self, attributes: Sequence[str]
+    ) -> tuple[NDArray[np.int8], list[str], list[str]]:
+        """The labels in another order of attributes.
+
+        Args:
+            attributes: `k` names; those that the table does not have are unspecified.
+
+        Returns:
+            `[n x k]` labels, the asked names that the table lacks, and its names not asked for.
+
+        Raises:
+            VAAError: none of the names is the table's.
+        """
+        own = {name: position for position, name in enumerate(self.attributes)}
+        missing = [name for name in attributes if name not in own]
+        extra = [name for name in self.attributes if name not in attributes]
+        if len(missing) == len(attributes):
+            raise VAAError(
+                f"none of the model's attributes ({', '.join(attributes[:3])}, …) is among the "
+                f"dataset's ({', '.join(self.attributes[:3])}, …)"
+            )
+        labels = np.full((len(self), len(attributes)), UNSPECIFIED, dtype=np.int8)
+        for position, name in enumerate(attributes):
+            if name in own:
+                labels[:, position] = self.labels[:, own[name]]
+        return labels, missing, extra
+
+    def split(self, name: str) -> "LabelTable":
+        """The rows of one split; all tables have splits once they are prepared."""
+        if self.splits is None:
+            raise ValueError("the table has no splits yet")
+        return self.select(np.flatnonzero(self.splits == SPLITS.index(name)))
+
+
+def leaves_folder(name: str) -> bool:
+    """Whether a picture's path is absolute, or climbs out of the folder that it starts from."""
+    pure = PurePosixPath(name)
+    return pure.is_absolute() or ".." in pure.parts
+
+
+def repeated_rows(table: LabelTable) -> NDArray[np.bool_]:
+    """Which rows `[n]` are the same picture and box as a row before them."""
+    columns = [table.pictures.of_row]
+    if table.boxes is not None:
+        columns += list(table.boxes.T + 0.0)  # so that -0 equals 0
+    # Rows of the same hash are few; only these are compared, which takes a table much memory.
+    hashes = np.zeros(len(table), dtype=np.uint64)
+    for column in columns:
+        hashes = hashes * _MULTIPLIER ^ pd.util.hash_array(column)
+    alike = np.flatnonzero(pd.Series(hashes).duplicated(keep=False))
+    repeated = np.zeros(len(table), dtype=bool)
+    keys = pd.DataFrame({number: column[alike] for number, column in enumerate(columns)})
+    repeated[alike] = keys.duplicated()
+    return repeated
+
+
+def attribute_tuple(names: Sequence[str], place: object) -> tuple[str, ...]:
+    """The names of attributes, of which there must be some, each once.
+
+    Args:
+        names: as they were read.
+        place: where they are from, in words that an error can start with.
+
+    Raises:
+        VAAError: there is none, or one stands there twice.
+    """
+    if not names:
+        raise VAAError(f"{place} names no attributes")
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise VAAError(f"{place} names the attribute {twice[0]!r} twice")
+    return tuple(names)

@@ -1,0 +1,1 @@
+"""The method: the network, its losses, its prediction history, and model files."""

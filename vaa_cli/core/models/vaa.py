@@ -1,0 +1,232 @@
+"""Visual attention aggregation (method section 3.1, equations 1 and 2)."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, get_args
+
+import torch
+from torch import Tensor, nn
+
+from vaa_cli.core.models.backbones import Backbone, feature_shapes
+from vaa_cli.core.models.names import ClassifierName
+
+CLASSIFIERS: tuple[ClassifierName, ...] = get_args(ClassifierName)
+ATTENTION_STAGES = (2, 3, 4)
+
+
+class AttentionMaps(NamedTuple):
+    """Where one attention module looks, both `[n x c x h x w]`.
+
+    Attributes:
+        attention: a of eq. 2; for each image and attribute it sums to 1. float32.
+        confidence: logits of the confidence branch; their sigmoid weights the attention.
+    """
+
+    attention: Tensor
+    confidence: Tensor
+
+    @property
+    def weighted(self) -> Tensor:
+        """The confidence-weighted map, a ⊙ sigmoid(conv(k))."""
+        return self.attention * self.confidence.float().sigmoid()
+
+
+class VAAOutput(NamedTuple):
+    """What the model says of a batch.
+
+    Attributes:
+        logits: ŷ, the mean over the primary and all attention logits, `[n x c]`.
+        primary: ŷ_p, the backbone's own logits, `[n x c]`.
+        attention: ŷ_{a_i} of each attention module, each `[n x c]`.
+        maps: where each of them looks.
+    """
+
+    logits: Tensor
+    primary: Tensor
+    attention: tuple[Tensor, ...]
+    maps: tuple[AttentionMaps, ...]
+
+
+def norm_relu(convolution: nn.Module, outputs: int) -> nn.Sequential:
+    """A convolution without bias, batch normalisation (which has one), ReLU."""
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+def pointwise(inputs: int, outputs: int) -> nn.Sequential:
+    """1 x 1 convolution, batch normalisation, ReLU."""
+    return norm_relu(nn.Conv2d(inputs, outputs, 1, bias=False), outputs)
+
+
+class AttentionModule(nn.Module):
+    """𝒜_i: an attention map and a confidence for every attribute, from one stage's features.
+
+    Args:
+        channels: F_i of the features.
+        attributes: number of attributes C.
+        hidden: channels of its hidden layers.
+    """
+
+    def __init__(self, channels: int, attributes: int, hidden: int = 512) -> None:
+        super().__init__()
+        self.attention = nn.Sequential(
+            pointwise(channels, hidden),
+            pointwise(hidden, hidden),
+            nn.Conv2d(hidden, attributes, 1),
+        )
+        self.confidence = nn.Conv2d(channels, attributes, 1)
+
+    def forward(self, features: Tensor) -> AttentionMaps:
+        """Features `[n x f x h x w]` to the maps of all attributes."""
+        scores = self.attention(features)
+        # In float32: a softmax over hundreds of cells loses its tail in half precision.
+        attention = scores.flatten(2).float().softmax(dim=2).view(scores.shape)
+        return AttentionMaps(attention, self.confidence(features))
+
+
+class CoveringConv(nn.Module):
+    """A grouped convolution as large as its input: `[n x c x h x w]` to `[n x m x 1 x 1]`.
+
+    What `nn.Conv2d(c, m, (h, w), groups=c, bias=False)` computes. With one output cell it is a
+    product of matrices per group, and written as one it is many times faster on a CPU.
+
+    Args:
+        channels: c, each a group of its own.
+        outputs: m, a multiple of c.
+        map_size: h and w.
+    """
+
+    def __init__(self, channels: int, outputs: int, map_size: tuple[int, int]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, 1, *map_size))
+        nn.init.kaiming_uniform_(self.weight, a=5**0.5)  # as nn.Conv2d starts
+        self.channels = channels
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps to `[n x m x 1 x 1]`."""
+        weight = self.weight.view(self.channels, -1, maps.shape[2] * maps.shape[3])
+        per_channel = maps.flatten(2).permute(1, 0, 2) @ weight.transpose(1, 2)
+        return per_channel.permute(1, 0, 2).reshape(maps.shape[0], -1, 1, 1)
+
+
+class SpatialClassifier(nn.Module):
+    """Logits from the confidence-weighted maps by convolutions, the last as large as the map.
+
+    As in the spatial regularisation of Zhu et al. (CVPR 2017).
+
+    Args:
+        attributes: number of attributes C.
+        map_size: height and width of the maps.
+        hidden: channels of the hidden layers.
+        full: an ungrouped convolution with 2 · hidden outputs over the whole map, as in the
+            authors' later code, in place of the grouped one with 4 · hidden outputs.
+    """
+
+    def __init__(
+        self, attributes: int, map_size: tuple[int, int], hidden: int = 512, full: bool = False
+    ) -> None:
+        super().__init__()
+        outputs = 2 * hidden if full else 4 * hidden
+        cover = (
+            nn.Conv2d(hidden, outputs, map_size, bias=False)
+            if full
+            else CoveringConv(hidden, outputs, map_size)
+        )
+        self.mix = nn.Sequential(pointwise(attributes, hidden), pointwise(hidden, hidden))
+        self.cover = norm_relu(cover, outputs)
+        self.linear = nn.Linear(outputs, attributes)
+
+    def forward(self, maps: AttentionMaps) -> Tensor:
+        """Maps to logits `[n x c]`."""
+        weighted = maps.weighted
+        # The map sums to at most 1 over h · w cells. Scaled so that a uniform one is 1 in every
+        # cell, it is well above batch normalisation's epsilon and bf16's reach.
+        cells = weighted.shape[2] * weighted.shape[3]
+        hidden = self.cover(self.mix(weighted * cells))
+        logits: Tensor = self.linear(hidden.flatten(1))
+        return logits
+
+
+class PooledClassifier(nn.Module):
+    """Logits as the attention-weighted mean of the confidences: g · Σ_{h,w} a · conv(k) + b.
+
+    Keeps each attribute's map to that attribute; Zhu et al. (CVPR 2017) train attention by it.
+
+    Args:
+        attributes: number of attributes C.
+    """
+
+    def __init__(self, attributes: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(attributes))
+        self.bias = nn.Parameter(torch.zeros(attributes))
+
+    def forward(self, maps: AttentionMaps) -> Tensor:
+        """Maps to logits `[n x c]`."""
+        pooled = (maps.attention * maps.confidence.float()).flatten(2).sum(dim=2)
+        return self.gain * pooled + self.bias
+
+
+class VAA(nn.Module):
+    """A backbone, its primary classifier, and an attention module and classifier per stage.
+
+    Args:
+        backbone: a full name, see `backbone_names.backbone_name`.
+        attributes: number of attributes C.
+        image_size: height and width of the images; the spatial classifiers are made for it.
+        stages: which of the stages 2, 3, 4 carry attention.
+        classifier: `spatial`, `spatial-full` or `pooled`.
+        hidden: channels of the attention modules and spatial classifiers.
+        weights: state dict of the backbone under torchvision's names; None for a random start.
+        output_stride: 32, or 16 for a finer stage 4, see `backbones.Backbone`.
+
+    Raises:
+        VAAError: the weights are not the backbone's.
+        ValueError: no such stage or classifier.
+
+    Source: Sarafianos, Xu, Kakadiaris, ECCV 2018.
+    """
+
+    def __init__(
+        self,
+        backbone: str,
+        attributes: int,
+        image_size: tuple[int, int],
+        stages: Sequence[int] = (3, 4),
+        classifier: ClassifierName = "spatial",
+        hidden: int = 512,
+        weights: dict[str, Tensor] | None = None,
+        output_stride: int = 32,
+    ) -> None:
+        super().__init__()
+        if not set(stages) <= set(ATTENTION_STAGES) or len(set(stages)) < len(stages):
+            raise ValueError(f"stages {tuple(stages)} are not different ones of {ATTENTION_STAGES}")
+        if classifier not in CLASSIFIERS:
+            raise ValueError(f"unknown classifier {classifier!r}; one of {', '.join(CLASSIFIERS)}")
+        shapes = feature_shapes(backbone, image_size, output_stride)
+        self.stages = tuple(sorted(stages))
+        self.backbone = Backbone(backbone, weights, output_stride)
+        self.primary = nn.Linear(shapes[-1][0], attributes)
+        self.attention = nn.ModuleList()
+        self.classifiers = nn.ModuleList()
+        for stage in self.stages:
+            channels, height, width = shapes[stage - 1]
+            self.attention.append(AttentionModule(channels, attributes, hidden))
+            self.classifiers.append(
+                PooledClassifier(attributes)
+                if classifier == "pooled"
+                else SpatialClassifier(
+                    attributes, (height, width), hidden, full=classifier == "spatial-full"
+                )
+            )
+
+    def forward(self, images: Tensor) -> VAAOutput:
+        """Normalised images `[n x 3 x h x w]` to logits and maps."""
+        features = self.backbone(images)
+        primary = self.primary(features[-1].mean(dim=(2, 3)))
+        maps = tuple(
+            module(features[stage - 1])
+            for stage, module in zip(self.stages, self.attention, strict=True)
+        )
+        attention = tuple(classify(m) for classify, m in zip(self.classifiers, maps, strict=True))
+        # Averaged in float32: the logits are few, and the probabilities come from them.
+        logits = torch.stack([primary.float(), *(a.float() for a in attention)]).mean(dim=0)
+        return VAAOutput(logits, primary, attention, maps)

@@ -1,0 +1,1 @@
+"""Pictures in, rows of probabilities out."""

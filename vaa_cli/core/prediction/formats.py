@@ -1,0 +1,286 @@
+"""Predictions as CSV, JSON lines or Parquet, written as they come."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from vaa_cli.core.errors import VAAError, printable
+from vaa_cli.core.labels.label_csv import BOX_COLUMNS
+from vaa_cli.core.prediction.predictor import Prediction
+from vaa_cli.core.system.csv_files import CSVFormatter, number
+
+FORMATS = ("csv", "jsonl", "parquet")
+_ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+_DIGITS = 6
+# Rows that are written at a time; fewer make larger files that are slower to read.
+_ROW_GROUP = 4096
+
+
+def format_for(path: Path | None, asked: str | None) -> str:
+    """The format of the predictions: the one that is asked for, else by the file's name.
+
+    Raises:
+        VAAError: there is no such format, or it needs a file.
+    """
+    chosen = asked or _ENDINGS.get(path.suffix.lower() if path else "", "csv")
+    if chosen not in FORMATS:
+        raise VAAError(f"unknown format {chosen!r}; use {', '.join(FORMATS)}")
+    if chosen == "parquet" and path is None:
+        raise VAAError("Parquet is written to a file; add --out FILE")
+    return chosen
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What is told of each picture.
+
+    Attributes:
+        attributes: names of the C attributes.
+        thresholds: C probabilities at or above which one is decided to be present.
+        boxes: tell boxes.
+        decisions: tell 1 or 0 by the thresholds in place of probabilities.
+        min_confidence: leave out what is less sure; the confidence of a probability p is
+            max(p, 1 - p).
+    """
+
+    attributes: tuple[str, ...]
+    thresholds: tuple[float, ...]
+    boxes: bool = False
+    decisions: bool = False
+    min_confidence: float = 0.0
+
+    def values(self, prediction: Prediction) -> list[float | int | None]:
+        """What is told of the attributes: None where a picture is broken or it is left out."""
+        if prediction.probabilities is None:
+            return [None] * len(self.attributes)
+        found = prediction.probabilities
+        told = found >= np.array(self.thresholds) if self.decisions else found
+        values = told.astype(int).tolist() if self.decisions else told.tolist()
+        sure = np.maximum(found, 1 - found) >= self.min_confidence
+        return [value if kept else None for value, kept in zip(values, sure, strict=True)]
+
+
+class Rows(Protocol):
+    """Where predictions are written to."""
+
+    def write(self, prediction: Prediction) -> None:
+        """Write a row, the first time after what comes before all rows."""
+        ...
+
+    def flush(self) -> None:
+        """Let what is written reach the file, as far as the format allows."""
+        ...
+
+    def finish(self) -> None:
+        """Write what comes behind all rows; before them, if there were none."""
+        ...
+
+
+class CSVRows:
+    """`image`, box columns if there are boxes, the attributes, `error`.
+
+    Args:
+        file: where.
+        columns: what.
+        begun: the header is there already.
+    """
+
+    def __init__(self, file: BinaryIO, columns: Columns, begun: bool = False) -> None:
+        self._file, self._columns, self._begun = file, columns, begun
+        self._formatter = CSVFormatter()
+        self._form = "{:d}" if columns.decisions else f"{{:.{_DIGITS}f}}"
+
+    @staticmethod
+    def header_of(columns: Columns) -> bytes:
+        """The first line of the file."""
+        boxes = BOX_COLUMNS if columns.boxes else ()
+        return _bytes(CSVFormatter().line(["image", *boxes, *columns.attributes, "error"]))
+
+    def write(self, prediction: Prediction) -> None:
+        """Write a row, the first time after the header."""
+        self._begin()
+        request = prediction.request
+        sides: list[str] = []
+        if self._columns.boxes:
+            sides = [number(side) for side in request.box] if request.box else [""] * 4
+        values = self._columns.values(prediction)
+        cells = ["" if value is None else self._form.format(value) for value in values]
+        row = [request.path, *sides, *cells, prediction.problem]
+        self._file.write(_bytes(self._formatter.line(row)))
+
+    def flush(self) -> None:
+        """Let all rows reach the file."""
+        self._file.flush()
+
+    def finish(self) -> None:
+        """Write the header if there were no rows."""
+        self._begin()
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._file.write(self.header_of(self._columns))
+            self._begun = True
+
+
+def _bytes(line: str) -> bytes:
+    # Names that are no UTF-8 are written with the bytes that they have.
+    return line.encode("utf-8", errors="surrogateescape")
+
+
+class JSONRows:
+    """An object a line: `image`, `box` if there are boxes, `attributes` by name, `error`.
+
+    Attributes that are left out are not among them; those of a broken picture are null.
+
+    Args:
+        file: where.
+        columns: what.
+    """
+
+    def __init__(self, file: BinaryIO, columns: Columns) -> None:
+        self._file, self._columns = file, columns
+
+    def write(self, prediction: Prediction) -> None:
+        """Write a line."""
+        request, columns = prediction.request, self._columns
+        row: dict[str, Any] = {"image": request.path}
+        if columns.boxes:
+            row["box"] = list(request.box) if request.box else None
+        named = zip(columns.attributes, columns.values(prediction), strict=True)
+        told = {name: round(value, _DIGITS) for name, value in named if value is not None}
+        row["attributes"] = None if prediction.probabilities is None else told
+        row["error"] = prediction.problem
+        try:
+            line = json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError:  # a name that is no UTF-8: \udc.. stands for its bytes
+            line = json.dumps(row).encode()
+        self._file.write(line + b"\n")
+
+    def flush(self) -> None:
+        """Let all rows reach the file."""
+        self._file.flush()
+
+    def finish(self) -> None:
+        """Nothing comes behind the rows."""
+
+
+class ParquetRows:
+    """The columns of the CSV with types; empty cells are null.
+
+    Args:
+        file: where.
+        columns: what.
+
+    Raises:
+        VAAError: pyarrow is not installed.
+    """
+
+    def __init__(self, file: BinaryIO, columns: Columns) -> None:
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ImportError as error:
+            raise VAAError("Parquet needs pyarrow: pip install 'vaa-cli[parquet]'") from error
+        self._columns = columns
+        kind = pa.int8() if columns.decisions else pa.float32()
+        self._table, self._array = pa.table, pa.array
+        self._schema = pa.schema(
+            [
+                ("image", pa.string()),
+                *((side, pa.float64()) for side in (BOX_COLUMNS if columns.boxes else ())),
+                *((name, kind) for name in columns.attributes),
+                ("error", pa.string()),
+            ]
+        )
+        self._writer: Any = pq.ParquetWriter(file, self._schema)
+        self._rows: list[list[Any]] = []
+
+    def write(self, prediction: Prediction) -> None:
+        """Take a row; many are written together."""
+        request = prediction.request
+        sides = [*request.box] if request.box else [None] * 4
+        # Strings are UTF-8 here; \udc.. stands for the bytes of names that are not.
+        name = request.path.encode("utf-8", "backslashreplace").decode()
+        self._rows.append(
+            [
+                name,
+                *(sides if self._columns.boxes else ()),
+                *self._columns.values(prediction),
+                prediction.problem,
+            ]
+        )
+        if len(self._rows) >= _ROW_GROUP:
+            self._write_group()
+
+    def flush(self) -> None:
+        """Rows wait for their group."""
+
+    def finish(self) -> None:
+        """Write the last rows, and where all of them are."""
+        if self._rows:
+            self._write_group()
+        self._writer.close()
+
+    def _write_group(self) -> None:
+        cells = zip(*self._rows, strict=True)
+        arrays = [
+            self._array(list(column), type=field.type)
+            for column, field in zip(cells, self._schema, strict=True)
+        ]
+        self._writer.write_table(self._table(arrays, schema=self._schema))
+        self._rows.clear()
+
+
+def open_rows(format: str, file: BinaryIO, columns: Columns, begun: bool = False) -> Rows:
+    """A writer of a format; `begun` if rows of it are in the file already."""
+    if format == "csv":
+        return CSVRows(file, columns, begun)
+    return JSONRows(file, columns) if format == "jsonl" else ParquetRows(file, columns)
+
+
+class _Lines:
+    """Rows for people, on stdout."""
+
+    def __init__(self, columns: "Columns", top: int) -> None:
+        self._columns, self._top = columns, top
+        self._console = Console(highlight=False, emoji=False, soft_wrap=True)
+
+    def write(self, prediction: "Prediction") -> None:
+
+        self._console.print(prediction_line(prediction, self._columns, self._top))
+
+    def flush(self) -> None:
+        self._console.file.flush()
+
+    def finish(self) -> None:
+        pass
+
+
+def prediction_line(prediction: Prediction, columns: Columns, top: int) -> Text:
+    """What is likeliest in a picture: `photo.jpg  hat 98%  bag 74%  (long hair 12%)`.
+
+    Args:
+        prediction: of one picture.
+        columns: what is told; attributes below their thresholds stand in parentheses.
+        top: how many attributes.
+    """
+    request = prediction.request
+    line = Text(printable(request.path), style="bold")
+    line.append(f" {request.box}" if request.box else "", style="dim")
+    if prediction.probabilities is None:
+        return line.append(f"  {printable(prediction.problem or '')}", style="red")
+    values = columns.values(prediction)
+    for place in np.argsort(-prediction.probabilities, kind="stable")[:top].tolist():
+        if values[place] is None:  # not sure enough
+            continue
+        probability = prediction.probabilities[place]
+        told = f"{printable(columns.attributes[place])} {100 * probability:.0f}%"
+        is_present = probability >= columns.thresholds[place]
+        line.append("  ", style="not bold")
+        line.append(told if is_present else f"({told})", style="green" if is_present else "dim")
+    return line

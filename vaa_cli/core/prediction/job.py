@@ -1,0 +1,219 @@
+"""Where predictions go: stdout, or a file that can be gone on with where a job was interrupted."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.images.requests import Found
+from vaa_cli.core.system.files import replace_whole, write_text, writing_errors
+
+_PART, _SETTINGS, _LOCK = ".part", ".part.json", ".part.lock"
+_PIECE = 1 << 20
+_QUOTE, _LINE_FEED = ord('"'), ord("\n")
+
+
+@contextmanager
+def standard_output() -> Iterator[BinaryIO]:
+    """stdout, for bytes.
+
+    Raises:
+        VAAError: it cannot be written. A reader that closes the pipe is no error of ours:
+            BrokenPipeError.
+    """
+    # A descriptor of its own: what it could not write is gone with it, and the interpreter does
+    # not try once more on its way out.
+    with writing_errors("stdout"), open(sys.stdout.fileno(), "wb", closefd=False) as file:
+        yield file
+
+
+@dataclass(frozen=True)
+class Job:
+    """A prediction to a file.
+
+    Attributes:
+        path: the file.
+        format: `csv`, `jsonl` or `parquet`.
+        header: the first line of a CSV; empty for other formats.
+        settings: what the rows depend on; a job can be gone on with only as it was begun.
+        batch_size: rows that are computed together. They are kept or computed again together,
+            so that what is computed is the same as without an interruption.
+    """
+
+    path: Path
+    format: str
+    header: bytes
+    settings: Mapping[str, Any]
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file that is being written.
+
+    Attributes:
+        file: takes the rows that follow.
+        kept: how many rows of an interrupted job are in it.
+        begun: whether it has a header already.
+    """
+
+    file: BinaryIO
+    kept: int = 0
+    begun: bool = False
+
+
+def is_complete(job: Job) -> bool:
+    """Whether there is nothing to go on with, since the file is there, whole."""
+    return job.path.is_file() and not _beside(job.path, _PART).exists()
+
+
+@contextmanager
+def job_file(job: Job, resume: bool) -> Iterator[Output]:
+    """A file that takes its name when the job is done, and is kept beside it until then.
+
+    Rows are in FILE.part, and what they depend on in FILE.part.json, from the first row on,
+    however the process ends.
+
+    Args:
+        job: what is written.
+        resume: go on with FILE.part, if it is there.
+
+    Raises:
+        VAAError: it cannot be written, another process writes it, or it was begun otherwise.
+    """
+    part, settings = _beside(job.path, _PART), _beside(job.path, _SETTINGS)
+    if resume and job.format == "parquet":
+        raise VAAError("a Parquet file cannot be gone on with; write csv or jsonl")
+    with _locked(job.path), writing_errors(job.path):
+        kept, end = 0, 0
+        if resume and part.exists():
+            _require_same(job, settings)
+            kept, end = _whole_rows(part, job)
+        else:
+            part.unlink(missing_ok=True)
+            write_text(settings, json.dumps(dict(job.settings)))
+        with part.open("ab") as file:
+            file.truncate(end)
+            try:
+                yield Output(file, kept, begun=end > 0)
+            except BaseException:
+                with contextlib.suppress(OSError):  # a full disk, which is told already
+                    file.flush()
+                if os.path.getsize(part) == 0:
+                    part.unlink()
+                    settings.unlink(missing_ok=True)
+                raise
+            replace_whole(file, part, job.path)
+        settings.unlink(missing_ok=True)
+
+
+def kept_pictures(job: Job, count: int) -> Iterator[tuple[str, bool]]:
+    """The pictures of the first rows of an interrupted job: name, and whether it has an error."""
+    if count == 0:
+        return
+    with _beside(job.path, _PART).open("rb") as file:
+        if job.format == "jsonl":
+            for row in map(json.loads, islice(file, count)):
+                yield row["image"], row["error"] is not None
+            return
+        text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
+        for cells in islice(csv.reader(text), 1, count + 1):
+            yield cells[0], cells[-1] != ""
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    if not path.parent.is_dir():  # the lock would make it
+        raise VAAError(f"cannot write {path}: there is no folder {path.parent}")
+    place = _beside(path, _LOCK)
+    lock = FileLock(place)
+    with writing_errors(path):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise VAAError(f"{path} is being written by another process; wait for it") from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            place.unlink()
+        lock.release()
+
+
+def _require_same(job: Job, settings: Path) -> None:
+    """Make sure that an interrupted job was begun as it goes on."""
+    again = f"start again without --resume, or remove {_beside(job.path, _PART)}"
+    try:
+        begun = json.loads(settings.read_text())
+        pairs = {name: begun.get(name) for name in job.settings}
+    except (OSError, ValueError, AttributeError) as error:
+        raise VAAError(
+            f"{settings} is missing or broken, so nobody knows how {job.path} was begun; {again}"
+        ) from error
+    for name, value in job.settings.items():
+        if pairs[name] != value:
+            raise VAAError(
+                f"{job.path} was begun with {name} {pairs[name]}, and now it is {value}; {again}"
+            )
+
+
+def _whole_rows(part: Path, job: Job) -> tuple[int, int]:
+    """How many rows can be kept, and where they end, in bytes; 0, 0 without a whole header."""
+    rows, end = 0, len(job.header)
+    position, quotes = end, 0
+    with part.open("rb") as file:
+        start = file.read(len(job.header))
+        if start != job.header:
+            if job.header.startswith(start):
+                return 0, 0
+            raise VAAError(f"{part} does not begin as a job for this model does; remove it")
+        while piece := file.read(_PIECE):
+            letters = np.frombuffer(piece, dtype=np.uint8)
+            ends = letters == _LINE_FEED
+            if job.format == "csv":  # a line feed between quotes is part of a name
+                before = quotes + np.cumsum(letters == _QUOTE)
+                ends &= before % 2 == 0
+                quotes = int(before[-1])
+            found = np.flatnonzero(ends)
+            # Of these the last one that completes a batch.
+            last = (rows + len(found)) // job.batch_size * job.batch_size
+            if last > rows:
+                end = position + int(found[last - rows - 1]) + 1
+            rows += len(found)
+            position += len(piece)
+    return rows // job.batch_size * job.batch_size, end
+
+
+def _skip(found: Iterator[Found], job: Job | None, kept: int) -> int:
+    """Pass over the pictures that an interrupted job has done; how many of them have an error."""
+
+    if job is None:  # no resumed job, or the first process looks after it
+        next(islice(found, kept, kept), None)
+        return 0
+    failed = 0
+    for name, has_error in kept_pictures(job, kept):
+        picture = next(found, None)
+        if picture is None or picture.path != name:
+            raise VAAError(
+                f"{job.path} was begun with other pictures: {name!r} is "
+                f"{'missing' if picture is None else repr(picture.path)} now; "
+                "start again without --resume"
+            )
+        failed += has_error
+    return failed

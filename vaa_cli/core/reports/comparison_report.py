@@ -1,0 +1,89 @@
+"""Compared runs, for a terminal and as a web page."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vaa_cli.core.evaluation.comparison import Compared, Estimate
+from vaa_cli.core.evaluation.records import number
+from vaa_cli.core.reports import html as web_page
+from vaa_cli.core.reports.style import TABLE_STYLE, cell
+
+_WORDS = (
+    "Intervals hold 95 % of draws of pictures, with replacement; of a difference, both runs were "
+    "scored on the same draws. A difference whose interval holds 0 may be noise of the pictures."
+)
+_BETTER, _WORSE, _NOISE = "better", "worse", "≈"
+
+
+def comparison_tables(compared: Sequence[Compared], names: Sequence[str]) -> RenderableType:
+    """Each run against the first: the totals, and each attribute's AP and mA."""
+    parts: list[RenderableType] = []
+    for place, name in enumerate(names[1:]):
+        parts.append(Text(f"{name} against {names[0]}", style="bold"))
+        for title, figures in _sections(compared):
+            table = Table(**TABLE_STYLE)
+            table.add_column(title, overflow="fold")
+            for column in ("first", "this", "difference", "95 % interval", ""):
+                table.add_column(column, justify="right", no_wrap=True)
+            for one in figures:
+                difference = one.differences[place]
+                values = (one.values[0].value, one.values[place + 1].value)
+                cells = [*map(_figure, values), *_difference(difference), _verdict(difference)]
+                table.add_row(Text(one.attribute or one.figure), *cells)
+            parts.append(table)
+    return Group(*parts, Text(_WORDS))
+
+
+def comparison_page(compared: Sequence[Compared], names: Sequence[str], about: str) -> str:
+    """The same as a web page."""
+    body = [f"<p>{web_page.text(about)}</p>", f"<p>{_WORDS}</p>"]
+    for title, figures in _sections(compared):
+        header = [title, f"{names[0]}", "95 %"]
+        for name in names[1:]:
+            header += [name, "95 %", "difference", "95 %", ""]
+        rows = []
+        for one in figures:
+            cells = [web_page.text(one.attribute or one.figure)]
+            cells += [_figure(one.values[0].value), _range(one.values[0])]
+            for value, difference in zip(one.values[1:], one.differences, strict=True):
+                verdict = _verdict(difference)
+                cells += [_figure(value.value), _range(value), *_difference(difference)]
+                cells.append(f'<span class="{verdict}">{verdict}</span>')
+            rows.append(cells)
+        body += [f"<h2>{web_page.text(title)}</h2>", web_page.table(title, header, rows)]
+    return web_page.page(f"{names[0]} against {', '.join(names[1:])}", body)
+
+
+def _sections(compared: Sequence[Compared]) -> Iterator[tuple[str, list[Compared]]]:
+    yield "totals", [one for one in compared if one.attribute is None]
+    for figure in ("AP", "mA"):
+        title = f"{figure} of each attribute"
+        yield title, [one for one in compared if one.figure == figure and one.attribute is not None]
+
+
+def _figure(value: float) -> str:
+    return cell(number(value))
+
+
+def _range(estimate: Estimate) -> str:
+    if math.isnan(estimate.low):
+        return "-"
+    return f"{estimate.low:.3f} … {estimate.high:.3f}"
+
+
+def _difference(estimate: Estimate) -> tuple[str, str]:
+    if math.isnan(estimate.low):
+        return "-", "-"
+    return f"{estimate.value:+.3f}", f"{estimate.low:+.3f} … {estimate.high:+.3f}"
+
+
+def _verdict(difference: Estimate) -> str:
+    if math.isnan(difference.low):
+        return ""
+    if not difference.excludes_zero:
+        return _NOISE
+    return _BETTER if difference.value > 0 else _WORSE

@@ -1,0 +1,131 @@
+"""The pictures that tell most about a model, attribute by attribute, as small JPEGs."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from vaa_cli.core.images.decode import open_picture
+from vaa_cli.core.images.overlay import overlay, side_by_side
+from vaa_cli.core.images.requests import Request
+from vaa_cli.core.labels.table import ABSENT, PRESENT, UNSPECIFIED, LabelTable
+from vaa_cli.core.prediction.attention import AttentionReader
+
+_QUALITY = 60
+
+
+class Example(NamedTuple):
+    """A picture that is shown for an attribute.
+
+    Attributes:
+        kind: one of `KINDS`.
+        row: of the table.
+        attribute: its position.
+    """
+
+    kind: str
+    row: int
+    attribute: int
+
+
+KINDS = {
+    "right": "surest right",
+    "missed": "surest wrong: missed",
+    "wrongly seen": "surest wrong: wrongly seen",
+    "unsure": "least sure",
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An example as it is shown: the picture and where each stage looks, side by side.
+
+    Attributes:
+        example: which.
+        source: a `data:` address with a JPEG.
+        size: its width and height.
+    """
+
+    example: Example
+    source: str
+    size: tuple[int, int]
+
+
+def choose_examples(
+    probabilities: ArrayLike, targets: ArrayLike, thresholds: ArrayLike, each: int
+) -> list[Example]:
+    """The surest right, the surest wrong and the least sure pictures of each attribute.
+
+    Args:
+        probabilities: `[n x c]`.
+        targets: `[n x c]`: 1 present, 0 absent, -1 unspecified.
+        thresholds: `[c]`.
+        each: how many of each kind.
+    """
+    shares = np.asarray(probabilities, dtype=np.float64)
+    truth, limits = np.asarray(targets), np.asarray(thresholds, dtype=np.float64)
+    chosen: list[Example] = []
+    for c in range(shares.shape[1]):
+        share, label = shares[:, c], truth[:, c]
+        seen = share >= limits[c]
+        # By how sure, the surest first; of those right only positives, which are the rarer.
+        kinds = {
+            "right": ((label == PRESENT) & seen, -share),
+            "missed": ((label == PRESENT) & ~seen, share),
+            "wrongly seen": ((label == ABSENT) & seen, -share),
+            "unsure": (label != UNSPECIFIED, np.abs(share - limits[c])),
+        }
+        for kind, (rows, order) in kinds.items():
+            among = np.flatnonzero(rows)
+            first = among[np.argsort(order[among], kind="stable")[:each]]
+            chosen += [Example(kind, row, c) for row in first.tolist()]
+    return chosen
+
+
+def show_examples(
+    examples: Sequence[Example], reader: AttentionReader, table: LabelTable, height: int
+) -> list[Shown]:
+    """Draw examples, in their order; those whose pictures broke meanwhile are left out.
+
+    Args:
+        examples: which.
+        reader: the model.
+        table: their pictures.
+        height: of each, in pixels.
+    """
+    wanted: dict[int, list[int]] = {}
+    for place, example in enumerate(examples):
+        wanted.setdefault(example.row, []).append(place)
+    rows = sorted(wanted)
+    requests = (Request(str(table.path(row)), table.box(row), row) for row in rows)
+    shown: dict[int, Shown] = {}
+    for row, explanation in zip(rows, reader.read(requests), strict=True):
+        if explanation.prediction.problem is not None:
+            continue
+        pixels = _scaled(table, row, height, reader.card.box_margin)
+        for place in wanted[row]:
+            attribute = examples[place].attribute
+            maps = (stage.weighted[attribute] for stage in explanation.stages.values())
+            sheet = side_by_side([pixels, *(overlay(pixels, heat) for heat in maps)], axis=1)
+            shown[place] = Shown(examples[place], *_jpeg(sheet))
+    return [shown[place] for place in sorted(shown)]
+
+
+def _scaled(table: LabelTable, row: int, height: int, margin: float) -> NDArray[np.uint8]:
+    picture = open_picture(table.path(row), table.box(row), (2 * height, 2 * height), margin)
+    # Very wide ones are drawn lower, so that no example fills the page.
+    scale = min(height / picture.height, 1.5 * height / picture.width)
+    size = (max(1, round(scale * picture.width)), max(1, round(scale * picture.height)))
+    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR))
+
+
+def _jpeg(pixels: NDArray[np.uint8]) -> tuple[str, tuple[int, int]]:
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=_QUALITY, optimize=True)
+    address = f"data:image/jpeg;base64,{b64encode(file.getvalue()).decode()}"
+    return address, (pixels.shape[1], pixels.shape[0])

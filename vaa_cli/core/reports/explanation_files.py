@@ -1,0 +1,116 @@
+"""What becomes of explanations: a figure a picture, or the arrays of all of them in one file."""
+
+from collections import Counter
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+
+from vaa_cli.core.images.decode import open_picture
+from vaa_cli.core.images.requests import Request
+from vaa_cli.core.models.card import ModelCard
+from vaa_cli.core.prediction.attention import Explanation
+from vaa_cli.core.reports.explanation_figure import explanation_picture
+from vaa_cli.core.system.files import make_folder, write_bytes
+
+# No picture that a model explains is called so by accident.
+ENDING = ".attention.png"
+# The most that a figure shows of a picture, width and height.
+_SHOWN = (720, 360)
+
+
+class Figures:
+    """Figures in a folder, each called as its picture is.
+
+    Args:
+        folder: made when the first figure is written.
+        card: the model's.
+        chosen: positions of the attributes that are shown; None for the likeliest of each picture.
+        top: how many the likeliest are.
+    """
+
+    def __init__(
+        self, folder: Path, card: ModelCard, chosen: Sequence[int] | None, top: int
+    ) -> None:
+        self._folder, self._card, self._chosen, self._top = folder, card, chosen, top
+        self._names: set[str] = set()
+        self._repeats: Counter[str] = Counter()
+
+    def write(self, request: Request, explanation: Explanation) -> Path:
+        """Write the figure of a picture that is not broken; where it is.
+
+        Raises:
+            VAAError: it cannot be written, or matplotlib is not installed.
+            PictureError: the picture broke since it was explained.
+        """
+        source = request.path if request.content is None else request.content
+        width, height = _SHOWN
+        picture = open_picture(source, request.box, (height, width), self._card.box_margin)
+        picture.thumbnail(_SHOWN)
+        probabilities = explanation.prediction.probabilities
+        assert probabilities is not None
+        chosen = self._chosen
+        if chosen is None:
+            chosen = np.argsort(-probabilities, kind="stable")[: self._top].tolist()
+        make_folder(self._folder)
+        path = self._folder / self._name(request.path)
+        write_bytes(path, explanation_picture(picture, explanation, self._card, chosen))
+        return path
+
+    def _name(self, picture: str) -> str:
+        stem = Path(picture).stem
+        name = f"{stem}{ENDING}"
+        while name in self._names:
+            self._repeats[stem] += 1
+            name = f"{stem}-{1 + self._repeats[stem]}{ENDING}"
+        self._names.add(name)
+        return name
+
+
+class Arrays:
+    """Explanations as NumPy arrays in one .npz file.
+
+    With `n` pictures that are not broken, `c` attributes and stages `i`:
+
+    - `images` `[n]`: text, as the pictures were named;
+    - `boxes` `[n x 4]` float64: left, top, width, height, NaN for the whole picture;
+    - `attributes` `[c]`: text;
+    - `probabilities` `[n x c]` float32, of the aggregated prediction;
+    - `attention_i` `[n x c x h_i x w_i]` float32: a of eq. 2, each map sums to 1;
+    - `confidence_i` `[n x c x h_i x w_i]` float32, in [0, 1]; their product is what the attention
+      classifier of the stage reads.
+
+    Maps cover what the model sees of a picture: all of it, or its box with the model's margin.
+    """
+
+    def __init__(self, card: ModelCard) -> None:
+        self._card = card
+        self._explanations: list[Explanation] = []
+
+    def add(self, explanation: Explanation) -> None:
+        """Keep what is said of a picture that is not broken."""
+        self._explanations.append(explanation)
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all.
+
+        Raises:
+            VAAError: it cannot be written.
+        """
+        predictions = [explanation.prediction for explanation in self._explanations]
+        requests = [prediction.request for prediction in predictions]
+        nowhere = (np.nan,) * 4
+        arrays: dict[str, np.ndarray] = {
+            "images": np.array([request.path for request in requests], dtype=str),
+            "boxes": np.array([request.box or nowhere for request in requests]).reshape(-1, 4),
+            "attributes": np.array(self._card.attributes, dtype=str),
+            "probabilities": np.array([p.probabilities for p in predictions], dtype=np.float32),
+        }
+        for stage in self._card.stages:
+            maps = [explanation.stages[stage] for explanation in self._explanations]
+            arrays[f"attention_{stage}"] = np.array([m.attention for m in maps])
+            arrays[f"confidence_{stage}"] = np.array([m.confidence for m in maps])
+        file = BytesIO()
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+        write_bytes(path, file.getvalue())

@@ -1,0 +1,37 @@
+"""Where a model looks, scored: tables for people and for machines."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vaa_cli.core.evaluation.pointing_game import (
+    _KINDS,
+    Pointing,
+    _all_maps,
+)
+from vaa_cli.core.reports.style import TABLE_STYLE
+
+
+def pointing_tables(attributes: Sequence[str], pointing: Pointing) -> RenderableType:
+    """The attributes that have places, the maps of each stage beside those that have not looked."""
+    maps = {name: s for name, s in _all_maps(pointing).items() if "alone" not in name}
+    scored = np.flatnonzero(pointing.places).tolist()
+    parts: list[RenderableType] = []
+    for kind, meaning in _KINDS.items():
+        table = Table(**TABLE_STYLE)
+        table.add_column(meaning, overflow="fold")
+        table.add_column("places", justify="right", no_wrap=True)
+        for name in maps:
+            table.add_column(name, justify="right", no_wrap=True)
+        figures = [getattr(scores, kind) for scores in maps.values()]
+        for c in scored:
+            cells = [f"{values[c]:.3f}" for values in figures]
+            table.add_row(Text(attributes[c]), f"{pointing.places[c]:,}", *cells)
+        table.add_section()
+        means = [f"{values[scored].mean():.3f}" for values in figures]
+        table.add_row("mean of attributes", f"{pointing.places.sum():,}", *means, style="bold")
+        parts.append(table)
+    return Group(*parts, Text("uniform, centred: what maps that have not looked would score"))

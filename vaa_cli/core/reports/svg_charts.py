@@ -1,0 +1,161 @@
+"""Small charts as SVG, for pages; the colours are the page's, so they suit light and dark."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vaa_cli.core.reports.html import text
+
+# A place with room for numbers on the left and below.
+_LEFT, _BOTTOM, _TOP, _RIGHT = 42, 34, 8, 8
+_LEGEND = 14  # a line's name
+_MOST_POINTS = 150
+_CLASSES = "abc"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a chart.
+
+    Attributes:
+        name: what it shows, as text; empty for a guide, which is dashed and not named.
+        x: its points.
+        y: likewise; those that are no numbers are left out.
+    """
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis: what it shows, and from where to where."""
+
+    name: str
+    low: float = 0.0
+    high: float = 1.0
+
+
+def line_chart(
+    title: str, across: Axis, up: Axis, lines: Sequence[Line], size: tuple[int, int] = (300, 220)
+) -> str:
+    """Lines over an axis.
+
+    Args:
+        title: what the chart shows, for those who do not see it.
+        across: the axis below.
+        up: the axis on the left.
+        lines: what is drawn.
+        size: width and height.
+    """
+    named = sum(bool(line.name) for line in lines)
+    frame = _Frame(across, up, size, _TOP + (_LEGEND * named if named > 1 else 0))
+    parts = []
+    drawn = 0
+    for line in lines:
+        points = [p for p in zip(line.x, line.y, strict=True) if all(map(math.isfinite, p))]
+        step = max(1, math.ceil(len(points) / _MOST_POINTS))
+        kept = points[::step] + (points[-1:] if (len(points) - 1) % step else [])
+        places = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in kept)
+        if not line.name:
+            parts.append(f'<polyline class="guide line" points="{places}"/>')
+            continue
+        kind = _CLASSES[drawn % len(_CLASSES)]
+        parts.append(f'<polyline class="line {kind}" points="{places}"/>')
+        if named > 1:
+            top, left = _TOP + 4 + _LEGEND * drawn, _LEFT + 8
+            parts.append(
+                f'<path class="line {kind}" d="M{left} {top - 4}h14"/>'
+                f'<text x="{left + 18}" y="{top}">{text(line.name)}</text>'
+            )
+        drawn += 1
+    return frame.svg(title, parts)
+
+
+def scatter(
+    title: str,
+    across: Axis,
+    up: Axis,
+    points: Sequence[tuple[str, float, float]],
+    guide: Line | None = None,
+    size: tuple[int, int] = (520, 320),
+) -> str:
+    """Named points, whose names show where they are pointed at.
+
+    Args:
+        title: what the chart shows.
+        across: the axis below.
+        up: the axis on the left.
+        points: names as text, and places.
+        guide: a dashed line.
+        size: width and height.
+    """
+    frame = _Frame(across, up, size)
+    parts = []
+    if guide is not None:
+        places = " ".join(
+            f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in zip(guide.x, guide.y, strict=True)
+        )
+        parts.append(f'<polyline class="guide line" points="{places}"/>')
+    for name, x, y in points:
+        label = f"{name}: {across.name} {x:.3f}, {up.name} {y:.3f}"
+        parts.append(
+            f'<circle cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" r="5">'
+            f"<title>{text(label)}</title></circle>"
+        )
+    return frame.svg(title, parts)
+
+
+class _Frame:
+    """Axes with ticks, and where their numbers are."""
+
+    def __init__(self, across: Axis, up: Axis, size: tuple[int, int], top: float = _TOP) -> None:
+        self._across, self._up, (self._width, self._height) = across, up, size
+        self._top = top
+
+    def x(self, value: float) -> float:
+        share = (value - self._across.low) / ((self._across.high - self._across.low) or 1)
+        return _LEFT + share * (self._width - _LEFT - _RIGHT)
+
+    def y(self, value: float) -> float:
+        share = (value - self._up.low) / ((self._up.high - self._up.low) or 1)
+        return self._height - _BOTTOM - share * (self._height - _BOTTOM - self._top)
+
+    def svg(self, title: str, parts: Sequence[str]) -> str:
+        left, right = _LEFT, self._width - _RIGHT
+        top, bottom = self._top, self._height - _BOTTOM
+        axes = [f'<path class="axis" d="M{left} {top}V{bottom}H{right}"/>']
+        for tick in _ticks(self._across):
+            axes.append(
+                f'<text x="{self.x(tick):.1f}" y="{bottom + 14}" text-anchor="middle">'
+                f"{tick:g}</text>"
+            )
+        for tick in _ticks(self._up):
+            axes.append(
+                f'<text x="{left - 5}" y="{self.y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>'
+            )
+        axes.append(
+            f'<text x="{(left + right) / 2}" y="{self._height - 5}" text-anchor="middle">'
+            f"{text(self._across.name)}</text>"
+            f'<text x="11" y="{(top + bottom) / 2}" text-anchor="middle" '
+            f'transform="rotate(-90 11 {(top + bottom) / 2})">{text(self._up.name)}</text>'
+        )
+        return (
+            f'<svg role="img" aria-label="{text(title)}" viewBox="0 0 {self._width} '
+            f'{self._height}" width="{self._width}" height="{self._height}">'
+            + "".join([*axes, *parts])
+            + "</svg>"
+        )
+
+
+def _ticks(axis: Axis) -> list[float]:
+    """About five round numbers on an axis."""
+    span = axis.high - axis.low
+    if span <= 0:
+        return [axis.low]
+    step: float = 10.0 ** math.floor(math.log10(span / 5))
+    step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= 6)
+    first = math.ceil(axis.low / step - 1e-9)
+    last = math.floor(axis.high / step + 1e-9)
+    return [round(k * step, 10) for k in range(first, last + 1)]

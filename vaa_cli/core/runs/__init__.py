@@ -1,0 +1,1 @@
+"""Run folders: the files in them, finding them, and the log."""

@@ -1,0 +1,193 @@
+"""Run folders: the files in them, which is the newest, and who may write."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.system.files import make_folder, reading_errors, write_text, writing_errors
+
+CONFIG = "config.json"
+BEST = "best.safetensors"
+BEST_AVERAGE = "best-ema.safetensors"
+LAST = "last.ckpt"
+LOG = "log.csv"
+FAULTS = "faults.csv"
+RUNS = Path("runs")
+LATEST = "latest"
+
+_LOCK = ".lock"
+_EARLIER = re.compile(r"step-(\d+)\.ckpt")
+_LEFTOVER = re.compile(r"\..+\.\d+\.tmp")
+
+
+def new_run(backbone: str) -> Path:
+    """A name for a run folder that is not there yet: runs/BACKBONE-TIME."""
+    return _unused(RUNS / f"{backbone}-{time.strftime('%Y%m%d-%H%M%S')}")
+
+
+def _unused(path: Path) -> Path:
+    """A path that is not there yet: this one, or with a number behind it."""
+    free, count = path, 1
+    while free.exists():
+        count += 1
+        free = path.with_name(f"{path.name}-{count}")
+    return free
+
+
+def create_run(run: Path, config: dict[str, Any]) -> None:
+    """Make a run folder with its config.json.
+
+    Raises:
+        VAAError: it cannot be written.
+    """
+    make_folder(run)
+    write_text(run / CONFIG, json.dumps(config, indent=2, ensure_ascii=False))
+
+
+def is_free(run: Path) -> bool:
+    """Whether a run folder can be made at a place: all that is there, a killed start left."""
+    if not run.is_dir():
+        return not run.exists()
+    return all(path.name == _LOCK or _LEFTOVER.fullmatch(path.name) for path in run.iterdir())
+
+
+def has_begun(run: Path) -> bool:
+    """Whether a place is a run folder that a training can go on from."""
+    return (run / CONFIG).is_file() or (run / LAST).is_file()
+
+
+def kept_config(run: Path) -> tuple[dict[str, Any], Path]:
+    """The options that a run was started with, by name, and its prepared folder.
+
+    Raises:
+        VAAError: its config.json is missing or broken.
+    """
+    path = run / CONFIG
+    with reading_errors(path):
+        content = path.read_bytes()
+    try:
+        config = json.loads(content)
+        return {**config["options"]}, Path(config["data"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise VAAError(f"{path} is broken ({error!r}); start a new run") from error
+
+
+@contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Keep other trainings out of a run folder, and clear what a killed one left half-written.
+
+    The lock goes with the process, however that ends. The folder is made if it is not there, and
+    is gone again if there is nothing in it to go on from when the block ends.
+
+    Raises:
+        VAAError: another process is training there, or the folder cannot be written.
+    """
+    made = [folder for folder in (run, *run.parents) if not folder.exists()]
+    make_folder(run)
+    lock = FileLock(run / _LOCK)
+    with writing_errors(run):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise VAAError(
+                f"{run} is being trained by another process; wait for it or stop it, "
+                "or name another --run"
+            ) from error
+        for path in run.iterdir():
+            if _LEFTOVER.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        unstarted = not is_kept(run)
+        if unstarted:
+            _discard(run)
+        with contextlib.suppress(OSError):
+            (run / _LOCK).unlink()
+        lock.release()
+        if unstarted:
+            with contextlib.suppress(OSError):  # someone put something into it
+                for folder in made:
+                    folder.rmdir()
+
+
+def is_kept(run: Path) -> bool:
+    """Whether a run folder has anything that one can go on from or predict with."""
+    return (run / BEST).exists() or bool(_checkpoints(run))
+
+
+def _discard(run: Path) -> None:
+    with contextlib.suppress(OSError):
+        for path in run.iterdir():
+            if path.name in (CONFIG, LOG, FAULTS) or path.name.startswith("events.out.tfevents."):
+                path.unlink()
+
+
+def keep_earlier(run: Path, step: int, keep: int) -> None:
+    """Give the last checkpoint a name of its own before a newer one takes its place.
+
+    Args:
+        run: the run folder.
+        step: the steps that the last checkpoint has done.
+        keep: how many checkpoints may be there after the next; older ones are removed.
+
+    Raises:
+        VAAError: the folder cannot be written.
+    """
+    with writing_errors(run):
+        if keep > 1 and (run / LAST).exists():
+            name = run / f"step-{step:08d}.ckpt"
+            name.unlink(missing_ok=True)
+            try:
+                os.link(run / LAST, name)
+            except OSError:  # a disk without hard links: for a moment there is no last.ckpt
+                os.replace(run / LAST, name)
+        for path in earlier_checkpoints(run)[: -(keep - 1) or None]:
+            path.unlink(missing_ok=True)
+
+
+def go_back(run: Path, checkpoint: Path) -> Path | None:
+    """Make an earlier checkpoint the last one, if it is not, and set aside those after it.
+
+    Returns:
+        The folder in the run's where they are now; None if the checkpoint is the last one.
+
+    Raises:
+        VAAError: the folder cannot be written.
+    """
+    if checkpoint.name == LAST:
+        return None
+    with writing_errors(run):
+        later = [path for path in earlier_checkpoints(run) if path.name > checkpoint.name]
+        aside = _unused(run / f"aside-{time.strftime('%Y%m%d-%H%M%S')}")
+        set_aside(aside, [*later, run / LAST])
+        shutil.copyfile(checkpoint, beside := run / f".{LAST}.{os.getpid()}.tmp")
+        os.replace(beside, run / LAST)
+    return aside
+
+
+def set_aside(folder: Path, files: Iterable[Path]) -> None:
+    """Move files, as far as they are there, into a folder."""
+    folder.mkdir(exist_ok=True)
+    for path in files:
+        if path.exists():
+            os.replace(path, folder / path.name)
+
+
+def earlier_checkpoints(run: Path) -> list[Path]:
+    """The checkpoints before the last one, oldest first."""
+    return sorted(path for path in run.iterdir() if _EARLIER.fullmatch(path.name))
+
+
+def _checkpoints(run: Path) -> list[Path]:
+    return [*earlier_checkpoints(run), *filter(Path.is_file, [run / LAST])]

@@ -1,0 +1,100 @@
+"""Finding a run: the newest, the one to resume, the model file in it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.runs.folder import BEST, CONFIG, LAST, LATEST, RUNS, _checkpoints, has_begun
+from vaa_cli.core.system.files import writing_errors
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """Where a training goes on.
+
+    Attributes:
+        run: its run folder.
+        checkpoint: the state to load; None where it was stopped before the first one was saved.
+    """
+
+    run: Path
+    checkpoint: Path | None
+
+
+def resume_point(target: Path | None) -> ResumePoint:
+    """The run that a user means to resume.
+
+    Args:
+        target: a run folder or a checkpoint in one, or None for the newest run of this folder.
+
+    Raises:
+        VAAError: there is none.
+    """
+    if target is None:
+        begun = [run for run in RUNS.iterdir() if has_begun(run)] if RUNS.is_dir() else []
+        begun = [run for run in begun if not run.is_symlink()]
+        if not begun:
+            raise VAAError(f"no run to resume in ./{RUNS}; start one with: vaa train")
+        target = max(begun, key=_last_written)
+    if target.is_symlink():  # runs/latest may come to mean another one
+        target = target.parent / target.resolve().name
+    if target.is_file():
+        run = target.parent
+        if target.suffix != ".ckpt":
+            raise VAAError(f"{target} is no checkpoint; name a run folder or a {LAST}")
+        return ResumePoint(run, target)
+    if not target.exists():
+        raise VAAError(f"{target}: no such run folder")
+    if not has_begun(target):
+        raise VAAError(f"{target} is no run folder (no {CONFIG}); name one that vaa train made")
+    checkpoints = _checkpoints(target)
+    return ResumePoint(target, checkpoints[-1] if checkpoints else None)
+
+
+def _last_written(run: Path) -> float:
+    return max((run / name).stat().st_mtime for name in (CONFIG, LAST) if (run / name).exists())
+
+
+def model_file(run: Path | None) -> Path:
+    """The model file of a run.
+
+    Args:
+        run: a run folder, a model file, or None for the newest run of this folder.
+
+    Raises:
+        VAAError: there is none.
+    """
+    if run is None:
+        link = RUNS / LATEST
+        if not link.exists():
+            raise VAAError(
+                f"no trained run in ./{RUNS}; train one with: vaa train, or name one with --run"
+            )
+        run = RUNS / link.resolve().name  # messages name the run itself
+    if run.is_dir():
+        if not (run / BEST).is_file():
+            raise VAAError(f"{run} has no {BEST}; name a run folder that vaa train made")
+        return run / BEST
+    if not run.exists():
+        raise VAAError(f"{run}: no such run folder or model file")
+    return run
+
+
+def mark_latest(run: Path) -> None:
+    """Make runs/latest a link to a run in there; runs elsewhere are named when they are used.
+
+    Raises:
+        VAAError: it cannot be written.
+    """
+    if run.resolve().parent != RUNS.resolve():
+        return
+    link = RUNS / LATEST
+    beside = RUNS / f".{LATEST}.{os.getpid()}"
+    with writing_errors(link):
+        beside.unlink(missing_ok=True)
+        try:
+            beside.symlink_to(run.resolve().name, target_is_directory=True)
+            os.replace(beside, link)
+        finally:
+            beside.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Files that appear whole, CSV text, processes and torch.distributed."""

@@ -1,0 +1,115 @@
+"""Training options from files, from `key=value` words, and from the run that goes on."""
+
+import difflib
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.system.files import reading_errors
+from vaa_cli.core.training.options import CHANGEABLE, OPTION_NAMES, TrainingOptions
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_CHECK = TypeAdapter(TrainingOptions)
+
+
+def with_values(
+    options: TrainingOptions, values: Mapping[str, object], where: str
+) -> TrainingOptions:
+    """Options with some of them set to other values.
+
+    Args:
+        options: the others.
+        values: by name; `batch-size` is as good as `batch_size`.
+        where: where the values come from, for messages; empty where they need not say.
+
+    Raises:
+        VAAError: there is no such option, or the value is not one of its.
+    """
+    where = where and f"{where}: "
+    given = {name.replace("-", "_"): value for name, value in values.items()}
+    for name in given:
+        if name not in OPTION_NAMES:
+            all_names = ", ".join(OPTION_NAMES)
+            nearest = difflib.get_close_matches(name, OPTION_NAMES, n=2, cutoff=0.5)
+            hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"one of {all_names}"
+            raise VAAError(f"{where}no option {name!r}; {hint}")
+    try:
+        checked = _CHECK.validate_python(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        message = first["msg"][0].lower() + first["msg"][1:]
+        raise VAAError(f"{where}{first['loc'][0]} = {first['input']!r}: {message}") from error
+    except VAAError as error:
+        raise VAAError(f"{where}{error}") from error
+    return replace(options, **{name: getattr(checked, name) for name in given})
+
+
+def read_option_file(path: Path) -> dict[str, object]:
+    """The options in a TOML file, by name.
+
+    Raises:
+        VAAError: it cannot be read or is no TOML.
+    """
+    with reading_errors(path):
+        content = path.read_bytes()
+    try:
+        return tomllib.loads(content.decode())
+    except ValueError as error:  # of TOML and of UTF-8
+        raise VAAError(f"{path} is not a TOML file: {error}") from error
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, object]:
+    """`key=value` words as values by name; a value is TOML's, or text as it stands.
+
+    Raises:
+        VAAError: a word has no `=`.
+    """
+    values: dict[str, object] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or not name.strip():
+            raise VAAError(f"--set {setting}: write it as key=value, such as hidden=256")
+        try:
+            values[name.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[name.strip()] = text.strip()
+    return values
+
+
+def resumed_options(
+    kept: Mapping[str, Any], asked: TrainingOptions, named: Iterable[str], run: Path
+) -> TrainingOptions:
+    """The options of a run that goes on.
+
+    Args:
+        kept: the options that the run was started with, by name.
+        asked: what the user asks for now.
+        named: which of these the user named.
+        run: the run, for messages.
+
+    Raises:
+        VAAError: the user asks for another training than the one that was started.
+    """
+    started = with_values(TrainingOptions(), kept, str(run))
+    recipe = started.resolved()
+    changed: dict[str, Any] = {}
+    for name in named:
+        before, now = getattr(started, name), getattr(asked, name)
+        if before is None:  # what the recipe has
+            before = getattr(recipe, name, None)
+        if before != now and name not in CHANGEABLE:
+            raise VAAError(
+                f"{run} was started with {name} {before}, not {now}, and a resumed training "
+                "keeps what it learns by; leave that out, or start a new run"
+            )
+        changed[name] = now
+    return replace(started, **changed)
