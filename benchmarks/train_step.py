@@ -38,14 +38,14 @@ from vaa_cli.core.models.inference import normalise
 from vaa_cli.core.models.losses import VAALoss, cross_entropy, reduce_terms
 from vaa_cli.core.models.prediction_history import PredictionHistory
 from vaa_cli.core.models.vaa import CLASSIFIERS, VAA
-from vaa_cli.core.system.distributed import World
+from vaa_cli.core.system.distributed import ProcessGroup
 from vaa_cli.core.training.events import StepReport
 from vaa_cli.core.training.loop import train
 from vaa_cli.core.training.option_sources import with_values
 from vaa_cli.core.training.options import TrainingOptions
 from vaa_cli.core.training.sampling import augmented_requests
 from vaa_cli.core.training.setup import model_card
-from vaa_cli.core.training.train_state import Learner, Share
+from vaa_cli.core.training.train_state import Share, TrainState
 
 Step = Callable[[], None]
 
@@ -93,7 +93,7 @@ def loop_steps(data: Prepared, options: TrainingOptions, run: Path) -> Step:
 def memory_steps(data: Prepared, options: TrainingOptions, compute: Compute) -> Step:
     """A step of the same learner on batches that are in memory."""
     card = model_card(data, options)
-    learner = Learner(card, data, options, 1000, compute, World())
+    learner = TrainState(card, data, options, 1000, compute, ProcessGroup())
     table, size = data.split("train"), options.resolved().batch_size
     rows = [np.arange(start, start + size) for start in range(0, 4 * size, size)]
     loader = PictureLoader(options.image_size, 0, compute.pins_memory)

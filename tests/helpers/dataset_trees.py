@@ -62,7 +62,7 @@ def assert_consistent(table: LabelTable, root: Path) -> None:
     """The table starts at the root, and its arrays have one row a picture and the right types."""
     assert table.root == root
     assert isinstance(table.attributes, tuple)
-    assert table.labels.shape == (len(table.images), len(table.attributes))
+    assert table.labels.shape == (len(table.row_images), len(table.attributes))
     assert table.labels.dtype == np.int8
     for array, dtype, shape in (
         (table.splits, np.int8, (len(table),)),

@@ -341,8 +341,8 @@ def assert_table(
 ) -> None:
     """The table is exactly this, of the types that tables have, without people or boxes."""
     assert table.root == root
-    assert table.images == list(images)
-    assert all(type(image) is str for image in table.images)
+    assert table.row_images == list(images)
+    assert all(type(image) is str for image in table.row_images)
     assert table.attributes == tuple(attributes)
     assert all(type(name) is str for name in table.attributes)
     assert table.labels.dtype == np.int8

@@ -100,7 +100,7 @@ def make_table(
     matrix = np.array(labels, dtype=np.int8)
     return LabelTable(
         root=root,
-        images=list(images) if images is not None else [f"{i}.png" for i in range(len(matrix))],
+        row_images=list(images) if images is not None else [f"{i}.png" for i in range(len(matrix))],
         attributes=tuple(attributes or (f"attribute{c}" for c in range(matrix.shape[1]))),
         labels=matrix,
         splits=None if splits is None else np.array(splits, dtype=np.int8),

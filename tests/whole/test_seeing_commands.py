@@ -1,4 +1,4 @@
-"""explain, calibrate, compare and evaluate's places, as people type them."""
+"""explain, calibrate, compare and evaluate's regions, as people type them."""
 
 import json
 import shutil

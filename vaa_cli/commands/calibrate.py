@@ -66,14 +66,14 @@ def calibrate(
     """
     from vaa_cli.core.runs.lookup import model_file
 
-    world = this_process()
+    group = this_process()
     path = model_file(run)
     if path.suffix != ".safetensors":
         raise VAAError(f"{path} is an export; calibrate the run that it is of, and export it again")
     split = read_split(path, data, "val")
     computation = Computation(engine, precision, device, batch_size, workers)
-    probabilities = predict_split(split, computation, world)
-    if not world.is_first:
+    probabilities = predict_split(split, computation, group)
+    if not group.is_main:
         return
 
     from scipy.special import expit

@@ -23,7 +23,7 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.evaluation.labelled_split import Computation, predict_split, read_split
 
 
-class FormatChoice(str, Enum):
+class ComparisonFormat(str, Enum):
     """How the figures are given."""
 
     table = "table"
@@ -45,9 +45,9 @@ def compare(
         SplitChoice, typer.Option("--split", help="Which pictures are scored.")
     ] = SplitChoice.test,
     format: Annotated[
-        FormatChoice,
+        ComparisonFormat,
         typer.Option("--format", help="csv has a row a figure and run; html is a page by itself."),
-    ] = FormatChoice.table,
+    ] = ComparisonFormat.table,
     samples: Annotated[
         int, typer.Option("--samples", min=100, help="Draws of pictures for the intervals.")
     ] = 1000,
@@ -68,7 +68,7 @@ def compare(
     from vaa_cli.core.reports.comparison_report import comparison_page, comparison_tables
     from vaa_cli.core.runs.lookup import model_file
 
-    world = this_process()
+    group = this_process()
     if len(runs) < 2:
         raise VAAError("name two runs or more: vaa compare runs/a runs/b")
     files = [model_file(run) for run in runs]
@@ -77,7 +77,7 @@ def compare(
     first = splits[0]
     for other in splits[1:]:
         if (
-            other.table.images != first.table.images
+            other.table.row_images != first.table.row_images
             or other.folder.resolve() != first.folder.resolve()
         ):
             raise VAAError(
@@ -95,8 +95,8 @@ def compare(
     if left_out:
         warn(f"not in all runs, and left out: {', '.join(left_out)}")
     columns = [[one.card.attributes.index(name) for name in shared] for one in splits]
-    predicted = [predict_split(one, computation, world) for one in splits]
-    if not world.is_first:
+    predicted = [predict_split(one, computation, group) for one in splits]
+    if not group.is_main:
         return
     compared = compare_runs(
         [
@@ -113,9 +113,9 @@ def compare(
         f"{len(first.table):,} {split.value} pictures of {first.folder}, "
         f"{len(shared)} attributes, {samples:,} draws"
     )
-    if format is FormatChoice.csv:
+    if format is ComparisonFormat.csv:
         sys.stdout.write(records_csv(comparison_records(compared, names)))
-    elif format is FormatChoice.html:
+    elif format is ComparisonFormat.html:
         sys.stdout.write(comparison_page(compared, names, about))
     else:
         say(about)

@@ -11,35 +11,35 @@ from rich.console import Console
 from rich.progress import Progress, ProgressColumn
 
 from vaa_cli.core.errors import VAAError, printable
-from vaa_cli.core.system.distributed import World
+from vaa_cli.core.system.distributed import ProcessGroup
 
 _WAIT_FOR_FIRST = 2.0  # seconds
 
 stderr = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
-def this_process() -> World:
+def this_process() -> ProcessGroup:
     """This process's place among those that work together; but for errors, the first one speaks.
 
     Raises:
         VAAError: what torchrun says makes no sense.
     """
-    world = World.from_environment()
-    stderr.quiet = not world.is_first
-    return world
+    group = ProcessGroup.from_environment()
+    stderr.quiet = not group.is_main
+    return group
 
 
 def say_error(message: str) -> None:
     """Tell what went wrong, in one line."""
     try:
-        world = World.from_environment()
+        group = ProcessGroup.from_environment()
     except VAAError:  # which may be what is told here
-        world = World()
+        group = ProcessGroup()
     which = ""
-    if not world.is_first:
+    if not group.is_main:
         # What is wrong in all processes is told by the first, and torchrun then ends this one.
         time.sleep(_WAIT_FOR_FIRST)
-        which = f"process {world.rank}: "
+        which = f"process {group.rank}: "
     stderr.quiet = False
     stderr.print("error:", style="bold red", end=" ")
     say(which + " ".join(message.splitlines()))

@@ -26,11 +26,11 @@ from vaa_cli.core.evaluation.labelled_split import (
     predict_split,
     read_split,
 )
-from vaa_cli.core.evaluation.localisation import read_places, score_attention
+from vaa_cli.core.evaluation.localisation import read_regions, score_attention
 from vaa_cli.core.reports.evaluation_report import REPORT, write_report
 
 
-class FormatChoice(str, Enum):
+class EvaluationFormat(str, Enum):
     """How the figures are given."""
 
     table = "table"
@@ -45,9 +45,9 @@ def evaluate(
         SplitChoice, typer.Option("--split", help="Which pictures are scored.")
     ] = SplitChoice.test,
     format: Annotated[
-        FormatChoice,
+        EvaluationFormat,
         typer.Option("--format", help="csv has a row an attribute; json has these and the totals."),
-    ] = FormatChoice.table,
+    ] = EvaluationFormat.table,
     boxes: Annotated[
         Path | None,
         typer.Option(
@@ -94,7 +94,7 @@ def evaluate(
     from vaa_cli.core.runs.lookup import model_file
     from vaa_cli.core.system.files import require_replaceable
 
-    world = this_process()
+    group = this_process()
     path = model_file(run)
     if boxes is not None and masks is not None:
         raise VAAError("--boxes and --masks both tell where attributes are; give one of them")
@@ -103,14 +103,14 @@ def evaluate(
     if report is not None:
         require_replaceable(report, [REPORT])
     labelled = read_split(path, data, split.value)
-    places = read_places(labelled, boxes, masks)
+    regions = read_regions(labelled, boxes, masks)
     computation = Computation(engine, precision, device, batch_size, workers)
-    probabilities = predict_split(labelled, computation, world)
-    if not world.is_first:
+    probabilities = predict_split(labelled, computation, group)
+    if not group.is_main:
         return
     card, table = labelled.card, labelled.table
-    reader = attention_reader(labelled, computation) if places or report else None
-    pointing = score_attention(reader, table, places) if reader and places else None
+    reader = attention_reader(labelled, computation) if regions or report else None
+    pointing = score_attention(reader, table, regions) if reader and regions else None
     scores = score(probabilities, table.labels, card.thresholds)
     beside = pointing_records(pointing) if pointing is not None else []
     totals = []
@@ -121,9 +121,9 @@ def evaluate(
         if split is SplitChoice.val:
             warn("the thresholds were fitted on val, so on val they look better than they are")
 
-    if format is FormatChoice.csv:
+    if format is EvaluationFormat.csv:
         sys.stdout.write(evaluation_csv(card.attributes, card.priors, scores, beside))
-    elif format is FormatChoice.json:
+    elif format is EvaluationFormat.json:
         about = {
             "model": str(path),
             "data": str(labelled.folder),

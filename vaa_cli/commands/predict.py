@@ -26,7 +26,7 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.prediction.formats import _Lines
 from vaa_cli.core.prediction.job import _skip
 from vaa_cli.core.prediction.predictor import open_with_workers
-from vaa_cli.core.system.distributed import World
+from vaa_cli.core.system.distributed import ProcessGroup
 
 if TYPE_CHECKING:
     from vaa_cli.core.prediction.formats import Rows
@@ -108,7 +108,7 @@ def predict(
     from vaa_cli.core.runs.lookup import model_file
     from vaa_cli.core.system.files import content_digest
 
-    world = this_process()
+    group = this_process()
     # What can be wrong without the model is told before it is loaded.
     path = model_file(run)
     chosen = format_for(out, format)
@@ -117,11 +117,11 @@ def predict(
         raise VAAError("--resume goes on with a file; name it with --out")
     if pretty and (out is not None or format is not None):
         raise VAAError("--pretty is for people; leave out --out and --format, or leave it out")
-    inputs = find_inputs(images, names_on_stdin(images)) if world.size == 1 else None
-    model, workers = open_with_workers(path, engine, precision, device, workers, world)
-    with world.joined():
+    inputs = find_inputs(images, names_on_stdin(images)) if group.world_size == 1 else None
+    model, workers = open_with_workers(path, engine, precision, device, workers, group)
+    with group.connected():
         if inputs is None:
-            inputs = find_inputs(images, _names_for_all(images, world))
+            inputs = find_inputs(images, _names_for_all(images, group))
         card = model.card
         columns = Columns(
             card.attributes, card.thresholds, inputs.has_boxes, decisions, min_confidence
@@ -129,7 +129,7 @@ def predict(
         settings = {
             "vaa": version("vaa-cli"),
             "engine": model.name,
-            "processes": world.size,
+            "processes": group.world_size,
             "boxes": inputs.has_boxes,
             "--format": chosen,
             "--batch-size": batch_size,
@@ -139,20 +139,20 @@ def predict(
             "--shard": shard,
         }
         job = None
-        if out is not None and world.is_first:
+        if out is not None and group.is_main:
             settings["model"] = content_digest(path)
             header = CSVRows.header_of(columns) if chosen == "csv" else b""
-            job = Job(out, chosen, header, settings, batch_size * world.size)
-        if resume and world.any_of(job is not None and is_complete(job)):
+            job = Job(out, chosen, header, settings, batch_size * group.world_size)
+        if resume and group.any(job is not None and is_complete(job)):
             say(f"{out} is whole already; nothing is left to do")
             return
         found = islice(inputs.found, part - 1, None, parts)
-        with _destination(job, resume, world) as output:
-            kept = int(world.first_says(str(output.kept)))
+        with _destination(job, resume, group) as output:
+            kept = int(group.broadcast_text(str(output.kept)))
             failed = _skip(found, job, kept)
             pool = DecodingPool(card.image_size, batch_size, workers, card.box_margin, time_limit)
             predictor = Predictor(model, pool, mirror=tta, padded=kept > 0)
-            predictions = predict_together(predictor, found, world)
+            predictions = predict_together(predictor, found, group)
             if pretty:
                 rows: Rows = _Lines(columns, top)
             else:
@@ -177,11 +177,11 @@ def _shard(shard: str | None) -> tuple[int, int]:
 
 
 @contextmanager
-def _destination(job: "Job | None", resume: bool, world: World) -> Iterator["Output"]:
+def _destination(job: "Job | None", resume: bool, group: ProcessGroup) -> Iterator["Output"]:
     """Where rows go: the job's file, stdout, or nowhere in all processes but the first."""
     from vaa_cli.core.prediction.job import Output, job_file, standard_output
 
-    if not world.is_first:
+    if not group.is_main:
         yield Output(io.BytesIO())
     elif job is None:
         with standard_output() as file:
@@ -218,10 +218,10 @@ def _write(
     return written, failed
 
 
-def _names_for_all(images: list[str], world: World) -> TextIO:
+def _names_for_all(images: list[str], group: ProcessGroup) -> TextIO:
     """What stdin says, in every process that needs it: the first one reads it, to its end."""
     from vaa_cli.core.images.inputs import STDIN
 
     if STDIN not in images:
         return io.StringIO()
-    return io.StringIO(world.first_says(names_on_stdin(images).read() if world.is_first else ""))
+    return io.StringIO(group.broadcast_text(names_on_stdin(images).read() if group.is_main else ""))

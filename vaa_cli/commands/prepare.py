@@ -152,7 +152,7 @@ def prepare(
     of one person stay together where the dataset tells people apart.
     """
     from vaa_cli.core.datasets.crops import SHORT_SIDE, CropOptions, staging_folder
-    from vaa_cli.core.datasets.prepared import Origin, require_place, write_prepared
+    from vaa_cli.core.datasets.prepared import Origin, require_writable, write_prepared
     from vaa_cli.core.datasets.safe_paths import require_inside
     from vaa_cli.core.labels.attributes import choose_attributes
     from vaa_cli.core.labels.label_csv import require_column_names
@@ -169,7 +169,7 @@ def prepare(
         raise VAAError("--check and --no-check contradict each other; leave out one of them")
     if short_side is not None and not crops:
         raise VAAError("--short-side is the size of crops; add --crops, or leave it out")
-    require_place(out_dir)
+    require_writable(out_dir)
     require_apart(out_dir, folders)
     if stats:
         require_matplotlib()
@@ -181,9 +181,9 @@ def prepare(
         table, source = _read(folders[0], format, partition, box_margin or 0.0)
     table = choose_attributes(table, attributes)
     require_column_names(table)
-    require_apart(out_dir, [table.root / name for name in set(map(dirname, table.images))])
+    require_apart(out_dir, [table.root / name for name in set(map(dirname, table.row_images))])
     if not follow_links and not source.checked:
-        require_inside(source.folder, table.root, table.pictures.names)
+        require_inside(source.folder, table.root, table.distinct_images.names)
     rows = len(table)
     chosen_check = None if no_check else check or (None if source.checked else Check.QUICK)
     table, dropped = _usable(table, chosen_check, strict)
@@ -285,7 +285,7 @@ def _usable(
     from vaa_cli.core.datasets.cleaning import usable_rows
     from vaa_cli.core.images.check import check_pictures
 
-    names = table.pictures.names
+    names = table.distinct_images.names
     checked = None
     if check is not None:
         paths = (str(table.root / name) for name in names)
@@ -323,7 +323,7 @@ def _cropped(
     try:
         with _bar("cutting people out") as bar:
             done = write_crops(table, names, staging, out_dir / CROPS, options)
-            problems = list(bar.track(done, total=len(table.pictures.names)))
+            problems = list(bar.track(done, total=len(table.distinct_images.names)))
     except KeyboardInterrupt:
         say(f"stopped; the same command goes on with the crops in {staging}")
         raise

@@ -16,9 +16,9 @@ from vaa_cli.commands.options import (
     SeedOption,
     WorkersOption,
 )
-from vaa_cli.commands.train_plan import Places, Plan, is_named, make_plan, named_options
+from vaa_cli.commands.train_plan import NamedFolders, Plan, is_named, make_plan, named_options
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.system.distributed import World
+from vaa_cli.core.system.distributed import ProcessGroup
 
 if TYPE_CHECKING:
     from vaa_cli.core.datasets.prepared import Prepared
@@ -367,23 +367,23 @@ def train(
             f"{resumed}: a run named without an option is one to go on with: "
             f"vaa train --resume {quote(resumed)}"
         )
-    world = this_process()
+    group = this_process()
     plan = None
-    if world.is_first:
+    if group.is_main:
         # What can be wrong without torch is told before torch is loaded.
         options, named = named_options(context, config, settings or [])
-        places = Places(data if is_named(context, "data") else None, run, resumed, resume)
+        places = NamedFolders(data if is_named(context, "data") else None, run, resumed, resume)
         plan = make_plan(options, named, places)
-    with world.joined():
-        if world.size > 1:
-            plan = Plan.from_json(world.first_says(plan.to_json() if plan else ""))
+    with group.connected():
+        if group.world_size > 1:
+            plan = Plan.from_json(group.broadcast_text(plan.to_json() if plan else ""))
         assert plan is not None
-        stopped = _train_in_folder(plan, world)
+        stopped = _train_in_folder(plan, group)
     if stopped:
         raise typer.Exit(128 + stopped.signal)
 
 
-def _train_in_folder(plan: Plan, world: World) -> "Stopped | None":
+def _train_in_folder(plan: Plan, group: ProcessGroup) -> "Stopped | None":
     """Train, with the run folder for this training alone, and say how it ended.
 
     Returns:
@@ -402,8 +402,8 @@ def _train_in_folder(plan: Plan, world: World) -> "Stopped | None":
         warn(f"constant in train, so that nothing about them can be learnt: {names}")
     again = f"vaa train --resume {quote(plan.run)}"
     try:
-        with locked(plan.run) if world.is_first else contextlib.nullcontext():
-            end = _train_and_tell(plan, prepared, world)
+        with locked(plan.run) if group.is_main else contextlib.nullcontext():
+            end = _train_and_tell(plan, prepared, group)
     except KeyboardInterrupt:
         kept = is_kept(plan.run)
         say(f"stopped at once; go on with: {again}" if kept else "stopped; nothing kept")
@@ -420,7 +420,7 @@ def _train_in_folder(plan: Plan, world: World) -> "Stopped | None":
     return None
 
 
-def _train_and_tell(plan: Plan, prepared: "Prepared", world: World) -> "Finished | Stopped":
+def _train_and_tell(plan: Plan, prepared: "Prepared", group: ProcessGroup) -> "Finished | Stopped":
     """Train, with a bar for the whole of it and a line an epoch."""
     from vaa_cli.core.models.devices import Compute
     from vaa_cli.core.training.events import (
@@ -429,13 +429,13 @@ def _train_and_tell(plan: Plan, prepared: "Prepared", world: World) -> "Finished
         Started,
         StepReport,
         Stopped,
-        Surprise,
+        TrainingWarning,
     )
     from vaa_cli.core.training.loop import train
     from vaa_cli.core.training.stop_request import StopRequest
 
     options = plan.options
-    compute = Compute.choose(options.device, options.precision, world.local_rank)
+    compute = Compute.choose(options.device, options.precision, group.local_rank)
     bar = progress(
         TextColumn("epoch {task.fields[epoch]}"),
         BarColumn(),
@@ -445,11 +445,11 @@ def _train_and_tell(plan: Plan, prepared: "Prepared", world: World) -> "Finished
     task = TaskID(0)
     steps = epochs = 0
     with bar, StopRequest(_tell_of_stop) as stop:
-        for event in train(prepared, options, plan.run, compute, world, plan.checkpoint, stop):
+        for event in train(prepared, options, plan.run, compute, group, plan.checkpoint, stop):
             match event:
                 case Started():
                     steps, epochs = event.steps, event.epochs
-                    say(_first_line(event, options, prepared, world))
+                    say(_first_line(event, options, prepared, group))
                     if plan.checkpoint:
                         say(f"going on with {plan.run} after {_place(event)}")
                     else:
@@ -473,7 +473,7 @@ def _train_and_tell(plan: Plan, prepared: "Prepared", world: World) -> "Finished
                         f"{row['images_per_second']:.0f} img/s  {row['seconds']:.1f} s"
                         f"{'  best' if event.is_best else ''}"
                     )
-                case Surprise():
+                case TrainingWarning():
                     warn(event.message)
                 case Stopped() | Finished():
                     return event
@@ -481,9 +481,9 @@ def _train_and_tell(plan: Plan, prepared: "Prepared", world: World) -> "Finished
 
 
 def _first_line(
-    event: "Started", options: "TrainingOptions", prepared: "Prepared", world: World
+    event: "Started", options: "TrainingOptions", prepared: "Prepared", group: ProcessGroup
 ) -> str:
-    among = f", {world.size} processes" if world.size > 1 else ""
+    among = f", {group.world_size} processes" if group.world_size > 1 else ""
     return (
         f"{options.backbone}, {event.parameters / 1e6:.1f} M parameters, "
         f"{len(prepared.attributes)} attributes, "

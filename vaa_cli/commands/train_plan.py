@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Places:
+class NamedFolders:
     """The folders that the user named, each None where not.
 
     Attributes:
@@ -68,7 +68,7 @@ class Plan:
         )
 
 
-def make_plan(options: "TrainingOptions", named: frozenset[str], places: Places) -> Plan:
+def make_plan(options: "TrainingOptions", named: frozenset[str], places: NamedFolders) -> Plan:
     """What the command line means.
 
     Args:

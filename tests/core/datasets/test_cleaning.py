@@ -15,7 +15,7 @@ WHOLE = (np.nan,) * 4
 def test_all_rows_of_a_broken_picture_are_dropped() -> None:
     table = make_table([[1], [0], [1]], ["a", "b", "a"], splits=[0, 1, 2])
     usable, dropped = usable_rows(table, ["no such file", (8, 8)])
-    assert usable.images == ["b"] and usable.labels.tolist() == [[0]]
+    assert usable.row_images == ["b"] and usable.labels.tolist() == [[0]]
     assert usable.splits is not None and usable.splits.tolist() == [1]
     assert dropped == [Dropped("a", "no such file")] * 2
 
@@ -24,7 +24,7 @@ def test_boxes_are_clipped_and_degenerate_ones_dropped() -> None:
     boxes = [(-5, -5, 10, 10), (0.5, 1.25, 100, 100), (20, 0, 5, 5), (3, 3, 0, 5), WHOLE]
     table = make_table([[1]] * 5, ["a", "b", "a", "b", "a"], boxes=boxes)
     usable, dropped = usable_rows(table, [(20, 10), (40, 30)])
-    assert usable.images == ["a", "b", "a"]
+    assert usable.row_images == ["a", "b", "a"]
     assert usable.boxes is not None
     np.testing.assert_array_equal(usable.boxes, [(0, 0, 5, 5), (0.5, 1.25, 39.5, 28.75), WHOLE])
     assert [drop.image for drop in dropped] == ["a", "b"]
@@ -64,5 +64,5 @@ def test_nothing_to_drop(checked: list[Checked] | None) -> None:
     table = replace(make_table([[1], [0], [-1]]), identities=np.array([4, 4, 5]))
     usable, dropped = usable_rows(table, checked)
     assert dropped == []
-    assert usable.images == table.images
+    assert usable.row_images == table.row_images
     assert usable.identities is not None and usable.identities.tolist() == [4, 4, 5]

@@ -65,13 +65,13 @@ def test_rows_of_crops(table: LabelTable, tmp_path: Path) -> None:
     assert crops.boxes is None
     assert crops.labels.tolist() == [[1], [0], [1], [1]]
     assert crops.splits is not None and crops.splits.tolist() == [0, 1, 2, 1]
-    assert len(set(crops.images)) == 4
-    assert sorted(files(tmp_path / "crops")) == sorted(crops.images)
+    assert len(set(crops.row_images)) == 4
+    assert sorted(files(tmp_path / "crops")) == sorted(crops.row_images)
 
 
 def test_what_a_crop_shows(table: LabelTable, tmp_path: Path) -> None:
     crops, _ = crop(table, tmp_path / "crops", CropOptions(0.1, 1000))
-    for name, row in zip(crops.images, (0, 1, 2, 4), strict=True):
+    for name, row in zip(crops.row_images, (0, 1, 2, 4), strict=True):
         expected = open_picture(table.path(row), table.box(row), margin=0.1)
         with Image.open(tmp_path / "crops" / name) as picture:
             assert picture.format == "JPEG" and picture.size == expected.size
@@ -82,7 +82,7 @@ def test_what_a_crop_shows(table: LabelTable, tmp_path: Path) -> None:
 def test_larger_crops_are_scaled_to_the_short_side(table: LabelTable, tmp_path: Path) -> None:
     crops, _ = crop(table, tmp_path / "crops", CropOptions(0.0, 32))
     sizes = []
-    for name in crops.images:
+    for name in crops.row_images:
         with Image.open(tmp_path / "crops" / name) as picture:
             sizes.append(picture.size)
     # 60 x 40, 80 x 200, 10 x 20 (already smaller), 40 x 100.
@@ -94,7 +94,7 @@ def test_crops_are_upright(tmp_path: Path, orientation: int) -> None:
     save_oriented(quarters(64, 48), orientation, tmp_path / "a.jpg")
     table = make_table([[1]], ["a.jpg"], boxes=[(34, 2, 28, 20)], root=tmp_path)
     crops, _ = crop(table, tmp_path / "crops")
-    with Image.open(tmp_path / "crops" / crops.images[0]) as picture:
+    with Image.open(tmp_path / "crops" / crops.row_images[0]) as picture:
         assert picture.getexif().get(0x0112, 1) == 1
         np.testing.assert_allclose(np.asarray(picture).mean(axis=(0, 1)), (0, 255, 0), atol=30)
 
@@ -118,12 +118,12 @@ def test_a_crop_that_a_power_cut_left_empty_is_written_again(
     table: LabelTable, tmp_path: Path
 ) -> None:
     crops, _ = crop(table, tmp_path / "crops")
-    whole = (tmp_path / "crops" / crops.images[0]).read_bytes()
-    (tmp_path / "crops" / crops.images[0]).write_bytes(b"")
-    (tmp_path / "crops" / crops.images[1]).write_bytes(whole[: len(whole) // 2])
+    whole = (tmp_path / "crops" / crops.row_images[0]).read_bytes()
+    (tmp_path / "crops" / crops.row_images[0]).write_bytes(b"")
+    (tmp_path / "crops" / crops.row_images[1]).write_bytes(whole[: len(whole) // 2])
     crop(table, tmp_path / "crops")
-    assert (tmp_path / "crops" / crops.images[0]).read_bytes() == whole
-    with Image.open(tmp_path / "crops" / crops.images[1]) as picture:
+    assert (tmp_path / "crops" / crops.row_images[0]).read_bytes() == whole
+    with Image.open(tmp_path / "crops" / crops.row_images[1]) as picture:
         picture.load()
 
 
@@ -135,7 +135,7 @@ def test_crops_of_an_earlier_folder_are_taken_over(table: LabelTable, tmp_path: 
     for name in files(tmp_path / "earlier"):
         (tmp_path / "earlier" / name).unlink()
     again = crop(table, tmp_path / "crops")
-    assert again[0].images == first[0].images
+    assert again[0].row_images == first[0].row_images
 
 
 @pytest.mark.parametrize("change", ["margin", "short side", "box", "content"])
@@ -166,7 +166,7 @@ def test_files_of_other_names_are_removed(table: LabelTable, tmp_path: Path) -> 
     half = tmp_path / "crops" / Path(first).with_name(f".{Path(first).name}.123.tmp")
     half.write_bytes(b"half")
     crops, _ = crop(table, tmp_path / "crops")
-    assert sorted(files(tmp_path / "crops")) == sorted(crops.images)
+    assert sorted(files(tmp_path / "crops")) == sorted(crops.row_images)
 
 
 def test_files_that_are_no_crops_are_left_alone(table: LabelTable, tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_name_that_is_long_in_bytes(tmp_path: Path) -> None:
     name = "画" * 80 + ".png"
     noise(40, 30).save(tmp_path / name)
     crops, dropped = crop(make_table([[1]], [name], root=tmp_path), tmp_path / "crops")
-    assert not dropped and "画" in crops.images[0]
+    assert not dropped and "画" in crops.row_images[0]
 
 
 # What goes wrong
@@ -209,7 +209,7 @@ def test_many_pictures_on_all_cores(tmp_path: Path) -> None:
     assert not dropped
     for row in range(0, 90, 7):
         expected = open_picture(table.path(row), Box(*boxes[row]))
-        with Image.open(tmp_path / "crops" / crops.images[row]) as picture:
+        with Image.open(tmp_path / "crops" / crops.row_images[row]) as picture:
             assert picture.size == expected.size
 
 

@@ -97,7 +97,7 @@ def test_folders_of_one_dataset(tmp_path: Path) -> None:
         write_prepared(tmp_path / name, table, Origin(name, "csv"))
         folders.append(read_prepared(tmp_path / name))
     table = merged_table(folders)
-    assert table.root == root and table.images == ["x.png", "y.png", "sub/z.png"]
+    assert table.root == root and table.row_images == ["x.png", "y.png", "sub/z.png"]
 
 
 def test_nothing_in_common(tmp_path: Path) -> None:

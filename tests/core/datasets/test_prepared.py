@@ -55,7 +55,7 @@ def tables(draw: st.DrawFn) -> LabelTable:
 
 def assert_same(actual: LabelTable, expected: LabelTable) -> None:
     """Two tables have the same rows; an empty one may have forgotten its boxes."""
-    assert actual.images == expected.images
+    assert actual.row_images == expected.row_images
     assert actual.attributes == expected.attributes
     assert actual.labels.dtype == np.int8
     np.testing.assert_array_equal(actual.labels, expected.labels)
@@ -206,7 +206,7 @@ def test_an_earlier_folder_is_replaced(table: LabelTable, tmp_path: Path) -> Non
     write_prepared(tmp_path / "prepared", table.select([3, 0]), Origin("second", "csv"))
     prepared = read_prepared(tmp_path / "prepared")
     assert prepared.name == "second"
-    assert prepared.split("train").images == ["d.jpg", "a.jpg"]
+    assert prepared.split("train").row_images == ["d.jpg", "a.jpg"]
 
 
 def test_a_folder_of_other_files_is_left_alone(table: LabelTable, tmp_path: Path) -> None:

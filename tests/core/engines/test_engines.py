@@ -20,7 +20,7 @@ from vaa_cli.core.engines.export import export_model
 from vaa_cli.core.engines.graph import inference_graph
 from vaa_cli.core.engines.open import open_engine
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.images.requests import Found
+from vaa_cli.core.images.requests import ImageSource
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.models.model_file import new_model, save_model
 from vaa_cli.core.models.vaa import VAA
@@ -292,11 +292,11 @@ def test_int8(model_file: Path, tmp_path: Path) -> None:
     for i, image in enumerate(pixels(CARD, 20)):
         Image.fromarray(image.transpose(1, 2, 0)).save(tmp_path / f"{i}.png")
     (tmp_path / "broken.png").write_bytes(b"broken")
-    found = [Found(str(path)) for path in sorted(tmp_path.glob("*.png"))]
+    found = [ImageSource(str(path)) for path in sorted(tmp_path.glob("*.png"))]
     parity = export_model(model_file, "openvino", tmp_path / "m.xml", found)
     assert parity.pictures == 20
     assert 0 < parity.worst < 0.2 and parity.agreeing > 0.9
     engine = open_engine(tmp_path / "m.xml", EngineChoice(precision="int8"))
     assert "int8" in engine.name and engine.card == CARD
     with pytest.raises(VAAError, match="not one of the pictures"):
-        export_model(model_file, "openvino", tmp_path / "m.xml", [Found("nowhere.png")])
+        export_model(model_file, "openvino", tmp_path / "m.xml", [ImageSource("nowhere.png")])

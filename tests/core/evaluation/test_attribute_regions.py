@@ -1,4 +1,4 @@
-"""Places from boxes and from masks."""
+"""AttributeRegions from boxes and from masks."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.helpers.pictures import make_table, noise, save_oriented, write_rows
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.evaluation.attribute_regions import BoxPlaces, MaskPlaces
+from vaa_cli.core.evaluation.attribute_regions import BoxRegions, MaskRegions
 from vaa_cli.core.labels.table import LabelTable
 
 HEADER = ["image", "attribute", "left", "top", "width", "height"]
@@ -26,8 +26,8 @@ def table_of(root: Path, labels: Sequence[Sequence[int]], **options: object) -> 
     return make_table(labels, images=images, attributes=NAMES, root=root, **options)  # type: ignore[arg-type]
 
 
-def boxes(path: Path, table: LabelTable, margin: float = 0.0) -> BoxPlaces:
-    return BoxPlaces(path, table, {*table.images, "images/elsewhere.png"}, NAMES, margin)
+def boxes(path: Path, table: LabelTable, margin: float = 0.0) -> BoxRegions:
+    return BoxRegions(path, table, {*table.row_images, "images/elsewhere.png"}, NAMES, margin)
 
 
 def rectangle(top: int, left: int, bottom: int, right: int) -> np.ndarray:
@@ -77,7 +77,7 @@ def test_boxes_are_of_upright_pictures(tmp_path: Path) -> None:
 def test_places_in_the_part_that_the_model_sees(tmp_path: Path) -> None:
     """Two people of one picture: each has what is inside of its box."""
     table = table_of(tmp_path, [[1, 1], [1, 1]], boxes=[[0, 0, 10, 10], [10, 0, 10, 10]])
-    table = replace(table, images=["images/0.png"] * 2)
+    table = replace(row_images=["images/0.png"] * 2)
     path = write_rows(
         tmp_path / "b.csv",
         HEADER,
@@ -129,7 +129,7 @@ def test_masks(tmp_path: Path) -> None:
     values = np.zeros((10, 20), dtype=np.uint8)
     values[:3, :4], values[5:, 10:], values[9, 0] = 7, 200, 8
     folder = mask_folder(tmp_path, values, (0, "null"), (7, "hat"), (8, "hat"), (200, "bag"))
-    found = MaskPlaces(folder, table, NAMES, 0.0)
+    found = MaskRegions(folder, table, NAMES, 0.0)
     assert found.rows == [0]
     hat, bag = found.of(0)
     assert (hat.inside == ((values == 7) | (values == 8))).all()
@@ -141,31 +141,31 @@ def test_masks_in_folders_as_their_pictures(tmp_path: Path) -> None:
     folder = mask_folder(tmp_path, np.full((10, 20), 1, dtype=np.uint8), (1, "hat"))
     (folder / "images").mkdir()
     Image.fromarray(np.zeros((10, 20), dtype=np.uint8)).save(folder / "images/0.png")
-    assert MaskPlaces(folder, table, NAMES, 0.0).of(0) == []  # the nearer name counts
+    assert MaskRegions(folder, table, NAMES, 0.0).of(0) == []  # the nearer name counts
 
 
 def test_wrong_masks(tmp_path: Path) -> None:
     table = table_of(tmp_path, [[1, 1]])
     with pytest.raises(VAAError, match="no such folder"):
-        MaskPlaces(tmp_path / "nowhere", table, NAMES, 0.0)
+        MaskRegions(tmp_path / "nowhere", table, NAMES, 0.0)
     folder = mask_folder(tmp_path, np.zeros((9, 20), dtype=np.uint8), (1, "hat"))
     with pytest.raises(VAAError, match=r"has 20 x 9 pixels, but its picture .* 20 x 10"):
-        MaskPlaces(folder, table, NAMES, 0.0)
+        MaskRegions(folder, table, NAMES, 0.0)
     noise(20, 10).save(folder / "0.png")
     with pytest.raises(VAAError, match="is in colour"):
-        MaskPlaces(folder, table, NAMES, 0.0).of(0)
+        MaskRegions(folder, table, NAMES, 0.0).of(0)
     (folder / "0.png").write_bytes(b"broken")
     with pytest.raises(VAAError, match="not a picture"):
-        MaskPlaces(folder, table, NAMES, 0.0)
+        MaskRegions(folder, table, NAMES, 0.0)
     (folder / "0.png").unlink()
     with pytest.raises(VAAError, match=r"the mask of images/0.png would be .*0\.png"):
-        MaskPlaces(folder, table, NAMES, 0.0)
+        MaskRegions(folder, table, NAMES, 0.0)
     write_rows(tmp_path / "mask_values.csv", ["value", "name"], ("x", "hat"))
     with pytest.raises(VAAError, match="row 2: 'x' is no value"):
-        MaskPlaces(folder, table, NAMES, 0.0)
+        MaskRegions(folder, table, NAMES, 0.0)
     write_rows(tmp_path / "mask_values.csv", ["value", "name"], (1, "scarf"))
     with pytest.raises(VAAError, match="names none of the model's attributes"):
-        MaskPlaces(folder, table, NAMES, 0.0)
+        MaskRegions(folder, table, NAMES, 0.0)
     (tmp_path / "mask_values.csv").unlink()
     with pytest.raises(VAAError, match=r"no mask_values\.csv"):
-        MaskPlaces(folder, table, NAMES, 0.0)
+        MaskRegions(folder, table, NAMES, 0.0)

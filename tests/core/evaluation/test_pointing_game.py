@@ -1,4 +1,4 @@
-"""Whether attention lands on places, scored against arithmetic done another way."""
+"""Whether attention lands on regions, scored against arithmetic done another way."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vaa_cli.core.evaluation.pointing_game import Place, hits, is_near, mass_inside, score_pointing
+from vaa_cli.core.evaluation.pointing_game import Region, hits, is_near, mass_inside, score_pointing
 
 
 def box_of(height: int, width: int, top: int, left: int, bottom: int, right: int) -> np.ndarray:
@@ -87,13 +87,13 @@ def test_scores_are_means_over_the_places_of_an_attribute() -> None:
     up, down = np.array([[3.0], [1.0]]), np.array([[0.0], [1.0]])
     found = score_pointing(
         [
-            (Place(0, 1, top), {"a": up, "b": down}),
-            (Place(1, 1, bottom), {"a": up, "b": down}),
-            (Place(1, 2, bottom), {"a": down, "b": down}),
+            (Region(0, 1, top), {"a": up, "b": down}),
+            (Region(1, 1, bottom), {"a": up, "b": down}),
+            (Region(1, 2, bottom), {"a": down, "b": down}),
         ],
         4,
     )
-    assert found.places.tolist() == [0, 2, 1, 0]
+    assert found.regions.tolist() == [0, 2, 1, 0]
     assert found.maps["a"].hits[1:3].tolist() == [0.5, 1]
     assert found.maps["a"].mass[1:3] == pytest.approx([0.5, 1])
     assert found.maps["b"].mass[1:3] == pytest.approx([0.5, 1])
@@ -103,7 +103,7 @@ def test_scores_are_means_over_the_places_of_an_attribute() -> None:
 
 def test_maps_that_have_not_looked() -> None:
     inside = box_of(224, 224, 0, 0, 56, 112)
-    found = score_pointing([(Place(0, 0, inside), {"even": np.ones((14, 14))})], 1)
+    found = score_pointing([(Region(0, 0, inside), {"even": np.ones((14, 14))})], 1)
     assert found.uniform.mass[0] == pytest.approx(0.125)
     assert found.maps["even"].mass[0] == pytest.approx(0.125)
     # The tolerated points: 71 rows of 127 columns, less the corner's few.
@@ -118,6 +118,6 @@ def test_maps_that_have_not_looked() -> None:
 
 
 def test_the_middle_is_hit_where_the_place_is() -> None:
-    found = score_pointing([(Place(0, 0, box_of(90, 70, 40, 30, 50, 40)), {})], 1)
+    found = score_pointing([(Region(0, 0, box_of(90, 70, 40, 30, 50, 40)), {})], 1)
     assert found.centred.hits[0] == 1
     assert found.maps == {}

@@ -132,7 +132,7 @@ def test_a_pass_that_is_taken_up_again_gives_the_same(table: LabelTable) -> None
 def test_rows_are_decoded_once(table: LabelTable) -> None:
     cache = RAMCache(table, CROP, augmented=True, workers=0)
     first = list(cache.load(epoch(table, 0)))
-    for name in {*table.images}:
+    for name in {*table.row_images}:
         (table.root / name).unlink()
     assert_same(cache.load(epoch(table, 0)), iter(first))
     # Rows in another order, and some more than once.

@@ -82,7 +82,7 @@ def test_rows_count_as_in_a_spreadsheet_past_blank_lines(path: Path) -> None:
 
 
 def test_blank_lines_at_the_end_are_no_rows(path: Path) -> None:
-    assert table_of(path, "image,hat\n1.jpg,1\n\n\n").images == ["1.jpg"]
+    assert table_of(path, "image,hat\n1.jpg,1\n\n\n").row_images == ["1.jpg"]
 
 
 # Columns
@@ -91,7 +91,7 @@ def test_blank_lines_at_the_end_are_no_rows(path: Path) -> None:
 @pytest.mark.parametrize("column", ["image", "file", "filename", "path"])
 def test_names_of_the_image_column(path: Path, column: str) -> None:
     table = table_of(path, f"hat,{column},bag\n1,a/b.jpg,0\n")
-    assert table.images == ["a/b.jpg"]
+    assert table.row_images == ["a/b.jpg"]
     assert table.attributes == ("hat", "bag")
     assert table.labels.tolist() == [[1, 0]]
     assert table.splits is None and table.boxes is None
@@ -243,7 +243,7 @@ def test_attributes_named_nearly_like_columns(
     write_prepared(tmp_path / "prepared", table, Origin("x", "csv"))
     train = read_prepared(tmp_path / "prepared").splits["train"]
     assert train.attributes == table.attributes and train.box(0) == table.box(0)
-    assert train.images == table.images
+    assert train.row_images == table.row_images
 
 
 # Repeated rows
@@ -271,7 +271,7 @@ def test_a_whole_picture_twice_beside_its_boxes(path: Path) -> None:
 
 def test_several_boxes_in_one_picture(path: Path) -> None:
     table = table_of(path, BOX_HEADER + "a.jpg,1,2,3,4,1\na.jpg,1,2,3,5,0\na.jpg,,,,,1\n")
-    assert table.images == ["a.jpg"] * 3
+    assert table.row_images == ["a.jpg"] * 3
     assert [table.box(row) for row in range(3)] == [Box(1, 2, 3, 4), Box(1, 2, 3, 5), None]
 
 
@@ -285,7 +285,7 @@ def test_pictures_outside_the_folder(path: Path, name: str) -> None:
 
 
 def test_dots_in_a_name_are_no_way_out(path: Path) -> None:
-    assert table_of(path, "image,hat\na..b/..c.jpg,1\n").images == ["a..b/..c.jpg"]
+    assert table_of(path, "image,hat\na..b/..c.jpg,1\n").row_images == ["a..b/..c.jpg"]
 
 
 def test_a_row_that_names_no_picture(path: Path) -> None:
@@ -322,13 +322,13 @@ def test_another_encoding_far_down(path: Path) -> None:
 def test_a_byte_order_mark_is_no_part_of_the_name(path: Path) -> None:
     path.write_bytes("\ufeffimage,hat\nStraße.jpg,1\n".encode())
     table = table_from_csv(path)
-    assert table.images == ["Straße.jpg"]
+    assert table.row_images == ["Straße.jpg"]
     assert table.attributes == ("hat",)
 
 
 def test_windows_line_ends(path: Path) -> None:
     table = table_of(path, "image,hat\r\na.jpg,1\r\nb.jpg,\r\n")
-    assert (table.attributes, table.images) == (("hat",), ["a.jpg", "b.jpg"])
+    assert (table.attributes, table.row_images) == (("hat",), ["a.jpg", "b.jpg"])
     assert table.labels.tolist() == [[1], [-1]]
 
 
@@ -353,7 +353,7 @@ def test_a_blank_line_before_the_header(path: Path) -> None:
     except VAAError as error:
         assert str(path) in str(error)
     else:
-        assert (table.images, table.attributes) == (["a.jpg"], ("hat",))
+        assert (table.row_images, table.attributes) == (["a.jpg"], ("hat",))
 
 
 def test_a_file_that_is_not_there(path: Path) -> None:

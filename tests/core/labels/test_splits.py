@@ -69,7 +69,7 @@ def test_a_common_label_has_its_share_in_each_part(seed: int) -> None:
 def test_rows_of_one_picture_stay_together(seed: int, n: int, c: int, pictures: int) -> None:
     table = draw_table(seed, n, c)
     names = [f"{i}.png" for i in np.random.default_rng(seed).integers(0, pictures, n)]
-    parts = assign_splits(replace(table, images=names))
+    parts = assign_splits(replace(table, row_images=names))
     assert all(len({*parts[np.array(names) == name].tolist()}) == 1 for name in names)
 
 

@@ -29,7 +29,7 @@ def test_select() -> None:
     part = table.select([2, 0])
     assert len(part) == 2
     assert (part.root, part.attributes) == (table.root, table.attributes)
-    assert part.images == ["2.png", "0.png"]
+    assert part.row_images == ["2.png", "0.png"]
     assert part.labels.tolist() == [[-1, 1], [1, 0]]
     assert part.splits is not None and part.splits.tolist() == [2, 0]
     assert [part.box(0), part.box(1)] == [Box(5, 6, 7, 8), Box(1, 2, 3, 4)]
@@ -44,9 +44,9 @@ def test_select_no_rows_and_without_splits_and_boxes() -> None:
 
 def test_split_gives_the_rows_of_one_split() -> None:
     table = make_table([[1], [0], [1], [0]], splits=[2, 0, 2, 0])
-    assert table.split("train").images == ["1.png", "3.png"]
-    assert table.split("val").images == []
-    assert table.split("test").images == ["0.png", "2.png"]
+    assert table.split("train").row_images == ["1.png", "3.png"]
+    assert table.split("val").row_images == []
+    assert table.split("test").row_images == ["0.png", "2.png"]
     with pytest.raises(ValueError):
         make_table([[1]]).split("train")
 
@@ -73,9 +73,9 @@ def test_labels_for_other_attributes_altogether() -> None:
 
 def test_each_picture_once_in_the_order_of_the_rows() -> None:
     table = make_table([[1]] * 5, ["b", "a", "b", "c", "a"])
-    pictures = table.pictures
+    pictures = table.distinct_images
     assert list(pictures.names) == ["b", "a", "c"]
-    assert pictures.of_row.tolist() == [0, 1, 0, 2, 1]
+    assert pictures.row_index.tolist() == [0, 1, 0, 2, 1]
 
 
 # Priors

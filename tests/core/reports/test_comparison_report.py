@@ -8,7 +8,7 @@ from rich.console import Console
 
 from tests.core.reports.test_evaluation_page import Page
 from vaa_cli.core.evaluation.comparison import Compared, compare_runs
-from vaa_cli.core.evaluation.pointing_game import Place, score_pointing
+from vaa_cli.core.evaluation.pointing_game import Region, score_pointing
 from vaa_cli.core.reports.comparison_report import comparison_page, comparison_tables
 from vaa_cli.core.reports.pointing_tables import pointing_tables
 
@@ -56,7 +56,7 @@ def test_places_fit_a_terminal() -> None:
     inside = np.zeros((20, 10), dtype=bool)
     inside[:10] = True
     heat = np.array([[3.0], [1.0]])
-    pointing = score_pointing([(Place(0, 1, inside), {"stage 3": heat, "stage 4": heat})], 2)
+    pointing = score_pointing([(Region(0, 1, inside), {"stage 3": heat, "stage 4": heat})], 2)
     text = shown(pointing_tables(["never", "[red]<b>bag"], pointing), width=80)
     lines = [line.split() for line in text.splitlines() if "<b>bag" in line]
     near = f"{11 / 20:.3f}"  # half a pixel of tolerance reaches no further row

@@ -19,11 +19,11 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_recall_curve
 
 from vaa_cli.core.evaluation.bootstrap import bootstrap
-from vaa_cli.core.evaluation.confusions import Mistakes
+from vaa_cli.core.evaluation.confusions import Confusions
 from vaa_cli.core.evaluation.curves import precision_recall, reliability
 from vaa_cli.core.evaluation.metrics import score
 from vaa_cli.core.reports.evaluation_page import Evaluation, evaluation_page
-from vaa_cli.core.reports.examples import Example, Shown, choose_examples
+from vaa_cli.core.reports.examples import Example, RenderedExample, choose_examples
 
 CHROMIUM = shutil.which("chromium")
 # As root there is no sandbox; the others keep the browser from looking for its maker's hosts.
@@ -59,7 +59,7 @@ def random_predictions(n: int = 80, c: int = 5) -> tuple[np.ndarray, np.ndarray]
 def test_mistakes_are_counted_one_by_one() -> None:
     probabilities, targets = random_predictions()
     limits = np.array([0.5, 0.2, 0.8, 0.5, 0.6])
-    found = Mistakes.of(probabilities, targets, limits)
+    found = Confusions.of(probabilities, targets, limits)
     seen = probabilities >= limits
     for i in range(5):
         missed = [row for row in range(80) if targets[row, i] == 1 and not seen[row, i]]
@@ -121,7 +121,7 @@ def evaluation() -> Evaluation:
         ],
         calibration=[],
         examples=[
-            Shown(Example(kind, row, c), source, (80, 48))
+            RenderedExample(Example(kind, row, c), source, (80, 48))
             for c in range(len(NAMES))
             for row, kind in enumerate(("right", "missed", "wrongly seen", "unsure"))
         ],

@@ -80,7 +80,7 @@ def age(path: Path, seconds: float) -> None:
 @contextmanager
 def holder(run: Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """A process that tries to hold a run, and what it says of that."""
-    root = str(Path(runs.__file__).parents[2])
+    root = str(Path(runs.__file__).parents[3])
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(run)],
         stdin=subprocess.PIPE,

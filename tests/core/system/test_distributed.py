@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.system.distributed import World, end_process
+from vaa_cli.core.system.distributed import ProcessGroup, end_process
 
 PROPERTY = settings(deadline=None, derandomize=True)
 ROOT = Path(__file__).resolve().parents[3]
@@ -72,29 +72,31 @@ class Buffered(nn.Module):
         return {name: value.tolist() for name, value in self.state_dict().items()}
 
 
-def check_all(world: World) -> dict[str, Any]:
+def check_all(group: ProcessGroup) -> dict[str, Any]:
     """Let a process do everything with the others, and tell what came of it."""
-    found: dict[str, Any] = {"world": [world.rank, world.size, world.is_first]}
-    whole, part = torch.tensor([[1, world.rank]]), torch.tensor(0.5 + world.rank)
-    same = [world.add(tensor) is tensor for tensor in (whole, part)]
+    found: dict[str, Any] = {"group": [group.rank, group.world_size, group.is_main]}
+    whole, part = torch.tensor([[1, group.rank]]), torch.tensor(0.5 + group.rank)
+    same = [group.all_reduce(tensor) is tensor for tensor in (whole, part)]
     found["add"] = [same, whole.tolist(), part.item(), str(whole.dtype), str(part.dtype)]
     found["together"] = {}
     for count in COUNTS:
         for columns in COLUMNS:
             for name, kind in TYPES.items():
-                rows = item_rows(world.share(count), columns, kind)
-                all_rows = world.together(rows, count)
+                rows = item_rows(group.shard(count), columns, kind)
+                all_rows = group.all_gather(rows, count)
                 key = f"{count} {columns} {name}"
                 kept = all_rows.dtype == kind
                 found["together"][key] = [kept, list(all_rows.shape), all_rows.tolist()]
-    found["all_say"] = {name: world.all_say(said[world.rank]) for name, said in SPOKEN.items()}
+    found["all_say"] = {
+        name: group.all_gather_texts(said[group.rank]) for name, said in SPOKEN.items()
+    }
     found["first_says"] = {
-        name: world.first_says(said[world.rank]) for name, said in SPOKEN.items()
+        name: group.broadcast_text(said[group.rank]) for name, said in SPOKEN.items()
     }
     # Everyone's yes or no as the bits of a number.
-    found["any_of"] = [world.any_of(bool(yes >> world.rank & 1)) for yes in range(2**world.size)]
-    modules = [Buffered(world.rank + 1), Buffered(10 * (world.rank + 1))]
-    world.align(modules)
+    found["any_of"] = [group.any(bool(yes >> group.rank & 1)) for yes in range(2**group.world_size)]
+    modules = [Buffered(group.rank + 1), Buffered(10 * (group.rank + 1))]
+    group.broadcast_buffers(modules)
     found["align"] = [module.found() for module in modules]
     return found
 
@@ -108,21 +110,21 @@ def work(report: str, ending: str) -> None:
         report: the file that is written with what it found.
         ending: `well`, or `killed 0` or `raises 1`, which end that process amidst the work.
     """
-    world = World.from_environment()
+    group = ProcessGroup.from_environment()
     how, _, rank = ending.partition(" ")
     found: dict[str, Any] = {}
     try:
-        with world.joined():
-            found = check_all(world) if how != "raises" else {}
-            world.any_of(True)
+        with group.connected():
+            found = check_all(group) if how != "raises" else {}
+            group.any(True)
             Path(report).write_text(json.dumps(found))
-            if rank == str(world.rank):
+            if rank == str(group.rank):
                 if how == "killed":
                     os.kill(os.getpid(), signal.SIGKILL)
                 raise VAAError("this process has its own reason")
             if how != "well":
                 for _ in range(1000):
-                    world.add(torch.zeros(4))
+                    group.all_reduce(torch.zeros(4))
         found["end"] = "well"
     except VAAError as error:
         found["end"] = str(error)
@@ -155,7 +157,7 @@ def run_group(size: int, ending: str, folder: Path) -> Group:
             "LOCAL_WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
             "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT),
         }  # fmt: skip
-        words = ["-c", "import sys, tests.test_world as t; t.work(*sys.argv[1:])"]
+        words = ["-c", "import sys, tests.core.system.test_distributed as t; t.work(*sys.argv[1:])"]
         processes.append(
             subprocess.Popen([sys.executable, *words, str(report), ending], env=environment)
         )
@@ -190,7 +192,7 @@ def group(request: pytest.FixtureRequest) -> Group:
 
 
 def test_each_process_knows_its_place(group: Group) -> None:
-    found = [report["world"] for report in group.reports]
+    found = [report["group"] for report in group.reports]
     assert found == [[rank, group.size, rank == 0] for rank in range(group.size)]
 
 
@@ -279,7 +281,7 @@ def test_errors_of_the_work_itself_stay_what_they_are(
 
     monkeypatch.setattr("torch.distributed.init_process_group", ignore)
     monkeypatch.setattr("torch.distributed.destroy_process_group", ignore)
-    with pytest.raises(type(error)) as caught, World(0, 2, 0, 2).joined():
+    with pytest.raises(type(error)) as caught, ProcessGroup(0, 2, 0, 2).connected():
         raise error
     assert caught.value is error
 
@@ -290,7 +292,7 @@ def test_errors_of_the_work_itself_stay_what_they_are(
 @PROPERTY
 @given(size=st.integers(1, 12), count=st.integers(0, 200))
 def test_shares_deal_out_everything_once(size: int, count: int) -> None:
-    shares = [list(World(rank, size).share(count)) for rank in range(size)]
+    shares = [list(ProcessGroup(rank, size).shard(count)) for rank in range(size)]
     assert sorted(item for share in shares for item in share) == list(range(count))
     for share in shares:
         assert share == sorted(share)
@@ -302,18 +304,18 @@ def test_shares_deal_out_everything_once(size: int, count: int) -> None:
 
 
 def test_a_world_of_one_needs_nothing() -> None:
-    world = World()
-    assert world == World(0, 1, 0, 1) and world.is_first
+    group = ProcessGroup()
+    assert group == ProcessGroup(0, 1, 0, 1) and group.is_main
     rows, module = torch.arange(6).reshape(3, 2), Buffered(4)
-    with world.joined():
+    with group.connected():
         assert not torch.distributed.is_initialized()
-        assert list(world.share(3)) == [0, 1, 2]
-        assert world.add(rows) is rows
-        assert torch.equal(world.together(rows, 3), torch.arange(6).reshape(3, 2))
-        assert world.all_say("caf\udce9") == ["caf\udce9"]
-        assert world.first_says("日") == "日"
-        assert world.any_of(True) is True and world.any_of(False) is False
-        world.align([module])
+        assert list(group.shard(3)) == [0, 1, 2]
+        assert group.all_reduce(rows) is rows
+        assert torch.equal(group.all_gather(rows, 3), torch.arange(6).reshape(3, 2))
+        assert group.all_gather_texts("caf\udce9") == ["caf\udce9"]
+        assert group.broadcast_text("日") == "日"
+        assert group.any(True) is True and group.any(False) is False
+        group.broadcast_buffers([module])
     assert module.found() == Buffered(4).found()
 
 
@@ -326,12 +328,12 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_a_world_as_torchrun_tells_it(environment: pytest.MonkeyPatch) -> None:
-    assert World.from_environment() == World()
+    assert ProcessGroup.from_environment() == ProcessGroup()
     for name, value in zip(VARIABLES, ("5", "8", "1", "4"), strict=True):
         environment.setenv(name, value)
-    world = World.from_environment()
-    assert (world.rank, world.size, world.local_rank, world.local_size) == (5, 8, 1, 4)
-    assert not world.is_first
+    group = ProcessGroup.from_environment()
+    assert (group.rank, group.world_size, group.local_rank, group.local_world_size) == (5, 8, 1, 4)
+    assert not group.is_main
 
 
 @pytest.mark.parametrize("missing", VARIABLES)
@@ -342,7 +344,7 @@ def test_a_world_that_is_told_in_part_is_none(
     for name in VARIABLES:
         if name != missing:
             environment.setenv(name, "2")
-    assert World.from_environment() == World()
+    assert ProcessGroup.from_environment() == ProcessGroup()
 
 
 @pytest.mark.parametrize("name", VARIABLES)
@@ -352,7 +354,7 @@ def test_a_world_told_in_no_numbers(environment: pytest.MonkeyPatch, name: str, 
         environment.setenv(other, "1")
     environment.setenv(name, value)
     with pytest.raises(VAAError) as caught:
-        World.from_environment()
+        ProcessGroup.from_environment()
     message = str(caught.value)
     assert name in message and repr(value) in message
     assert len(message.splitlines()) == 1

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vaa_cli.core.models.vaa import VAA
-from vaa_cli.core.training.ema import WeightAverage
+from vaa_cli.core.training.ema import ExponentialMovingAverage
 
 
 def tiny_model(seed: int) -> VAA:
@@ -30,7 +30,7 @@ def change(model: VAA, seed: int) -> None:
 @given(decay=st.floats(0.0, 0.999), updates=st.integers(1, 12))
 def test_the_formula(decay: float, updates: int) -> None:
     model = tiny_model(0)
-    average = WeightAverage(model, decay)
+    average = ExponentialMovingAverage(model, decay)
     expected = {k: v.clone().double() for k, v in model.state_dict().items()}
     for n in range(updates):
         change(model, n)
@@ -50,14 +50,14 @@ def test_the_formula(decay: float, updates: int) -> None:
 
 def test_a_restored_average_goes_on_bit_for_bit() -> None:
     model = tiny_model(0)
-    average = WeightAverage(model, 0.9)
+    average = ExponentialMovingAverage(model, 0.9)
     for seed in range(3):
         change(model, seed)
         average.update(model)
     file = io.BytesIO()
     torch.save(average.state_dict(), file)
     file.seek(0)
-    restored = WeightAverage(tiny_model(7), 0.9)
+    restored = ExponentialMovingAverage(tiny_model(7), 0.9)
     restored.load_state_dict(torch.load(file, weights_only=True))
     for seed in range(3, 6):
         change(model, seed)

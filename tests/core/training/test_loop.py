@@ -33,10 +33,10 @@ from vaa_cli.core.training.events import (
     Started,
     StepReport,
     Stopped,
-    Surprise,
+    TrainingWarning,
 )
 from vaa_cli.core.training.loop import train
-from vaa_cli.core.training.optimizers import make_schedule
+from vaa_cli.core.training.optimizers import make_scheduler
 from vaa_cli.core.training.options import RECIPES, TrainingOptions
 from vaa_cli.core.training.sampling import augmented_requests, epoch_order
 from vaa_cli.core.training.seeding import seed_all
@@ -66,7 +66,7 @@ def optimizer() -> torch.optim.Optimizer:
 def test_paper_recipe_divides_the_rate_after_ten_flat_epochs_three_times(
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    schedule = make_schedule(optimizer, RECIPES["paper"], steps_per_epoch=5, warmup_share=0.05)
+    schedule = make_scheduler(optimizer, RECIPES["paper"], steps_per_epoch=5, warmup_share=0.05)
     assert isinstance(schedule, ReduceLROnPlateau)
     rates = []
     for _ in range(60):
@@ -83,7 +83,7 @@ def test_paper_recipe_divides_the_rate_after_ten_flat_epochs_three_times(
 def test_paper_recipe_keeps_the_rate_while_the_score_rises(
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    schedule = make_schedule(optimizer, RECIPES["paper"], steps_per_epoch=5, warmup_share=0.05)
+    schedule = make_scheduler(optimizer, RECIPES["paper"], steps_per_epoch=5, warmup_share=0.05)
     assert isinstance(schedule, ReduceLROnPlateau)
     for epoch in range(50):
         schedule.step(0.5 + 1e-7 * epoch)
@@ -93,7 +93,7 @@ def test_paper_recipe_keeps_the_rate_while_the_score_rises(
 def test_default_recipe_warms_up_and_follows_a_cosine(optimizer: torch.optim.Optimizer) -> None:
     recipe = replace(RECIPES["default"], epochs=10)
     top = optimizer.param_groups[0]["lr"]
-    schedule = make_schedule(optimizer, recipe, steps_per_epoch=20, warmup_share=0.05)
+    schedule = make_scheduler(optimizer, recipe, steps_per_epoch=20, warmup_share=0.05)
     assert isinstance(schedule, LambdaLR)
     rates = []
     for _ in range(200):
@@ -190,14 +190,14 @@ def log(run: Path) -> list[dict[str, str]]:
 
 def test_broken_pictures_are_replaced_counted_and_named(tmp_path: Path) -> None:
     data = make_prepared(tmp_path, train=16, val=8)
-    images = data.splits["train"].images
+    images = data.splits["train"].row_images
     data.splits["train"].path(3).unlink()
     data.splits["train"].path(5).write_bytes(b"broken")
     data.splits["val"].path(2).unlink()
     run = tmp_path / "run"
     events = list(train(data, replace(OPTIONS, epochs=2, burn_in=0), run))
     assert isinstance(events[-1], Finished)
-    told = [event.message for event in events if isinstance(event, Surprise)]
+    told = [event.message for event in events if isinstance(event, TrainingWarning)]
     assert len(told) == 3, "each is told once"
     assert "no such file" in told[0] + told[1] and "another stands in" in told[0]
     assert "it is not scored" in told[2]
@@ -243,7 +243,7 @@ def test_a_bad_step_names_its_pictures_and_the_last_checkpoint(
     message = str(error.value)
     assert "no longer a number in epoch 2, step 1" in message
     rows = epoch_order(len(data.splits["train"]), 8, seed=0, epoch=1)[0]
-    assert f"pictures: {data.splits['train'].images[rows[0]]}, " in message
+    assert f"pictures: {data.splits['train'].row_images[rows[0]]}, " in message
     assert "and 5 more" in message
     assert f"{run / 'last.ckpt'} keeps epoch 1" in message
     assert "--skip-bad-steps" in message
@@ -258,7 +258,7 @@ def test_bad_steps_are_left_out_as_far_as_allowed(
     events = list(train(data, options, tmp_path / "run"))
     assert isinstance(events[-1], Finished)
     assert [row["skipped"] for row in log(tmp_path / "run")] == ["1", "1"]
-    told = [event.message for event in events if isinstance(event, Surprise)]
+    told = [event.message for event in events if isinstance(event, TrainingWarning)]
     assert "epoch 1, step 1: left out, 1 of 2 allowed" in told[0]
     state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
     assert all(torch.isfinite(v).all() for v in state["model"].values())

@@ -38,7 +38,7 @@ from vaa_cli.core.models.model_file import save_model
 from vaa_cli.core.runs.folder import locked
 from vaa_cli.core.system.files import write_text
 from vaa_cli.core.training import run_writer
-from vaa_cli.core.training.events import EpochReport, Finished, StepReport, Stopped, Surprise
+from vaa_cli.core.training.events import EpochReport, Finished, StepReport, Stopped, TrainingWarning
 from vaa_cli.core.training.loop import train
 from vaa_cli.core.training.options import TrainingOptions
 from vaa_cli.core.training.stop_request import StopRequest
@@ -240,7 +240,7 @@ def test_going_back_to_an_earlier_checkpoint(data: Prepared, whole: Path, tmp_pa
     assert sorted(run.glob("*.ckpt")) == [run / "last.ckpt", earlier]
     last = (run / "last.ckpt").read_bytes()
     events = list(train(data, options, run, checkpoint=earlier))
-    (told,) = [event.message for event in events if isinstance(event, Surprise)]
+    (told,) = [event.message for event in events if isinstance(event, TrainingWarning)]
     (aside,) = run.glob("aside-*")
     assert str(aside) in told
     assert (aside / "last.ckpt").read_bytes() == last
@@ -277,7 +277,7 @@ def test_a_best_model_that_is_lost(
     train_until(data, run, 2, 1, options)
     damage(run / "best.safetensors")
     events = resume(data, run, options)
-    (told,) = [event.message for event in events if isinstance(event, Surprise)]
+    (told,) = [event.message for event in events if isinstance(event, TrainingWarning)]
     assert "best.safetensors is missing" in told
     assert read_card(run / "best.safetensors").epoch == 2
 

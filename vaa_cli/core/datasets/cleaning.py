@@ -31,7 +31,7 @@ def usable_rows(
     Returns:
         The rows that are left, and those that are not.
     """
-    pictures = table.pictures
+    pictures = table.distinct_images
     sizes = np.full((len(pictures.names), 2), np.inf)
     problems: dict[int, str] = {}
     for position, found in enumerate(checked or ()):
@@ -39,23 +39,25 @@ def usable_rows(
             problems[position] = found
         else:
             sizes[position] = found
-    broken = np.isin(pictures.of_row, list(problems))
+    broken = np.isin(pictures.row_index, list(problems))
     has_area = np.ones(len(table), dtype=bool)
     clipped = table
     if table.boxes is not None:
-        boxes, has_area = clip_boxes(table.boxes, sizes[pictures.of_row])
+        boxes, has_area = clip_boxes(table.boxes, sizes[pictures.row_index])
         clipped = replace(table, boxes=boxes)
     usable = ~broken & has_area
     fine = np.flatnonzero(usable)
     usable[fine] = ~repeated_rows(clipped.select(fine))
 
     def reason(row: int) -> str:
-        picture, box = int(pictures.of_row[row]), table.box(row)
+        picture, box = int(pictures.row_index[row]), table.box(row)
         if picture in problems:
             return problems[picture]
         if box is not None and not has_area[row]:
             return no_area(box, *sizes[picture].tolist())
         return "the same picture and box as in a row before it"
 
-    dropped = [Dropped(table.images[row], reason(row)) for row in np.flatnonzero(~usable).tolist()]
+    dropped = [
+        Dropped(table.row_images[row], reason(row)) for row in np.flatnonzero(~usable).tolist()
+    ]
     return (clipped.select(np.flatnonzero(usable)) if dropped else clipped), dropped

@@ -61,11 +61,11 @@ def staging_folder(out: Path) -> Path:
 
 def crop_names(table: LabelTable, options: CropOptions) -> list[str]:
     """A name for each row's crop, which changes with all that the crop depends on."""
-    pictures = table.pictures
+    pictures = table.distinct_images
     versions = [_version(table.root / name) for name in pictures.names]
     names = []
-    for row, image in enumerate(table.images):
-        parts = (image, versions[pictures.of_row[row]], table.box(row), options, _QUALITY)
+    for row, image in enumerate(table.row_images):
+        parts = (image, versions[pictures.row_index[row]], table.box(row), options, _QUALITY)
         digest = hashlib.sha256(repr(parts).encode(errors="surrogateescape")).hexdigest()[:16]
         # Folders stay small, and a person finds the picture that a crop is from.
         stem = os.fsencode(Path(image).stem)[:80].decode("utf-8", "ignore")  # names have 255 bytes
@@ -120,9 +120,9 @@ def cropped(
     order = _rows_by_picture(table)
     found = [problem for picture in problems for problem in picture]
     failed = {int(row): problem for row, problem in zip(order, found, strict=True) if problem}
-    dropped = [Dropped(table.images[row], failed[row]) for row in sorted(failed)]
+    dropped = [Dropped(table.row_images[row], failed[row]) for row in sorted(failed)]
     kept = np.array([row not in failed for row in range(len(table))])
-    crops = replace(table, images=list(names), boxes=None)
+    crops = replace(table, row_images=list(names), boxes=None)
     return crops.select(np.flatnonzero(kept)), dropped
 
 
@@ -135,7 +135,7 @@ def _version(path: Path) -> tuple[int, int] | None:
 
 
 def _rows_by_picture(table: LabelTable) -> list[int]:
-    order: list[int] = np.argsort(table.pictures.of_row, kind="stable").tolist()
+    order: list[int] = np.argsort(table.distinct_images.row_index, kind="stable").tolist()
     return order
 
 
@@ -143,7 +143,7 @@ def _jobs(
     table: LabelTable, names: Sequence[str], folder: Path, earlier: Path, options: CropOptions
 ) -> Iterator[_Job]:
     rows = _rows_by_picture(table)
-    for image, group in groupby(rows, key=lambda row: table.images[row]):
+    for image, group in groupby(rows, key=lambda row: table.row_images[row]):
         crops = tuple((names[row], table.box(row)) for row in group)
         yield _Job(table.root / image, crops, folder, earlier, options)
 

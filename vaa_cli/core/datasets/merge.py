@@ -34,7 +34,9 @@ def merged_table(folders: Sequence[Prepared]) -> LabelTable:
     labels, boxes, splits, owners = [], [], [], []
     for table, position, folder in parts:
         prefix = table.root.resolve().relative_to(root).as_posix()
-        images += table.images if prefix == "." else [f"{prefix}/{name}" for name in table.images]
+        images += (
+            table.row_images if prefix == "." else [f"{prefix}/{name}" for name in table.row_images]
+        )
         labels.append(table.labels_for(attributes)[0])
         whole = np.full((len(table), 4), np.nan)
         boxes.append(whole if table.boxes is None else table.boxes)

@@ -85,7 +85,7 @@ class Prepared:
         return self.splits[name]
 
 
-def require_place(folder: Path) -> None:
+def require_writable(folder: Path) -> None:
     """Make sure that a prepared folder may be written at a place.
 
     Raises:
@@ -123,7 +123,7 @@ def write_prepared(
     Raises:
         VAAError: the folder cannot be written or holds other files.
     """
-    require_place(folder)
+    require_writable(folder)
     require_column_names(table)
     parts = {split: table.split(split) for split in SPLITS}
     priors = Priors.of(parts["train"])
@@ -187,7 +187,7 @@ def _read_split(path: Path, root: Path, attributes: tuple[str, ...]) -> LabelTab
     table = table_from_csv(path)
     if table.attributes != attributes:
         raise VAAError(f"{path} does not have the attributes of {DESCRIPTION}; prepare again")
-    return LabelTable(root, table.images, attributes, table.labels, boxes=table.boxes)
+    return LabelTable(root, table.row_images, attributes, table.labels, boxes=table.boxes)
 
 
 def data_fingerprint(data: Prepared) -> str:
@@ -195,7 +195,7 @@ def data_fingerprint(data: Prepared) -> str:
     digest = hashlib.sha256(repr((data.attributes, data.box_margin)).encode())
     for split in ("train", "val"):
         table = data.split(split)
-        digest.update("\0".join(table.images).encode(errors="surrogateescape"))
+        digest.update("\0".join(table.row_images).encode(errors="surrogateescape"))
         digest.update(table.labels.tobytes())
         digest.update(b"" if table.boxes is None else table.boxes.tobytes())
     return digest.hexdigest()

@@ -53,6 +53,6 @@ class EngineChoice:
     @property
     def threads(self) -> int | None:
         """Threads for an engine that would take all cores; None to let it."""
-        if self.local_size == 1:
+        if self.local_world_size == 1:
             return None
-        return max(1, (os.cpu_count() or 1) // self.local_size)
+        return max(1, (os.cpu_count() or 1) // self.local_world_size)

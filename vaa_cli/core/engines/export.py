@@ -16,7 +16,7 @@ from vaa_cli.core.engines.convert import WRITERS, quantise
 from vaa_cli.core.engines.formats import ENDINGS
 from vaa_cli.core.errors import PictureError, VAAError
 from vaa_cli.core.images.decode import Decoder
-from vaa_cli.core.images.requests import Found
+from vaa_cli.core.images.requests import ImageSource
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.models.inference import normalise, probabilities_of
 from vaa_cli.core.models.model_file import load_model
@@ -45,7 +45,7 @@ class Parity:
 
 
 def export_model(
-    model_path: Path, kind: str, out: Path, calibration: Iterable[Found] | None = None
+    model_path: Path, kind: str, out: Path, calibration: Iterable[ImageSource] | None = None
 ) -> Parity:
     """Write a model in another format, whole or not at all, once it computes the same.
 
@@ -93,7 +93,7 @@ def _noise(card: ModelCard) -> NDArray[np.uint8]:
     return smooth.round().to(torch.uint8).numpy()
 
 
-def _decoded(found: Iterable[Found], card: ModelCard) -> NDArray[np.uint8]:
+def _decoded(found: Iterable[ImageSource], card: ModelCard) -> NDArray[np.uint8]:
     """The first pictures that can be decoded, `[n x 3 x h x w]`."""
     decoder = Decoder(card.image_size, card.box_margin)
     pictures: list[NDArray[np.uint8]] = []

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaa_cli.core.errors import PictureError, VAAError
-from vaa_cli.core.evaluation.pointing_game import Booleans, Place
+from vaa_cli.core.evaluation.pointing_game import Booleans, Region
 from vaa_cli.core.images.check import check_picture
 from vaa_cli.core.images.decode import opened_picture
 from vaa_cli.core.labels.boxes import Box, crop_region
@@ -22,8 +22,8 @@ ATTRIBUTE_COLUMN = "attribute"
 MASK_VALUES = "mask_values.csv"
 
 
-class Places(Protocol):
-    """Places of a table's pictures.
+class AttributeRegions(Protocol):
+    """AttributeRegions of a table's pictures.
 
     Attributes:
         rows: of the table, those of which places are known, ascending.
@@ -31,17 +31,17 @@ class Places(Protocol):
 
     rows: list[int]
 
-    def of(self, row: int) -> list[Place]:
+    def of(self, row: int) -> list[Region]:
         """The places of attributes that the labels say are present, in what the model sees.
 
         Raises:
-            VAAError: the picture, or what tells its places, is missing or broken.
+            VAAError: the picture, or what tells its regions, is missing or broken.
         """
         ...
 
 
-class BoxPlaces:
-    """Places from a CSV with the columns image, attribute, left, top, width, height.
+class BoxRegions:
+    """AttributeRegions from a CSV with the columns image, attribute, left, top, width, height.
 
     Args:
         path: the CSV. Images are named as in the dataset, or from the CSV's folder.
@@ -84,15 +84,15 @@ class BoxPlaces:
         for name, attribute, box in zip(names, frame[ATTRIBUTE_COLUMN], numbers, strict=True):
             if attribute in positions and name is not None:
                 self._boxes[name][positions[attribute]].append(Box(*box))
-        self.rows = [row for row, name in enumerate(table.images) if name in self._boxes]
+        self.rows = [row for row, name in enumerate(table.row_images) if name in self._boxes]
         if not self.rows:
             raise VAAError(f"{path} has no box of these pictures and of the model's attributes")
 
-    def of(self, row: int) -> list[Place]:
-        """See `Places`."""
+    def of(self, row: int) -> list[Region]:
+        """See `AttributeRegions`."""
         width, height = _size(self._table.path(row))
         regions = {}
-        for attribute, boxes in self._boxes[self._table.images[row]].items():
+        for attribute, boxes in self._boxes[self._table.row_images[row]].items():
             inside = np.zeros((height, width), dtype=bool)
             for box in boxes:
                 left, top = max(0, round(box.left)), max(0, round(box.top))
@@ -101,8 +101,8 @@ class BoxPlaces:
         return _present(self._table, row, self._margin, regions)
 
 
-class MaskPlaces:
-    """Places from masks: a picture a photo, whose pixels are numbers that `mask_values.csv` names.
+class MaskRegions:
+    """AttributeRegions from masks: a picture a photo, whose pixels are numbers that `mask_values.csv` names.
 
     Args:
         folder: of the masks, called as their photos are, with the ending .png.
@@ -121,7 +121,7 @@ class MaskPlaces:
         self._table, self._margin = table, margin
         self._values = _mask_values(folder, attributes)
         self._files: dict[int, Path] = {}
-        for row, image in enumerate(table.images):
+        for row, image in enumerate(table.row_images):
             name = PurePosixPath(image).with_suffix(".png")
             for file in (folder / name, folder / name.name):
                 if file.is_file():
@@ -131,12 +131,12 @@ class MaskPlaces:
         self.rows = list(self._files)
         if not self.rows:
             raise VAAError(
-                f"{folder} has no masks of these pictures; the mask of {table.images[0]} would "
-                f"be {folder / PurePosixPath(table.images[0]).with_suffix('.png').name}"
+                f"{folder} has no masks of these pictures; the mask of {table.row_images[0]} would "
+                f"be {folder / PurePosixPath(table.row_images[0]).with_suffix('.png').name}"
             )
 
-    def of(self, row: int) -> list[Place]:
-        """See `Places`."""
+    def of(self, row: int) -> list[Region]:
+        """See `AttributeRegions`."""
         values = _mask(self._files[row])
         regions = {
             attribute: np.isin(values, numbers) for attribute, numbers in self._values.items()
@@ -211,10 +211,10 @@ def _mask(file: Path) -> NDArray[np.integer]:
 
 def _present(
     table: LabelTable, row: int, margin: float, regions: Mapping[int, Booleans]
-) -> list[Place]:
+) -> list[Region]:
     """The places among regions of a whole picture, in the part of it that the model sees."""
 
-    def places() -> Iterator[Place]:
+    def places() -> Iterator[Region]:
         box = table.box(row)
         for attribute, inside in sorted(regions.items()):
             if table.labels[row, attribute] != PRESENT:
@@ -224,7 +224,7 @@ def _present(
                 left, top, right, bottom = crop_region(box, width, height, margin)
                 inside = inside[top:bottom, left:right]
             if inside.any():
-                yield Place(row, attribute, inside)
+                yield Region(row, attribute, inside)
 
     try:
         return list(places())

@@ -10,23 +10,25 @@ from vaa_cli.core.labels.table import ABSENT, PRESENT
 
 
 @dataclass(frozen=True)
-class Mistakes:
+class Confusions:
     """How often one attribute was missed and another wrongly seen, in the same picture.
 
     Attributes:
         together: `[c x c]`, pictures in which the row's was missed and the column's wrongly seen.
         missed: `[c]`, pictures in which each was missed.
-        wrongly_seen: `[c]`.
+        wrongly_predicted: `[c]`.
         pictures: how many there are in all.
     """
 
     together: NDArray[np.int64]
     missed: NDArray[np.int64]
-    wrongly_seen: NDArray[np.int64]
+    wrongly_predicted: NDArray[np.int64]
     pictures: int
 
     @classmethod
-    def of(cls, probabilities: ArrayLike, targets: ArrayLike, thresholds: ArrayLike) -> "Mistakes":
+    def of(
+        cls, probabilities: ArrayLike, targets: ArrayLike, thresholds: ArrayLike
+    ) -> "Confusions":
         """Count the mistakes of predictions `[n x c]` at thresholds `[c]`."""
         truth = np.asarray(targets)
         seen = np.asarray(probabilities) >= np.asarray(thresholds)
@@ -43,5 +45,5 @@ class Mistakes:
     @property
     def lift(self) -> NDArray[np.float64]:
         """How many times as often as if the two mistakes had nothing to do with each other."""
-        expected = np.outer(self.missed, self.wrongly_seen) / max(self.pictures, 1)
+        expected = np.outer(self.missed, self.wrongly_predicted) / max(self.pictures, 1)
         return shares(self.together, expected)

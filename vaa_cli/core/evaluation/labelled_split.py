@@ -9,7 +9,7 @@ from vaa_cli.commands.options import PREPARED
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.prediction.attention import AttentionReader
 from vaa_cli.core.prediction.predictor import open_with_workers
-from vaa_cli.core.system.distributed import World
+from vaa_cli.core.system.distributed import ProcessGroup
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,7 +83,9 @@ def read_split(model: Path, data: Path | None, split: str) -> LabelledSplit:
     return LabelledSplit(model, card, folder, dataset, table, missing)
 
 
-def predict_split(split: LabelledSplit, how: Computation, world: World) -> "NDArray[np.float32]":
+def predict_split(
+    split: LabelledSplit, how: Computation, group: ProcessGroup
+) -> "NDArray[np.float32]":
     """The probabilities of a split `[n x c]`, in the first process only.
 
     Raises:
@@ -94,12 +96,12 @@ def predict_split(split: LabelledSplit, how: Computation, world: World) -> "NDAr
     from vaa_cli.core.prediction.predictor import Predictor
 
     engine, workers = open_with_workers(
-        split.model, how.engine, how.precision, how.device, how.workers, world
+        split.model, how.engine, how.precision, how.device, how.workers, group
     )
     size, margin = split.card.image_size, split.card.box_margin
-    with world.joined():
+    with group.connected():
         pool = DecodingPool(size, how.batch_size, workers, margin)
-        return table_probabilities(Predictor(engine, pool), split.table, world)
+        return table_probabilities(Predictor(engine, pool), split.table, group)
 
 
 def attention_reader(split: LabelledSplit, computation: Computation) -> "AttentionReader":

@@ -1,4 +1,4 @@
-"""Does attention land where the attribute is? Scored without having been trained on places.
+"""Does attention land where the attribute is? Scored without having been trained on regions.
 
 The pointing game is Zhang et al.'s (Top-down Neural Attention by Excitation Backprop, ECCV 2016):
 a map scores where its maximum lies within a small tolerance of the object.
@@ -24,7 +24,7 @@ _CENTRED_SPREAD = 0.25
 
 
 @dataclass(frozen=True)
-class Place:
+class Region:
     """Where an attribute is in what the model sees of a picture.
 
     Attributes:
@@ -39,8 +39,8 @@ class Place:
 
 
 @dataclass(frozen=True)
-class PointingScores:
-    """How maps score on the places of each attribute, `[c]`; NaN for one without places.
+class MapScores:
+    """How maps score on the places of each attribute, `[c]`; NaN for one without regions.
 
     Attributes:
         hits: the share of the places that the map's maximum hits.
@@ -52,27 +52,27 @@ class PointingScores:
 
 
 @dataclass(frozen=True)
-class Pointing:
+class PointingResult:
     """What the maps of a model score, and beside them maps that have not looked.
 
     Attributes:
-        places: `[c]`, how many places each attribute has.
+        regions: `[c]`, how many places each attribute has.
         maps: for each kind of map that was asked for, its scores.
         uniform: of a map that is the same everywhere; as maxima, all points are as likely.
         centred: of a normal distribution around the centre, with a standard deviation of a
             quarter of the height and of the width.
     """
 
-    places: NDArray[np.int64]
-    maps: dict[str, PointingScores]
-    uniform: PointingScores
-    centred: PointingScores
+    regions: NDArray[np.int64]
+    maps: dict[str, MapScores]
+    uniform: MapScores
+    centred: MapScores
 
 
 def score_pointing(
-    seen: Iterable[tuple[Place, Mapping[str, ArrayLike]]], attributes: int
-) -> Pointing:
-    """Score maps against places.
+    seen: Iterable[tuple[Region, Mapping[str, ArrayLike]]], attributes: int
+) -> PointingResult:
+    """Score maps against regions.
 
     Args:
         seen: each place with the maps of its picture and attribute, by the same kinds for all:
@@ -93,7 +93,7 @@ def score_pointing(
         uniform.add(attribute, float(near.mean()), float(inside.mean()))
         middle = float(near[height // 2, width // 2])
         centred.add(attribute, middle, mass_inside(_centred(height, width), inside))
-    return Pointing(
+    return PointingResult(
         counts,
         {kind: total.over(counts) for kind, total in maps.items()},
         uniform.over(counts),
@@ -111,9 +111,9 @@ class _Sum:
         self._hits[attribute] += hit
         self._mass[attribute] += mass
 
-    def over(self, counts: NDArray[np.int64]) -> PointingScores:
+    def over(self, counts: NDArray[np.int64]) -> MapScores:
         with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN that is meant
-            return PointingScores(self._hits / counts, self._mass / counts)
+            return MapScores(self._hits / counts, self._mass / counts)
 
 
 def is_near(inside: Booleans) -> Booleans:
@@ -166,8 +166,8 @@ def _centred(height: int, width: int) -> Floats:
 _KINDS = {"hits": "share of maxima on the place", "mass": "share of the map on the place"}
 
 
-def pointing_records(pointing: Pointing) -> list[Record]:
-    """A record an attribute: its places, then hits and mass of each map; None without places."""
+def pointing_records(pointing: PointingResult) -> list[Record]:
+    """A record an attribute: its regions, then hits and mass of each map; None without regions."""
     columns: dict[str, Floats] = {}
     for kind in _KINDS:
         for name, scores in _all_maps(pointing).items():
@@ -177,9 +177,9 @@ def pointing_records(pointing: Pointing) -> list[Record]:
             "places": int(count),
             **{name: float(values[c]) if count else None for name, values in columns.items()},
         }
-        for c, count in enumerate(pointing.places)
+        for c, count in enumerate(pointing.regions)
     ]
 
 
-def _all_maps(pointing: Pointing) -> dict[str, PointingScores]:
+def _all_maps(pointing: PointingResult) -> dict[str, MapScores]:
     return {**pointing.maps, "uniform": pointing.uniform, "centred": pointing.centred}

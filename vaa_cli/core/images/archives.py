@@ -11,7 +11,7 @@ from typing import IO, cast
 
 from vaa_cli.core.errors import PictureError, one_line
 from vaa_cli.core.images.decode import is_picture
-from vaa_cli.core.images.requests import Found
+from vaa_cli.core.images.requests import ImageSource
 
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _ENDINGS = (*_TARS, ".zip")
@@ -28,7 +28,7 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(_ENDINGS)
 
 
-def archive_pictures(path: str) -> Iterator[Found]:
+def archive_pictures(path: str) -> Iterator[ImageSource]:
     """The pictures in an archive, in its order, each called ARCHIVE/MEMBER.
 
     Where an archive has none, or is broken, so that what follows cannot be found, it stands for
@@ -40,7 +40,9 @@ def archive_pictures(path: str) -> Iterator[Found]:
         found = True
         yield picture
     if not found:
-        yield Found(path, problem="no pictures in this archive (by their names: .jpg, .png, …)")
+        yield ImageSource(
+            path, problem="no pictures in this archive (by their names: .jpg, .png, …)"
+        )
 
 
 def _is_wanted(name: str) -> bool:
@@ -102,18 +104,18 @@ class _Ending:
         return content
 
 
-def _tar_pictures(path: str) -> Iterator[Found]:
+def _tar_pictures(path: str) -> Iterator[ImageSource]:
     # Opening, and going to the next member, read what is broken; the pictures are yielded outside.
     try:
         stream = _unpacked(path)
     except OSError as error:
-        yield Found(path, problem=_broken(error))
+        yield ImageSource(path, problem=_broken(error))
         return
     with stream:
         try:
             archive = _Tar.open(fileobj=cast(IO[bytes], _Ending(stream)), mode="r|")
         except Exception as error:  # broken data raises any kind, each decompressor its own
-            yield Found(path, problem=_broken(error))
+            yield ImageSource(path, problem=_broken(error))
             return
         while True:
             try:
@@ -122,12 +124,12 @@ def _tar_pictures(path: str) -> Iterator[Found]:
                 if member is None:
                     _read_end(archive, stream)
             except Exception as error:  # likewise
-                yield Found(path, problem=_broken(error))
+                yield ImageSource(path, problem=_broken(error))
                 return
             if member is None:
                 return
             if member.isreg() and _is_wanted(member.name):
-                yield Found(f"{path}/{member.name}", read=_TarMember(archive, member).read)
+                yield ImageSource(f"{path}/{member.name}", read=_TarMember(archive, member).read)
 
 
 def _unpacked(path: str) -> BufferedIOBase:
@@ -173,16 +175,18 @@ class _TarMember:
         return content
 
 
-def _zip_pictures(path: str) -> Iterator[Found]:
+def _zip_pictures(path: str) -> Iterator[ImageSource]:
     try:
         archive = zipfile.ZipFile(path)
     except Exception as error:  # broken data raises any kind
-        yield Found(path, problem=_broken(error))
+        yield ImageSource(path, problem=_broken(error))
         return
     with archive:
         for member in archive.infolist():
             if not member.is_dir() and _is_wanted(member.filename):
-                yield Found(f"{path}/{member.filename}", read=_ZipMember(archive, member).read)
+                yield ImageSource(
+                    f"{path}/{member.filename}", read=_ZipMember(archive, member).read
+                )
 
 
 class _ZipMember:

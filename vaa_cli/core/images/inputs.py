@@ -14,7 +14,7 @@ from typing import TextIO
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.archives import archive_pictures, is_archive
 from vaa_cli.core.images.decode import is_picture
-from vaa_cli.core.images.requests import Found
+from vaa_cli.core.images.requests import ImageSource
 from vaa_cli.core.labels.boxes import Box
 from vaa_cli.core.labels.label_csv import box_columns, image_column, parse_boxes
 from vaa_cli.core.system.csv_files import read_csv
@@ -33,7 +33,7 @@ class Inputs:
         has_boxes: whether any of them can have a box.
     """
 
-    found: Iterator[Found]
+    found: Iterator[ImageSource]
     has_boxes: bool
 
 
@@ -49,7 +49,7 @@ def find_inputs(names: Sequence[str], stdin: TextIO) -> Inputs:
     Raises:
         VAAError: a name means nothing that exists, a folder has no pictures, or a CSV is wrong.
     """
-    sources: list[Callable[[], Iterator[Found]]] = []
+    sources: list[Callable[[], Iterator[ImageSource]]] = []
     has_boxes = False
     for name in names:
         path = Path(name)
@@ -75,25 +75,25 @@ def find_inputs(names: Sequence[str], stdin: TextIO) -> Inputs:
         else:
             raise VAAError(f"{name}: no such file or folder")
 
-    def in_order() -> Iterator[Found]:
+    def in_order() -> Iterator[ImageSource]:
         for source in sources:
             yield from source()
 
     return Inputs(in_order(), has_boxes)
 
 
-def _file(name: str) -> Iterator[Found]:
-    return archive_pictures(name) if is_archive(name) else iter([Found(name)])
+def _file(name: str) -> Iterator[ImageSource]:
+    return archive_pictures(name) if is_archive(name) else iter([ImageSource(name)])
 
 
-def _lines(stdin: TextIO) -> Iterator[Found]:
+def _lines(stdin: TextIO) -> Iterator[ImageSource]:
     for line in stdin:
         name = line.rstrip("\r\n")
         if name:
             yield from _file(name)
 
 
-def _folder(name: str) -> Iterator[Found]:
+def _folder(name: str) -> Iterator[ImageSource]:
     waiting = [name]
     while waiting:
         below: list[str] = []
@@ -101,7 +101,7 @@ def _folder(name: str) -> Iterator[Found]:
         waiting += reversed(below)
 
 
-def _files_of(folder: str, below: list[str]) -> Iterator[Found]:
+def _files_of(folder: str, below: list[str]) -> Iterator[ImageSource]:
     """The pictures right in a folder; adds the folders in it to `below`, sorted if it is small."""
     try:
         with os.scandir(folder) as entries:
@@ -114,9 +114,9 @@ def _files_of(folder: str, below: list[str]) -> Iterator[Found]:
                 if entry.is_dir(follow_symlinks=False):
                     below.append(entry.path)
                 elif is_picture(entry.name) and not entry.is_dir():  # a link may lead in circles
-                    yield Found(entry.path)
+                    yield ImageSource(entry.path)
     except OSError as error:
-        yield Found(folder, problem=f"cannot be listed: {error.strerror or error}")
+        yield ImageSource(folder, problem=f"cannot be listed: {error.strerror or error}")
 
 
 def _taken(entries: list[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
@@ -126,7 +126,7 @@ def _taken(entries: list[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
         yield entries.pop()
 
 
-def _table(path: Path) -> tuple[list[Found], bool]:
+def _table(path: Path) -> tuple[list[ImageSource], bool]:
     frame = read_csv(path)
     column = image_column(list(frame.columns))
     if column is None:
@@ -137,9 +137,9 @@ def _table(path: Path) -> tuple[list[Found], bool]:
         raise VAAError(f"{path}: row {row}, column {column!r} names no picture")
     paths = [str(path.parent / image) for image in frame[column]]
     if not boxes_from:
-        return [Found(image) for image in paths], False
+        return [ImageSource(image) for image in paths], False
     boxes = parse_boxes(frame[boxes_from], path).tolist()
     return [
-        Found(image, None if box[0] != box[0] else Box(*box))  # NaN: the whole picture
+        ImageSource(image, None if box[0] != box[0] else Box(*box))  # NaN: the whole picture
         for image, box in zip(paths, boxes, strict=True)
     ], True

@@ -31,7 +31,7 @@ class Request(NamedTuple):
     problem: str | None = None
 
 
-class Found(NamedTuple):
+class ImageSource(NamedTuple):
     """A picture that was met; nobody has looked into it yet.
 
     Who takes another process's share of the pictures, or those that an earlier job has done,

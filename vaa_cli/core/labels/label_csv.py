@@ -19,7 +19,7 @@ from vaa_cli.core.labels.table import (
     leaves_folder,
     repeated_rows,
 )
-from vaa_cli.core.system.csv_files import _require_columns, csv_chunks, number, read_header
+from vaa_cli.core.system.csv_files import _require_columns, csv_chunks, number_text, read_header
 
 SPLIT_NAMES = {
     "train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2,
@@ -95,7 +95,7 @@ def table_from_csv(path: Path) -> LabelTable:
         raise VAAError(f"{path} has a header but no rows")
     table = LabelTable(
         root=path.parent,
-        images=images,
+        row_images=images,
         attributes=attributes,
         labels=_resolve_minus_ones(np.concatenate(labels)),
         splits=np.concatenate(splits) if splits else None,
@@ -126,8 +126,8 @@ def table_cells(table: LabelTable) -> Iterator[list[str]]:
     """The CSV form of a table, without its splits, header first: image, boxes, attributes."""
     boxes_from = BOX_COLUMNS if table.boxes is not None else ()
     yield ["image", *boxes_from, *table.attributes]
-    for row, image in enumerate(table.images):
-        box = () if table.boxes is None else map(number, table.boxes[row])
+    for row, image in enumerate(table.row_images):
+        box = () if table.boxes is None else map(number_text, table.boxes[row])
         yield [image, *box, *map(_CELLS.__getitem__, table.labels[row].tolist())]
 
 
@@ -212,13 +212,13 @@ def _require_no_repeats(table: LabelTable, rows: NDArray[np.int64], path: Path) 
         # The first row of the same picture and box; NaN, the whole picture, equals itself here.
         first = next(
             row
-            for row, image in enumerate(table.images)
-            if image == table.images[second] and table.box(row) == table.box(second)
+            for row, image in enumerate(table.row_images)
+            if image == table.row_images[second] and table.box(row) == table.box(second)
         )
         what = "and box " if table.boxes is not None else ""
         raise VAAError(
             f"{path}: rows {rows[first]} and {rows[second]} are the same picture {what}"
-            f"{table.images[second]!r} ({int(repeats.sum())} such rows); keep one of each"
+            f"{table.row_images[second]!r} ({int(repeats.sum())} such rows); keep one of each"
         )
 
 

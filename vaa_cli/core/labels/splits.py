@@ -66,10 +66,10 @@ def pictures_in_two_splits(table: LabelTable) -> list[str]:
     """
     if table.splits is None:
         raise ValueError("the table has no splits yet")
-    pictures = table.pictures
+    pictures = table.distinct_images
     lowest, highest = np.full(len(pictures.names), len(SPLITS)), np.full(len(pictures.names), -1)
-    np.minimum.at(lowest, pictures.of_row, table.splits)
-    np.maximum.at(highest, pictures.of_row, table.splits)
+    np.minimum.at(lowest, pictures.row_index, table.splits)
+    np.maximum.at(highest, pictures.row_index, table.splits)
     return [pictures.names[position] for position in np.flatnonzero(lowest < highest)]
 
 
@@ -92,7 +92,7 @@ def stratified_parts(
         `[n]` the part of each row.
     """
     people = table.identities
-    group = table.pictures.of_row if people is None else pd.factorize(people)[0]
+    group = table.distinct_images.row_index if people is None else pd.factorize(people)[0]
     marks = _marks(table, group)
 
     # A draw can leave a part without a label that had enough to go round; another seldom does.

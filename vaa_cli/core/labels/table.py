@@ -21,16 +21,16 @@ _MULTIPLIER = np.uint64(1_000_003)
 
 
 @dataclass(frozen=True)
-class DistinctPictures:
+class DistinctImages:
     """The pictures of a table, each once, though several people may be in it.
 
     Attributes:
         names: `p` paths relative to the table's root, in the order of their first rows.
-        of_row: `[n]` the position in `names` of each row's picture.
+        row_index: `[n]` the position in `names` of each row's picture.
     """
 
     names: list[str]
-    of_row: NDArray[np.int64]
+    row_index: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class LabelTable:
 
     Attributes:
         root: the folder that the image paths start from.
-        images: `n` paths relative to `root`, with forward slashes.
+        row_images: `n` paths relative to `root`, with forward slashes; several rows may have the
+            same one.
         attributes: the `c` attribute names, in the order of the label columns.
         labels: `[n x c]` int8: 1 present, 0 absent, -1 unspecified.
         splits: `[n]` int8 positions in `SPLITS`, or None where the dataset has no split.
@@ -52,7 +53,7 @@ class LabelTable:
     """
 
     root: Path
-    images: list[str]
+    row_images: list[str]
     attributes: tuple[str, ...]
     labels: NDArray[np.int8]
     splits: NDArray[np.int8] | None = None
@@ -62,17 +63,17 @@ class LabelTable:
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.row_images)
 
     @cached_property
-    def pictures(self) -> DistinctPictures:
+    def distinct_images(self) -> DistinctImages:
         """The pictures that the rows are in."""
-        of_row, names = pd.factorize(np.array(self.images, dtype=object))
-        return DistinctPictures(names.tolist(), of_row.astype(np.int64, copy=False))
+        row_index, names = pd.factorize(np.array(self.row_images, dtype=object))
+        return DistinctImages(names.tolist(), row_index.astype(np.int64, copy=False))
 
     def path(self, row: int) -> Path:
         """Where the picture of a row is."""
-        return self.root / self.images[row]
+        return self.root / self.row_images[row]
 
     def box(self, row: int) -> Box | None:
         """The box of a row, None for the whole picture."""
@@ -85,7 +86,7 @@ class LabelTable:
         positions = np.asarray(positions, dtype=np.int64)
         return replace(
             self,
-            images=[self.images[row] for row in positions],
+            row_images=[self.row_images[row] for row in positions],
             labels=self.labels[positions],
             splits=None if self.splits is None else self.splits[positions],
             boxes=None if self.boxes is None else self.boxes[positions],
@@ -135,7 +136,7 @@ def leaves_folder(name: str) -> bool:
 
 def repeated_rows(table: LabelTable) -> NDArray[np.bool_]:
     """Which rows `[n]` are the same picture and box as a row before them."""
-    columns = [table.pictures.of_row]
+    columns = [table.distinct_images.row_index]
     if table.boxes is not None:
         columns += list(table.boxes.T + 0.0)  # so that -0 equals 0
     # Rows of the same hash are few; only these are compared, which takes a table much memory.

@@ -12,7 +12,7 @@ from rich.text import Text
 from vaa_cli.core.errors import VAAError, printable
 from vaa_cli.core.labels.label_csv import BOX_COLUMNS
 from vaa_cli.core.prediction.predictor import Prediction
-from vaa_cli.core.system.csv_files import CSVFormatter, number
+from vaa_cli.core.system.csv_files import CSVFormatter, number_text
 
 FORMATS = ("csv", "jsonl", "parquet")
 _ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
@@ -107,7 +107,7 @@ class CSVRows:
         request = prediction.request
         sides: list[str] = []
         if self._columns.boxes:
-            sides = [number(side) for side in request.box] if request.box else [""] * 4
+            sides = [number_text(side) for side in request.box] if request.box else [""] * 4
         values = self._columns.values(prediction)
         cells = ["" if value is None else self._form.format(value) for value in values]
         row = [request.path, *sides, *cells, prediction.problem]

@@ -17,7 +17,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.images.requests import Found
+from vaa_cli.core.images.requests import ImageSource
 from vaa_cli.core.system.files import replace_whole, write_text, writing_errors
 
 _PART, _SETTINGS, _LOCK = ".part", ".part.json", ".part.lock"
@@ -200,7 +200,7 @@ def _whole_rows(part: Path, job: Job) -> tuple[int, int]:
     return rows // job.batch_size * job.batch_size, end
 
 
-def _skip(found: Iterator[Found], job: Job | None, kept: int) -> int:
+def _skip(found: Iterator[ImageSource], job: Job | None, kept: int) -> int:
     """Pass over the pictures that an interrupted job has done; how many of them have an error."""
 
     if job is None:  # no resumed job, or the first process looks after it

@@ -11,7 +11,7 @@ from vaa_cli.commands.console import say
 from vaa_cli.core.engines.base import Engine
 from vaa_cli.core.images.decoding_pool import DecodingPool, PixelBatch
 from vaa_cli.core.images.requests import Request
-from vaa_cli.core.system.distributed import World
+from vaa_cli.core.system.distributed import ProcessGroup
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Predictor:
 
 
 def open_with_workers(
-    path: Path, engine: str, precision: str, device: str, workers: int | None, world: World
+    path: Path, engine: str, precision: str, device: str, workers: int | None, group: ProcessGroup
 ) -> tuple["Engine", int]:
     """Open a model, and meanwhile let start what decoding processes are forked from.
 
@@ -89,7 +89,7 @@ def open_with_workers(
         precision: one of `engine.PRECISIONS`.
         device: `auto`, or what torch calls it.
         workers: decoding processes; None chooses for the machine.
-        world: the processes that work together.
+        group: the processes that work together.
 
     Returns:
         The engine, and how many processes decode for it.
@@ -102,10 +102,10 @@ def open_with_workers(
     from vaa_cli.core.images.decoding_pool import MODULES
     from vaa_cli.core.system.processes import decoding_workers, start_early
 
-    workers = decoding_workers(world.local_size) if workers is None else workers
+    workers = decoding_workers(group.local_world_size) if workers is None else workers
     if workers:
         start_early(["vaa_cli.app", *MODULES])
-    choice = EngineChoice(engine, precision, device, world.local_rank, world.local_size)
+    choice = EngineChoice(engine, precision, device, group.local_rank, group.local_world_size)
     model = open_engine(path, choice, lambda name: say(f"converting the model for {name}, once …"))
     say(f"{path}: {model.name}")
     return model, workers

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from vaa_cli.core.evaluation.bootstrap import Draws, interval, total_figures
 from vaa_cli.core.evaluation.calibration import calibration_error
-from vaa_cli.core.evaluation.confusions import Mistakes
+from vaa_cli.core.evaluation.confusions import Confusions
 from vaa_cli.core.evaluation.curves import precision_recall, reliability
 from vaa_cli.core.evaluation.metrics import Scores
 from vaa_cli.core.labels.table import PRESENT, UNSPECIFIED
 from vaa_cli.core.reports import html as web_page
 from vaa_cli.core.reports import svg_charts as web_charts
-from vaa_cli.core.reports.examples import KINDS, Shown
+from vaa_cli.core.reports.examples import KINDS, RenderedExample
 from vaa_cli.core.reports.html import text
 from vaa_cli.core.reports.svg_charts import Axis, Line
 
@@ -55,7 +55,7 @@ class Evaluation:
     draws: Draws
     epochs: Sequence[Mapping[str, float]]
     calibration: Sequence[Mapping[str, object]]
-    examples: Sequence[Shown]
+    examples: Sequence[RenderedExample]
 
 
 def evaluation_page(evaluation: Evaluation) -> str:
@@ -82,7 +82,7 @@ def _about(evaluation: Evaluation) -> Iterator[str]:
     yield (
         '<nav aria-label="Contents" class="no-print"><a href="#totals">Totals</a> '
         '<a href="#attributes">Attributes</a> <a href="#imbalance">Imbalance</a> '
-        '<a href="#mistakes">Mistakes</a> <a href="#training">Training</a> '
+        '<a href="#mistakes">Confusions</a> <a href="#training">Training</a> '
         '<a href="#details">Curves and pictures</a></nav>'
     )
 
@@ -212,7 +212,7 @@ def _imbalance(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _mistakes(evaluation: Evaluation) -> Iterator[str]:
-    mistakes = Mistakes.of(
+    mistakes = Confusions.of(
         evaluation.probabilities, evaluation.labels, evaluation.scores.thresholds
     )
     names = [text(name) for name in evaluation.attributes]
@@ -226,7 +226,7 @@ def _mistakes(evaluation: Evaluation) -> Iterator[str]:
             names[j],
             f"{mistakes.together[i, j]:,}",
             f"{mistakes.share[i, j]:.0%}",
-            f"{mistakes.wrongly_seen[j] / max(mistakes.pictures, 1):.0%}",
+            f"{mistakes.wrongly_predicted[j] / max(mistakes.pictures, 1):.0%}",
             f"{lift[i, j]:.1f}",
         ]
         for i, j in pairs
@@ -309,7 +309,7 @@ def _details(evaluation: Evaluation) -> Iterator[str]:
         f"<p>Of each attribute its curves, and pictures: as they are, then where the model looks "
         f"({stages}: attention times confidence, the brightest is each map's own maximum).</p>"
     )
-    shown: dict[int, list[Shown]] = {}
+    shown: dict[int, list[RenderedExample]] = {}
     for one in evaluation.examples:
         shown.setdefault(one.example.attribute, []).append(one)
     for c, name in enumerate(evaluation.attributes):
@@ -361,7 +361,7 @@ def _curves(evaluation: Evaluation, c: int) -> str:
     return f'<div class="charts">{"".join(charts)}</div>'
 
 
-def _picture(evaluation: Evaluation, shown: Shown) -> str:
+def _picture(evaluation: Evaluation, shown: RenderedExample) -> str:
     example, (width, height) = shown.example, shown.size
     label = evaluation.labels[example.row, example.attribute]
     share = evaluation.probabilities[example.row, example.attribute]

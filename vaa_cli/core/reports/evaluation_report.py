@@ -45,7 +45,7 @@ def write_report(
     """
     from vaa_cli.core.evaluation.bootstrap import bootstrap
     from vaa_cli.core.reports.evaluation_page import Evaluation, evaluation_page
-    from vaa_cli.core.reports.examples import choose_examples, show_examples
+    from vaa_cli.core.reports.examples import choose_examples, render_examples
     from vaa_cli.core.runs.log import read_log
     from vaa_cli.core.system.files import whole_folder, write_text
 
@@ -73,7 +73,7 @@ def write_report(
             draws=bootstrap([(probabilities, card.thresholds)], table.labels)[0],
             epochs=read_log(split.model.parent),
             calibration=totals,
-            examples=show_examples(examples, reader, table, _EXAMPLE_HEIGHT),
+            examples=render_examples(examples, reader, table, _EXAMPLE_HEIGHT),
         )
     )
     with whole_folder(folder, [REPORT]) as beside:

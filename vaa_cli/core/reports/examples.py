@@ -42,7 +42,7 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Shown:
+class RenderedExample:
     """An example as it is shown: the picture and where each stage looks, side by side.
 
     Attributes:
@@ -87,9 +87,9 @@ def choose_examples(
     return chosen
 
 
-def show_examples(
+def render_examples(
     examples: Sequence[Example], reader: AttentionReader, table: LabelTable, height: int
-) -> list[Shown]:
+) -> list[RenderedExample]:
     """Draw examples, in their order; those whose pictures broke meanwhile are left out.
 
     Args:
@@ -103,7 +103,7 @@ def show_examples(
         wanted.setdefault(example.row, []).append(place)
     rows = sorted(wanted)
     requests = (Request(str(table.path(row)), table.box(row), row) for row in rows)
-    shown: dict[int, Shown] = {}
+    shown: dict[int, RenderedExample] = {}
     for row, explanation in zip(rows, reader.read(requests), strict=True):
         if explanation.prediction.problem is not None:
             continue
@@ -112,7 +112,7 @@ def show_examples(
             attribute = examples[place].attribute
             maps = (stage.weighted[attribute] for stage in explanation.stages.values())
             sheet = side_by_side([pixels, *(overlay(pixels, heat) for heat in maps)], axis=1)
-            shown[place] = Shown(examples[place], *_jpeg(sheet))
+            shown[place] = RenderedExample(examples[place], *_jpeg(sheet))
     return [shown[place] for place in sorted(shown)]
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from vaa_cli.core.images.overlay import COLOURS, overlay
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.prediction.attention import Explanation
-from vaa_cli.core.reports.matplotlib_setup import drawing, one_line, png, require_matplotlib
+from vaa_cli.core.reports.matplotlib_setup import drawing, png, require_matplotlib, short_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,13 +69,13 @@ def _draw(
     probabilities = explanation.prediction.probabilities
     assert probabilities is not None
     path, box = explanation.prediction.request.path, explanation.prediction.request.box
-    title = one_line(path if box is None else f"{path}  {box}", _LONGEST_TITLE)
+    title = short_label(path if box is None else f"{path}  {box}", _LONGEST_TITLE)
     figure.text(0, 1 - (_TEXT - 0.3) / height, title, weight="bold", va="bottom")
     first = cell(0, 0)
     first.imshow(pixels)
     first.set_title("picture", loc="left", size=9)
     order = np.argsort(-probabilities, kind="stable")[:_LISTED]
-    lines = [f"{probabilities[c]:4.0%}  {one_line(card.attributes[c], 20)}" for c in order]
+    lines = [f"{probabilities[c]:4.0%}  {short_label(card.attributes[c], 20)}" for c in order]
     # Below the picture, where the other stages leave room.
     first.text(0, -0.1, "\n".join(lines), va="top", size=7, transform=first.transAxes)
     for row, (stage, maps) in enumerate(explanation.stages.items()):
@@ -85,7 +85,7 @@ def _draw(
         for column, (c, heat) in enumerate(zip(chosen, heats, strict=True), start=1):
             axes = cell(row, column)
             axes.imshow(overlay(pixels, heat, top))
-            attribute = one_line(card.attributes[c], 24)
+            attribute = short_label(card.attributes[c], 24)
             title = f"{attribute} {probabilities[c]:.0%}" if row == 0 else attribute
             axes.set_title(title, loc="left", size=9)
         size = f"{maps.attention.shape[1]} x {maps.attention.shape[2]}"

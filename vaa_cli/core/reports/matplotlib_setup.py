@@ -59,7 +59,7 @@ def png(figure: "Figure") -> bytes:
     return file.getvalue()
 
 
-def one_line(name: str, longest: int = _LONGEST_NAME) -> str:
+def short_label(name: str, longest: int = _LONGEST_NAME) -> str:
     """A name without what cannot be drawn, cut where it is very long."""
     line = " ".join("".join(c if c.isprintable() else " " for c in name).split())
     return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -9,16 +9,16 @@ from rich.text import Text
 
 from vaa_cli.core.evaluation.pointing_game import (
     _KINDS,
-    Pointing,
+    PointingResult,
     _all_maps,
 )
 from vaa_cli.core.reports.style import TABLE_STYLE
 
 
-def pointing_tables(attributes: Sequence[str], pointing: Pointing) -> RenderableType:
-    """The attributes that have places, the maps of each stage beside those that have not looked."""
+def pointing_tables(attributes: Sequence[str], pointing: PointingResult) -> RenderableType:
+    """The attributes that have regions, the maps of each stage beside those that have not looked."""
     maps = {name: s for name, s in _all_maps(pointing).items() if "alone" not in name}
-    scored = np.flatnonzero(pointing.places).tolist()
+    scored = np.flatnonzero(pointing.regions).tolist()
     parts: list[RenderableType] = []
     for kind, meaning in _KINDS.items():
         table = Table(**TABLE_STYLE)
@@ -29,9 +29,9 @@ def pointing_tables(attributes: Sequence[str], pointing: Pointing) -> Renderable
         figures = [getattr(scores, kind) for scores in maps.values()]
         for c in scored:
             cells = [f"{values[c]:.3f}" for values in figures]
-            table.add_row(Text(attributes[c]), f"{pointing.places[c]:,}", *cells)
+            table.add_row(Text(attributes[c]), f"{pointing.regions[c]:,}", *cells)
         table.add_section()
         means = [f"{values[scored].mean():.3f}" for values in figures]
-        table.add_row("mean of attributes", f"{pointing.places.sum():,}", *means, style="bold")
+        table.add_row("mean of attributes", f"{pointing.regions.sum():,}", *means, style="bold")
         parts.append(table)
     return Group(*parts, Text("uniform, centred: what maps that have not looked would score"))

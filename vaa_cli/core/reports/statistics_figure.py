@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vaa_cli.core.labels.statistics import LabelStatistics
-from vaa_cli.core.reports.matplotlib_setup import drawing, one_line, png, require_matplotlib
+from vaa_cli.core.reports.matplotlib_setup import drawing, png, require_matplotlib, short_label
 from vaa_cli.core.reports.statistics_tables import percent, ratio_text
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def statistics_picture(statistics: LabelStatistics, name: str) -> bytes:
     """
     require_matplotlib()
     with drawing():
-        return _draw(statistics, one_line(name))
+        return _draw(statistics, short_label(name))
 
 
 def _draw(statistics: LabelStatistics, title: str) -> bytes:
@@ -49,7 +49,7 @@ def _draw(statistics: LabelStatistics, title: str) -> bytes:
     bars = figure.add_axes((0, 0, _BARS / width, 1))
     heat = figure.add_axes((left / width, 0, side / width, 1))
     scale = figure.add_axes((left / width, -_CELL / side, _SCALE / width, _CELL / 2 / side))
-    names = [one_line(statistics.attributes[i]) for i in statistics.order]
+    names = [short_label(statistics.attributes[i]) for i in statistics.order]
     _draw_bars(bars, statistics, names)
     _draw_heat(heat, scale, statistics, names)
     bars.set_title(title, loc="left")

@@ -57,12 +57,12 @@ def line_chart(
         points = [p for p in zip(line.x, line.y, strict=True) if all(map(math.isfinite, p))]
         step = max(1, math.ceil(len(points) / _MOST_POINTS))
         kept = points[::step] + (points[-1:] if (len(points) - 1) % step else [])
-        places = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in kept)
+        coordinates = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in kept)
         if not line.name:
-            parts.append(f'<polyline class="guide line" points="{places}"/>')
+            parts.append(f'<polyline class="guide line" points="{coordinates}"/>')
             continue
         kind = _CLASSES[drawn % len(_CLASSES)]
-        parts.append(f'<polyline class="line {kind}" points="{places}"/>')
+        parts.append(f'<polyline class="line {kind}" points="{coordinates}"/>')
         if named > 1:
             top, left = _TOP + 4 + _LEGEND * drawn, _LEFT + 8
             parts.append(
@@ -87,17 +87,17 @@ def scatter(
         title: what the chart shows.
         across: the axis below.
         up: the axis on the left.
-        points: names as text, and places.
+        points: names as text, and coordinates.
         guide: a dashed line.
         size: width and height.
     """
     frame = _Frame(across, up, size)
     parts = []
     if guide is not None:
-        places = " ".join(
+        coordinates = " ".join(
             f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in zip(guide.x, guide.y, strict=True)
         )
-        parts.append(f'<polyline class="guide line" points="{places}"/>')
+        parts.append(f'<polyline class="guide line" points="{coordinates}"/>')
     for name, x, y in points:
         label = f"{name}: {across.name} {x:.3f}, {up.name} {y:.3f}"
         parts.append(

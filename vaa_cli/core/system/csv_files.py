@@ -49,7 +49,7 @@ def write_csv(path: Path, rows: Iterable[Sequence[Cell]]) -> None:
             file.write(line.encode("utf-8", errors="surrogateescape"))
 
 
-def number(value: float) -> str:
+def number_text(value: float) -> str:
     """A number as short as it can be without losing anything; empty for NaN."""
     return "" if value != value else repr(float(value)).removesuffix(".0")
 

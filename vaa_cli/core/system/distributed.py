@@ -21,8 +21,8 @@ _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 
 
 @dataclass(frozen=True)
-class World:
-    """This process's place among those that work together; a world of one needs nothing.
+class ProcessGroup:
+    """This process's place among those that work together; a group of one needs nothing.
 
     Every process calls the same methods in the same order. Tensors are on a CPU or a CUDA GPU.
 
@@ -34,13 +34,13 @@ class World:
     """
 
     rank: int = 0
-    size: int = 1
+    world_size: int = 1
     local_rank: int = 0
-    local_size: int = 1
+    local_world_size: int = 1
 
     @classmethod
-    def from_environment(cls) -> "World":
-        """As torchrun tells it; a world of one where it does not.
+    def from_environment(cls) -> "ProcessGroup":
+        """As torchrun tells it; a group of one where it does not.
 
         Raises:
             VAAError: it tells no numbers.
@@ -49,26 +49,28 @@ class World:
         if None in values:
             return cls()
         try:
-            world = cls(*(int(value or "") for value in values))
+            group = cls(*(int(value or "") for value in values))
         except ValueError as error:
             raise VAAError(f"{', '.join(_VARIABLES)} are no numbers ({error})") from error
-        if not 0 <= world.rank < world.size:
-            raise VAAError(f"there is no process {world.rank} of {world.size} (RANK, WORLD_SIZE)")
-        return world
+        if not 0 <= group.rank < group.world_size:
+            raise VAAError(
+                f"there is no process {group.rank} of {group.world_size} (RANK, WORLD_SIZE)"
+            )
+        return group
 
     @property
-    def is_first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the process that writes files and speaks."""
         return self.rank == 0
 
     @contextmanager
-    def joined(self) -> Iterator[None]:
-        """The processes connected, as long as the block lasts; leaves a world of one alone.
+    def connected(self) -> Iterator[None]:
+        """The processes connected, as long as the block lasts; leaves a group of one alone.
 
         Raises:
             VAAError: they cannot be connected, or another one ended amidst the work.
         """
-        if self.size == 1:
+        if self.world_size == 1:
             yield
             return
         import torch
@@ -80,7 +82,7 @@ class World:
             dist.init_process_group(ways)
         except (RuntimeError, ValueError) as error:
             raise VAAError(
-                f"{self.size} processes cannot be connected ({one_line(error)}); "
+                f"{self.world_size} processes cannot be connected ({one_line(error)}); "
                 "start them with torchrun"
             ) from error
         try:
@@ -89,25 +91,25 @@ class World:
             if not isinstance(error, dist.DistError) and not _LOST.search(str(error)):
                 raise
             raise VAAError(
-                f"process {self.rank} of {self.size} lost the others ({one_line(error, 100)}); "
+                f"process {self.rank} of {self.world_size} lost the others ({one_line(error, 100)}); "
                 "the one that ended first tells why"
             ) from error
         # Not after an error: then others may be waiting for this process, and so would it.
         dist.destroy_process_group()
 
-    def share(self, count: int) -> range:
+    def shard(self, count: int) -> range:
         """Which of `count` items are this process's: every size-th one."""
-        return range(self.rank, count, self.size)
+        return range(self.rank, count, self.world_size)
 
-    def add(self, tensor: "Tensor") -> "Tensor":
+    def all_reduce(self, tensor: "Tensor") -> "Tensor":
         """The sum over all processes, in place."""
-        if self.size > 1:
+        if self.world_size > 1:
             import torch.distributed as dist
 
             dist.all_reduce(tensor)
         return tensor
 
-    def together(self, rows: "Tensor", count: int) -> "Tensor":
+    def all_gather(self, rows: "Tensor", count: int) -> "Tensor":
         """The rows of all processes in the order of the items that `share` dealt out.
 
         Args:
@@ -117,34 +119,34 @@ class World:
         Returns:
             `[count x c]`, the same in every process.
         """
-        if self.size == 1:
+        if self.world_size == 1:
             return rows
         import torch
         import torch.distributed as dist
 
         # Shares differ by one at most; all send as many rows as the largest has.
-        largest = -(-count // self.size)
+        largest = -(-count // self.world_size)
         sent = rows.new_zeros((largest, *rows.shape[1:]))
         sent[: len(rows)] = rows
-        received = [torch.empty_like(sent) for _ in range(self.size)]
+        received = [torch.empty_like(sent) for _ in range(self.world_size)]
         dist.all_gather(received, sent)
         return torch.stack(received, dim=1).flatten(0, 1)[:count]
 
-    def first_says(self, text: str) -> str:
+    def broadcast_text(self, text: str) -> str:
         """The first process's text, in every process."""
-        return self.all_say(text if self.is_first else "")[0]
+        return self.all_gather_texts(text if self.is_main else "")[0]
 
-    def all_say(self, text: str) -> list[str]:
+    def all_gather_texts(self, text: str) -> list[str]:
         """The texts of all processes, by rank, in every process."""
-        if self.size == 1:
+        if self.world_size == 1:
             return [text]
         import torch
         import torch.distributed as dist
 
         own = bytearray(text.encode(errors="surrogateescape"))
-        lengths = torch.zeros(self.size, dtype=torch.int64)
+        lengths = torch.zeros(self.world_size, dtype=torch.int64)
         lengths[self.rank] = len(own)
-        sizes = [int(size) for size in self.add(lengths).tolist()]
+        sizes = [int(size) for size in self.all_reduce(lengths).tolist()]
         sent = torch.zeros(max(sizes), dtype=torch.uint8)
         if own:
             sent[: len(own)] = torch.frombuffer(own, dtype=torch.uint8)
@@ -155,24 +157,24 @@ class World:
             for letters, size in zip(received, sizes, strict=True)
         ]
 
-    def all_problems(self, problems: dict[int, str]) -> dict[int, str]:
+    def all_gather_problems(self, problems: dict[int, str]) -> dict[int, str]:
         """What is wrong with which rows, from all processes, in every process."""
         everything: dict[int, str] = {}
-        for text in self.all_say(json.dumps(problems)):
+        for text in self.all_gather_texts(json.dumps(problems)):
             everything |= {int(row): problem for row, problem in json.loads(text).items()}
         return everything
 
-    def any_of(self, yes: bool) -> bool:
+    def any(self, yes: bool) -> bool:
         """Whether it is so in any process."""
-        if self.size == 1:
+        if self.world_size == 1:
             return yes
         import torch
 
-        return bool(self.add(torch.tensor(float(yes))).item())
+        return bool(self.all_reduce(torch.tensor(float(yes))).item())
 
-    def align(self, modules: Iterable["nn.Module"]) -> None:
+    def broadcast_buffers(self, modules: Iterable["nn.Module"]) -> None:
         """Give the buffers of modules the first process's values, as running means differ."""
-        if self.size > 1:
+        if self.world_size > 1:
             import torch.distributed as dist
 
             for module in modules:

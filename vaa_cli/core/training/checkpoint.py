@@ -8,12 +8,12 @@ import torch
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system.files import whole_file
 from vaa_cli.core.training.progress import Progress
-from vaa_cli.core.training.train_state import Learner
+from vaa_cli.core.training.train_state import TrainState
 
 SCHEMA = 1
 
 
-def load_checkpoint(path: Path, about: dict[str, Any], learner: Learner) -> tuple[Progress, int]:
+def load_checkpoint(path: Path, about: dict[str, Any], learner: TrainState) -> tuple[Progress, int]:
     """Go on from a checkpoint.
 
     Args:

@@ -9,7 +9,7 @@ from torch.optim.swa_utils import AveragedModel
 from vaa_cli.core.models.vaa import VAA
 
 
-class WeightAverage:
+class ExponentialMovingAverage:
     """An exponential moving average of weights and running means (Polyak averaging).
 
     The decay is min(decay, (1 + n) / (10 + n)) at the n-th update, as TensorFlow's

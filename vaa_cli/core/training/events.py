@@ -55,7 +55,7 @@ class EpochReport:
 
 
 @dataclass(frozen=True)
-class Surprise:
+class TrainingWarning:
     """Something that training goes on after, but that one should know of."""
 
     message: str
@@ -91,4 +91,4 @@ class Finished:
     stopped_early: bool
 
 
-Event = Started | StepReport | EpochReport | Surprise | Stopped | Finished
+Event = Started | StepReport | EpochReport | TrainingWarning | Stopped | Finished

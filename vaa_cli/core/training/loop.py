@@ -24,7 +24,7 @@ from vaa_cli.core.labels.table import LabelTable
 from vaa_cli.core.models.devices import Compute, is_compilers, is_out_of_memory
 from vaa_cli.core.models.weights import load_weights
 from vaa_cli.core.runs.folder import create_run
-from vaa_cli.core.system.distributed import World
+from vaa_cli.core.system.distributed import ProcessGroup
 from vaa_cli.core.training.checkpoint import load_checkpoint
 from vaa_cli.core.training.events import (
     EpochReport,
@@ -33,7 +33,7 @@ from vaa_cli.core.training.events import (
     Started,
     StepReport,
     Stopped,
-    Surprise,
+    TrainingWarning,
 )
 from vaa_cli.core.training.options import TrainingOptions
 from vaa_cli.core.training.progress import EpochSums, Progress
@@ -43,7 +43,7 @@ from vaa_cli.core.training.seeding import require_deterministic, seed_all
 from vaa_cli.core.training.setup import _config, model_card
 from vaa_cli.core.training.stop_request import StopRequest
 from vaa_cli.core.training.tensorboard import TensorBoardLog, available, require_tensorboard
-from vaa_cli.core.training.train_state import Learner, Share, StepOutcome
+from vaa_cli.core.training.train_state import Share, StepResult, TrainState
 from vaa_cli.core.training.validation import Validator, validate
 
 # Broken pictures that are told of one by one; all of them are in faults.csv.
@@ -57,13 +57,13 @@ def train(
     options: TrainingOptions,
     run: Path,
     compute: Compute | None = None,
-    world: World | None = None,
+    group: ProcessGroup | None = None,
     checkpoint: Path | None = None,
     stop: StopRequest | None = None,
 ) -> Iterator[Event]:
     """Train a model on a prepared folder, telling how it goes.
 
-    Processes that train together each call this in `World.joined`, with the same arguments but
+    Processes that train together each call this in `ProcessGroup.connected`, with the same arguments but
     for their own place; the first one alone writes.
 
     Args:
@@ -72,12 +72,12 @@ def train(
         run: the folder to make for the model, the training's state and the log; or the one that
             the checkpoint is in.
         compute: device and precision; None takes the options'.
-        world: the processes that train together; None is this one alone.
+        group: the processes that train together; None is this one alone.
         checkpoint: where an earlier training of the run goes on.
         stop: tells when to save and stop.
 
     Yields:
-        `Started`, a `StepReport` for each step and an `EpochReport` for each epoch, `Surprise`s
+        `Started`, a `StepReport` for each step and an `EpochReport` for each epoch, `TrainingWarning`s
         among them, and in the end `Finished`; or `Stopped`, when that was asked for and all that
         is needed to go on is saved.
 
@@ -87,7 +87,7 @@ def train(
     """
     compute = compute or Compute.choose(options.device, options.precision)
     training = _Training(
-        data, options, run, compute, world or World(), checkpoint, stop or StopRequest()
+        data, options, run, compute, group or ProcessGroup(), checkpoint, stop or StopRequest()
     )
     yield from training.events()
 
@@ -105,18 +105,20 @@ class _Training:
         options: TrainingOptions,
         run: Path,
         compute: Compute,
-        world: World,
+        group: ProcessGroup,
         checkpoint: Path | None,
         stop: StopRequest,
     ) -> None:
         self.data, self.options, self.run, self.checkpoint = data, options, run, checkpoint
-        self.compute, self.world, self.stop = compute, world, stop
+        self.compute, self.group, self.stop = compute, group, stop
         self.recipe = options.resolved()
         self.table, self.val = data.split("train"), data.split("val")
-        if world.size > 1 and compute.device.type not in ("cpu", "cuda"):
-            raise VAAError(f"{world.size} processes cannot train together on {compute}; use cpu")
+        if group.world_size > 1 and compute.device.type not in ("cpu", "cuda"):
+            raise VAAError(
+                f"{group.world_size} processes cannot train together on {compute}; use cpu"
+            )
         # Batch normalisation needs two pictures in what it sees at once.
-        together = max(2, world.size) if options.sync_bn else 2 * world.size
+        together = max(2, group.world_size) if options.sync_bn else 2 * group.world_size
         self.least = together * options.accumulate
         if min(len(self.table), self.recipe.batch_size) < self.least:
             raise VAAError(self._too_few())
@@ -133,12 +135,12 @@ class _Training:
         # A checkpoint has all weights; those that it began with may be gone by now.
         fresh = checkpoint is None
         weights = load_weights(options.weights, options.backbone) if fresh else None
-        self.learner = Learner(self.card, data, options, self.steps, compute, world, weights)
+        self.learner = TrainState(self.card, data, options, self.steps, compute, group, weights)
         self.progress = Progress()
         self.about = {"options": asdict(options), "data": data_fingerprint(data)}
         self.writer: RunWriter | None = None
         self.board: TensorBoardLog | None = None
-        if world.is_first:
+        if group.is_main:
             self.writer = RunWriter(
                 run, self.learner, self.card, self.about, options.save_every, options.keep
             )
@@ -155,7 +157,7 @@ class _Training:
             progress.epoch,
             progress.step,
         )
-        yield from map(Surprise, surprises)
+        yield from map(TrainingWarning, surprises)
         try:
             if not progress.is_over(self.recipe):
                 self._open_sources()
@@ -165,7 +167,7 @@ class _Training:
         except _AllStop:
             if self.writer:
                 self.writer.save(progress, self._steps_done)
-            self.world.any_of(False)  # none ends before all is saved
+            self.group.any(False)  # none ends before all is saved
             number = self.stop.signal or signal.SIGTERM
             yield Stopped(number, progress.epoch, progress.step)
             return
@@ -183,10 +185,10 @@ class _Training:
             if self.writer:
                 surprises = self.writer.settle(self.progress, steps, self.checkpoint)
             # What counts as best may have changed with the files, which one process alone sees.
-            state = self.world.first_says(json.dumps(self.progress.state_dict()))
+            state = self.group.broadcast_text(json.dumps(self.progress.state_dict()))
             self.progress = Progress.from_state(json.loads(state))
         elif self.writer:
-            config = _config(self.data, self.options, self.compute, self.world)
+            config = _config(self.data, self.options, self.compute, self.group)
             create_run(self.run, config)
         wanted = self.options.tensorboard
         if self.writer and (available() if wanted is None else wanted):
@@ -200,7 +202,7 @@ class _Training:
             options.workers,
             compute.pins_memory,
             self.data.box_margin,
-            self.world.local_size,
+            self.group.local_world_size,
         )
         self.source: BatchSource
         self.val_source: BatchSource
@@ -209,7 +211,7 @@ class _Training:
             self.val_source = RAMCache(self.val, options.image_size, False, *arguments)
         else:
             self.source = self.val_source = PictureLoader(options.image_size, *arguments)
-        size = -(-self.recipe.batch_size // (self.world.size * options.accumulate))
+        size = -(-self.recipe.batch_size // (self.group.world_size * options.accumulate))
         self.validators = [
             Validator(model, self.card, compute, self.val_source, size)
             for model in self.learner.models
@@ -217,7 +219,7 @@ class _Training:
 
     def _learn_epoch(self) -> Iterator[Event]:
         """The steps of an epoch that are left to do."""
-        progress, options, world = self.progress, self.options, self.world
+        progress, options, group = self.progress, self.options, self.group
         epoch = progress.epoch
         if progress.step == 0:
             zeros = dict.fromkeys(self.learner.loss_names, 0.0)
@@ -226,14 +228,14 @@ class _Training:
         # seed, the epoch and the sample, whoever decodes it.
         order = self._order(epoch)[progress.step :]
         requests = (
-            augmented_requests(self.table, rows[world.share(len(rows))], options.seed, epoch)
+            augmented_requests(self.table, rows[group.shard(len(rows))], options.seed, epoch)
             for rows in order
         )
         before = time.perf_counter()
         for rows, batch in zip(order, self.source.load(requests), strict=True):
-            seed_all(options.seed, epoch, progress.step, world.rank)
+            seed_all(options.seed, epoch, progress.step, group.rank)
             pixels, sources = batch.filled()
-            share = Share(rows, rows[world.share(len(rows))], pixels, sources)
+            share = Share(rows, rows[group.shard(len(rows))], pixels, sources)
             with self._known_failures():
                 outcome = self.learner.step(
                     share, remember=epoch >= options.burn_in, stop=self.stop.signal != 0
@@ -247,9 +249,7 @@ class _Training:
                 self.writer.save(progress, self._steps_done)
             before = time.perf_counter()  # what is waited for the next batch counts too
 
-    def _count(
-        self, outcome: StepOutcome, rows: NDArray[np.int64], batch: Batch
-    ) -> Iterator[Event]:
+    def _count(self, outcome: StepResult, rows: NDArray[np.int64], batch: Batch) -> Iterator[Event]:
         """Add up what a step did."""
         progress = self.progress
         sums = progress.sums
@@ -260,7 +260,7 @@ class _Training:
             sums.skipped += 1
             if progress.skipped > self.options.skip_bad_steps:
                 raise VAAError(self._no_number(rows))
-            yield Surprise(
+            yield TrainingWarning(
                 f"the loss is no number in {progress}: left out, "
                 f"{progress.skipped} of {self.options.skip_bad_steps} allowed; its pictures: "
                 f"{self._names(rows)}"
@@ -268,7 +268,7 @@ class _Training:
         if outcome.replaced:
             sums.replaced += outcome.replaced
             names = {batch.requests[i].row: problem for i, problem in batch.problems.items()}
-            yield from self._note_broken(self.table, "train", self.world.all_problems(names))
+            yield from self._note_broken(self.table, "train", self.group.all_gather_problems(names))
         means = sums.means()
         yield StepReport(progress.epoch + 1, progress.step, means, sums.images_per_second)
         if self.board and self._steps_done % _POINT_EVERY == 0:
@@ -280,12 +280,12 @@ class _Training:
         """Score the epoch on val, and write what it has come to."""
         progress, sums, writer = self.progress, self.progress.sums, self.writer
         started = time.perf_counter()
-        self.world.align(self.learner.models)
+        self.group.broadcast_buffers(self.learner.models)
         row: dict[str, float] = {"epoch": progress.epoch + 1, "lr": sums.lr, **sums.means()}
         judged = []
         for prefix, validator in zip(("val", "ema_val"), self.validators, strict=False):
             with self._known_failures():
-                result = validate(validator, self.val, self.world, self._agree_to_stop)
+                result = validate(validator, self.val, self.group, self._agree_to_stop)
             totals = result.scores.totals
             by = {"mA": totals.mean_accuracy, "mAP": totals.mean_average_precision}
             if math.isnan(by[self.options.best_by]):
@@ -319,7 +319,7 @@ class _Training:
         if self.board:
             self._draw(self.board, row)
             if self.board.problem:
-                yield Surprise(f"TensorBoard's files end here: {self.board.problem}")
+                yield TrainingWarning(f"TensorBoard's files end here: {self.board.problem}")
                 self.board = None
         yield EpochReport(progress.epoch, row, is_best)
 
@@ -348,20 +348,20 @@ class _Training:
 
     def _agree_to_stop(self) -> None:
         """Stop if any process was asked to; all processes call this at the same moments."""
-        if self.world.any_of(self.stop.signal != 0):
+        if self.group.any(self.stop.signal != 0):
             raise _AllStop
 
     def _note_broken(
         self, table: LabelTable, split: str, problems: dict[int, str]
-    ) -> Iterator[Surprise]:
+    ) -> Iterator[TrainingWarning]:
         """Keep which pictures broke after they were prepared, and tell of the first ones."""
         instead = "another stands in" if split == "train" else "it is not scored"
         for row, problem in sorted(problems.items()):
             known = len(self.progress.faults)
-            if self.progress.met(table.images[row], split, problem) and known <= _TOLD:
+            if self.progress.met(table.row_images[row], split, problem) and known <= _TOLD:
                 path = table.path(row)
                 more = "; more are only in faults.csv" if known == _TOLD else ""
-                yield Surprise(f"{path}: {problem}; {instead}{more}")
+                yield TrainingWarning(f"{path}: {problem}; {instead}{more}")
 
     @contextmanager
     def _known_failures(self) -> Iterator[None]:
@@ -379,7 +379,7 @@ class _Training:
             raise
 
     def _too_few(self) -> str:
-        among = f" on {self.world.size} processes" if self.world.size > 1 else ""
+        among = f" on {self.group.world_size} processes" if self.group.world_size > 1 else ""
         parts = f" in {self.options.accumulate} parts each" if self.options.accumulate > 1 else ""
         return (
             f"{len(self.table)} training pictures in batches of {self.recipe.batch_size}{among}"
@@ -388,7 +388,7 @@ class _Training:
 
     def _too_much(self) -> str:
         size, parts = self.recipe.batch_size, self.options.accumulate
-        among = f" on {self.world.size} processes" if self.world.size > 1 else ""
+        among = f" on {self.group.world_size} processes" if self.group.world_size > 1 else ""
         in_parts = f" in {parts} parts" if parts > 1 else ""
         half = max(self.least, size // 2)
         keeps = f", or --accumulate {2 * parts}, which keeps the batch" if size >= 4 * parts else ""
@@ -406,5 +406,5 @@ class _Training:
         )
 
     def _names(self, rows: NDArray[np.int64]) -> str:
-        names = ", ".join(self.table.images[row] for row in rows[:3].tolist())
+        names = ", ".join(self.table.row_images[row] for row in rows[:3].tolist())
         return f"{names} and {len(rows) - 3} more" if len(rows) > 3 else names

@@ -35,7 +35,7 @@ def make_optimizer(
     return torch.optim.AdamW(groups, recipe.lr, fused=fused)
 
 
-def make_schedule(
+def make_scheduler(
     optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int, warmup_share: float
 ) -> LambdaLR | ReduceLROnPlateau:
     """The learning rate's way: by step for AdamW, by the validation score for SGD."""

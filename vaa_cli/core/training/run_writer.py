@@ -26,7 +26,7 @@ from vaa_cli.core.runs.lookup import mark_latest
 from vaa_cli.core.system.files import writing_errors
 from vaa_cli.core.training.checkpoint import SCHEMA, save_state
 from vaa_cli.core.training.progress import Best, Progress
-from vaa_cli.core.training.train_state import Learner
+from vaa_cli.core.training.train_state import TrainState
 
 
 class RunWriter:
@@ -44,7 +44,7 @@ class RunWriter:
     def __init__(
         self,
         run: Path,
-        learner: Learner,
+        learner: TrainState,
         card: ModelCard,
         about: dict[str, Any],
         save_every: float,

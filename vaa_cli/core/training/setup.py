@@ -13,7 +13,7 @@ from vaa_cli.core.datasets.prepared import Prepared
 from vaa_cli.core.models.backbones import IMAGENET_MEAN, IMAGENET_STD
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.models.devices import Compute
-from vaa_cli.core.system.distributed import World
+from vaa_cli.core.system.distributed import ProcessGroup
 from vaa_cli.core.training.options import TrainingOptions
 from vaa_cli.core.training.validation import THRESHOLD
 
@@ -40,14 +40,14 @@ def model_card(data: Prepared, options: TrainingOptions) -> ModelCard:
 
 
 def _config(
-    data: Prepared, options: TrainingOptions, compute: Compute, world: World
+    data: Prepared, options: TrainingOptions, compute: Compute, group: ProcessGroup
 ) -> dict[str, Any]:
     return {
         "options": asdict(options),
         "recipe": asdict(options.resolved()),
         "data": str(data.folder.resolve()),
         "compute": str(compute),
-        "processes": world.size,
+        "processes": group.world_size,
         "versions": {
             "vaa": version("vaa-cli"),
             "python": platform.python_version(),

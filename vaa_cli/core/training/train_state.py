@@ -24,9 +24,9 @@ from vaa_cli.core.models.model_file import new_model
 from vaa_cli.core.models.prediction_history import PredictionHistory
 from vaa_cli.core.models.sync_batch_norm import synchronise
 from vaa_cli.core.models.vaa import VAA
-from vaa_cli.core.system.distributed import World
-from vaa_cli.core.training.ema import WeightAverage
-from vaa_cli.core.training.optimizers import make_optimizer, make_schedule
+from vaa_cli.core.system.distributed import ProcessGroup
+from vaa_cli.core.training.ema import ExponentialMovingAverage
+from vaa_cli.core.training.optimizers import make_optimizer, make_scheduler
 from vaa_cli.core.training.options import TrainingOptions
 
 
@@ -36,7 +36,7 @@ class Share:
 
     Attributes:
         batch: `[N]` training samples, of the whole batch.
-        rows: `[n]` those that are this process's: `World.share` of the batch.
+        rows: `[n]` those that are this process's: `ProcessGroup.share` of the batch.
         pixels: `[n x 3 x h x w]` uint8.
         sources: `[n]` positions in `rows`: whose picture stands at each place. Where a picture
             is broken, it is another one's, which is learnt with its own labels.
@@ -54,7 +54,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class StepOutcome:
+class StepResult:
     """What a step did, the same in every process.
 
     Attributes:
@@ -70,7 +70,7 @@ class StepOutcome:
     stop: bool
 
 
-class Learner:
+class TrainState:
     """A model with all that makes it learn: loss, history, optimiser, schedule, average.
 
     Args:
@@ -79,7 +79,7 @@ class Learner:
         options: everything else.
         steps: of an epoch.
         compute: device and precision.
-        world: the processes that learn together.
+        group: the processes that learn together.
         weights: of the backbone, where it starts; None for a random start.
 
     Attributes:
@@ -98,20 +98,20 @@ class Learner:
         options: TrainingOptions,
         steps: int,
         compute: Compute,
-        world: World,
+        group: ProcessGroup,
         weights: dict[str, Tensor] | None = None,
     ) -> None:
         recipe, device, train = options.resolved(), compute.device, data.split("train")
-        self._card, self._options, self._compute, self._world = card, options, compute, world
+        self._card, self._options, self._compute, self._group = card, options, compute, group
         model = new_model(card, weights)
         model = model.to(device).to(memory_format=torch.channels_last)
-        self.average = WeightAverage(model, options.ema) if options.ema else None
-        if options.sync_bn and world.size > 1:
+        self.average = ExponentialMovingAverage(model, options.ema) if options.ema else None
+        if options.sync_bn and group.world_size > 1:
             synchronise(model, device)
         if options.compile:
             model.compile()  # in place, so that its weights keep their names
         self.model = model
-        self._parallel = _parallel(model, device) if world.size > 1 else model
+        self._parallel = _parallel(model, device) if group.world_size > 1 else model
         self._loss = VAALoss(
             torch.tensor(data.priors.prior, dtype=torch.float32),
             options.gamma,
@@ -121,7 +121,7 @@ class Learner:
         ).to(device)
         self._history = PredictionHistory(len(train), len(data.attributes), options.history, device)
         self._optimizer = make_optimizer(model, recipe, options.momentum, device)
-        self._schedule = make_schedule(self._optimizer, recipe, steps, options.warmup)
+        self._schedule = make_scheduler(self._optimizer, recipe, steps, options.warmup)
         self._scaler = torch.amp.GradScaler(device.type, enabled=compute.needs_scaler)
         self._labels = torch.from_numpy(train.labels).to(device)
         # What a bad batch must not change is kept only where such batches are left out.
@@ -139,7 +139,7 @@ class Learner:
         """The model, and that of the averaged weights if there is one."""
         return [self.model, *([self.average.model] if self.average else [])]
 
-    def step(self, share: Share, remember: bool, stop: bool) -> StepOutcome:
+    def step(self, share: Share, remember: bool, stop: bool) -> StepResult:
         """Learn one batch.
 
         Args:
@@ -147,7 +147,7 @@ class Learner:
             remember: keep the predictions in the history.
             stop: whether this process was asked to stop; all learn of it with the losses.
         """
-        device, world = self._compute.device, self._world
+        device, group = self._compute.device, self._group
         self._parallel.train()
         self._keep_buffers()
         shown = torch.from_numpy(share.rows[list(share.sources)]).to(device)
@@ -178,9 +178,9 @@ class Learner:
                 if is_last:
                     tally[-2] = share.own.count(False)
                     tally[-1] = stop
-                    told = _Told(world.add(tally))
+                    told = _Told(group.all_reduce(tally))
                 # Processes average their gradients; the mean is over the whole batch's images.
-                weight = len(positions) * world.size / len(share.batch)
+                weight = len(positions) * group.world_size / len(share.batch)
                 self._scaler.scale(losses.total * weight).backward()
 
         *sums, replaced_in_all, stop_asked = told.values()
@@ -192,7 +192,7 @@ class Learner:
         else:
             self._restore_buffers()
         self._advance_schedule()
-        return StepOutcome(
+        return StepResult(
             dict(zip(self.loss_names, sums, strict=True)),
             learnt,
             round(replaced_in_all),
@@ -252,7 +252,7 @@ class Learner:
         """
         own = torch.tensor(share.own, dtype=probabilities.dtype, device=probabilities.device)
         told = torch.cat([probabilities, own[:, None]], dim=1)
-        together = self._world.together(told, len(share.batch))
+        together = self._group.all_gather(told, len(share.batch))
         rows = torch.from_numpy(share.batch).to(probabilities.device)
         if any_replaced:
             is_own = together[:, -1] > 0
@@ -295,7 +295,7 @@ def _parallel(model: nn.Module, device: torch.device) -> nn.Module:
         return DistributedDataParallel(
             model,
             device_ids=[device.index] if device.index is not None else None,
-            # Running means do not guide training; World.align sets them before they are used.
+            # Running means do not guide training; broadcast_buffers sets them before they are used.
             broadcast_buffers=False,
             gradient_as_bucket_view=True,
         )

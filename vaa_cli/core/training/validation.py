@@ -19,7 +19,7 @@ from vaa_cli.core.models.devices import Compute
 from vaa_cli.core.models.inference import apply_model
 from vaa_cli.core.models.losses import cross_entropy, reduce_terms
 from vaa_cli.core.models.vaa import VAA, VAAOutput
-from vaa_cli.core.system.distributed import World
+from vaa_cli.core.system.distributed import ProcessGroup
 
 THRESHOLD = 0.5
 
@@ -70,24 +70,24 @@ class Validator:
     def table_logits(
         self,
         table: LabelTable,
-        world: World | None = None,
+        group: ProcessGroup | None = None,
         after_batch: Callable[[], None] | None = None,
     ) -> TableLogits:
         """Aggregated logits of all rows of a table, computed by all processes together.
 
         Args:
             table: the pictures.
-            world: the processes that share the work; all of them get all that comes of it.
+            group: the processes that share the work; all of them get all that comes of it.
             after_batch: called after each batch, as often in each process.
         """
-        world = world or World()
-        share = world.share(len(table))
+        group = group or ProcessGroup()
+        share = group.shard(len(table))
         batches = batched(table_requests(table, share), self.batch_size)
         device = self.compute.device
         logits = torch.full((len(share), len(self.card.attributes)), math.nan, device=device)
         problems: dict[int, str] = {}
         loaded = self._loader.load(batches)
-        for start in range(0, -(-len(table) // world.size), self.batch_size):
+        for start in range(0, -(-len(table) // group.world_size), self.batch_size):
             batch = next(loaded, None)
             if batch is not None:
                 if batch.decoded:
@@ -97,8 +97,8 @@ class Validator:
                     problems[batch.requests[position].row] = problem
             if after_batch is not None:
                 after_batch()
-        whole = world.together(logits, len(table)).cpu()
-        return TableLogits(whole, world.all_problems(problems))
+        whole = group.all_gather(logits, len(table)).cpu()
+        return TableLogits(whole, group.all_gather_problems(problems))
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Validation:
 def validate(
     validator: Validator,
     split: LabelTable,
-    world: World,
+    group: ProcessGroup,
     after_batch: Callable[[], None] | None = None,
 ) -> Validation:
     """Score a model on a split; the arguments are those of `Validator.table_logits`.
@@ -127,7 +127,7 @@ def validate(
     Raises:
         VAAError: the predictions are no numbers.
     """
-    logits, problems = validator.table_logits(split, world, after_batch)
+    logits, problems = validator.table_logits(split, group, after_batch)
     whole = np.array([row for row in range(len(split)) if row not in problems], dtype=np.int64)
     logits, labels = logits[whole], split.labels[whole]
     loss = reduce_terms(cross_entropy(logits, torch.from_numpy(labels))).item()

@@ -48,7 +48,7 @@ def assert_clothes(
     """The table has exactly these photos, in order of their names."""
     assert_consistent(table, root)
     expected = expected_labels(clothes, names)
-    assert table.images == [f"photos/{name}.jpg" for name in expected]
+    assert table.row_images == [f"photos/{name}.jpg" for name in expected]
     assert table.attributes == names[1:]
     assert table.labels.tolist() == list(expected.values())
     assert table.splits is None and table.boxes is None and table.identities is None

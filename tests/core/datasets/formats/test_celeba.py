@@ -38,7 +38,7 @@ def assert_faces(
 ) -> None:
     """The table has exactly these faces, in order."""
     assert_consistent(table, root)
-    assert table.images == [f"{pictures}/{name}" for name in faces.labels]
+    assert table.row_images == [f"{pictures}/{name}" for name in faces.labels]
     assert table.attributes == tuple(faces.attributes)
     expected = [[{1: 1, -1: 0}[int(str(v))] for v in row] for row in faces.labels.values()]
     assert table.labels.tolist() == expected

@@ -85,7 +85,7 @@ def test_paths_that_start_at_the_table(tmp_path: Path, by: str) -> None:
     save_pictures(tmp_path, "photos/a.png", "b.png")
     path = write_labels(tmp_path / "labels.csv", "photos/a.png", "b.png")
     table = read(tmp_path if by == "folder" else path)
-    assert table.images == ["photos/a.png", "b.png"]
+    assert table.row_images == ["photos/a.png", "b.png"]
     assert all(table.path(row).is_file() for row in range(2))
     assert table.attributes == ("hat",)
     assert table.labels.tolist() == [[1], [1]]
@@ -96,7 +96,7 @@ def test_pictures_in_a_folder_beside_the_table(tmp_path: Path, folder: str) -> N
     save_pictures(tmp_path / folder, "a.png", "sub/b.png")
     write_labels(tmp_path / "labels.csv", "a.png", "sub/b.png")
     table = read(tmp_path)
-    assert table.images == ["a.png", "sub/b.png"]
+    assert table.row_images == ["a.png", "sub/b.png"]
     assert all(table.path(row).is_file() for row in range(2))
 
 
@@ -120,7 +120,7 @@ def test_none_of_the_pictures_is_there(tmp_path: Path) -> None:
 def test_one_picture_spelt_in_two_ways(tmp_path: Path) -> None:
     save_pictures(tmp_path, "a.png", "sub/b.png")
     write_labels(tmp_path / "labels.csv", "./a.png", "sub//b.png", "sub/./b.png", "a.png")
-    assert read(tmp_path).images == ["a.png", "sub/b.png", "sub/b.png", "a.png"]
+    assert read(tmp_path).row_images == ["a.png", "sub/b.png", "sub/b.png", "a.png"]
 
 
 def test_a_path_longer_than_any_file_has(tmp_path: Path) -> None:

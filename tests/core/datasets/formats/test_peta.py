@@ -212,13 +212,13 @@ def assert_sets(root: Path, sets: Sets, prefix: str) -> tuple[str, ...]:
     }
     names = {word for lines in sets.values() for line in lines for word in line.split()[1:]}
     assert table.root == root
-    assert table.images == sorted(found)
+    assert table.row_images == sorted(found)
     assert table.labels.dtype == np.int8 and table.splits is None and table.boxes is None
-    for image, labels in zip(table.images, named_labels(table), strict=True):
+    for image, labels in zip(table.row_images, named_labels(table), strict=True):
         assert labels == {name: int(name in found[image][1].split()[1:]) for name in names}
     # The same number for the same person, and for no one else.
     assert table.identities is not None
-    people = map(found.__getitem__, table.images)
+    people = map(found.__getitem__, table.row_images)
     pairs = set(zip(people, table.identities.tolist(), strict=True))
     assert len(pairs) == len({who for who, _ in pairs}) == len({number for _, number in pairs})
     return table.notes

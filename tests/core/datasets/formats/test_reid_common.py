@@ -122,12 +122,12 @@ def assert_people(
         for name in sorted(pictures.get(folder, ()))
         if person_of(name) in people
     ]
-    assert table.images == [image for image, _ in rows]
+    assert table.row_images == [image for image, _ in rows]
     assert table.splits is not None and table.identities is not None
     assert table.splits.tolist() == [split for _, split in rows]
-    assert named_labels(table) == [people[person_of(image)] for image in table.images]
+    assert named_labels(table) == [people[person_of(image)] for image in table.row_images]
     # The same number for the same person, and for no one else.
-    pairs = set(zip(map(person_of, table.images), table.identities.tolist(), strict=True))
+    pairs = set(zip(map(person_of, table.row_images), table.identities.tolist(), strict=True))
     assert len({name for name, _ in pairs}) == len(pairs) == len({number for _, number in pairs})
 
 
@@ -259,7 +259,7 @@ def test_files_that_are_no_pictures(form: Format, root: Path) -> None:
 def test_junk_and_distractors_are_counted(root: Path) -> None:
     table = market1501.read(make_market(root))
     left_out = {*MARKET_JUNK, *MARKET_DISTRACTORS}
-    assert not any(image.split("/")[-1] in left_out for image in table.images)
+    assert not any(image.split("/")[-1] in left_out for image in table.row_images)
     assert counted(table, len(MARKET_JUNK), len(MARKET_DISTRACTORS))
 
 

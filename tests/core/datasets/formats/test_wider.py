@@ -42,7 +42,7 @@ def assert_people(table: LabelTable, root: Path, people: People, prefix: str = "
     """The table has exactly these people, in order."""
     assert_consistent(table, root)
     rows = [(name, person) for name, persons in people.items() for person in persons]
-    assert table.images == [prefix + name for name, _ in rows]
+    assert table.row_images == [prefix + name for name, _ in rows]
     assert table.attributes == WIDER_ATTRIBUTES
     expected = [[MEANING[value] for value in person.attribute] for _, person in rows]
     assert table.labels.tolist() == expected

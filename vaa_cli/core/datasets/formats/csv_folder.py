@@ -32,8 +32,8 @@ def read(source: Path) -> LabelTable:
     path = find_labels(source)
     table = table_from_csv(path)
     # ./a.jpg is a.jpg: the same picture must not be told as two, which could part in two splits.
-    images = [normpath(name) if "//" in name or "./" in name else name for name in table.images]
-    return replace(table, images=images, root=_picture_root(table, path))
+    images = [normpath(name) if "//" in name or "./" in name else name for name in table.row_images]
+    return replace(table, row_row_images==_picture_root(table, path))
 
 
 def find_labels(source: Path) -> Path:
@@ -76,7 +76,7 @@ def _names_pictures(path: Path) -> bool:
 def _picture_root(table: LabelTable, path: Path) -> Path:
     """The folder under which most of a sample of the pictures are."""
     step = max(1, len(table) // _PROBES)
-    probes = table.images[::step]
+    probes = table.row_images[::step]
     found = {
         folder: sum(isfile(path.parent / folder / name) for name in probes)
         for folder in PICTURE_FOLDERS

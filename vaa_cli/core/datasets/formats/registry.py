@@ -24,14 +24,14 @@ FORMATS: tuple[DatasetFormat, ...] = tuple(
 
 
 @dataclass(frozen=True)
-class Found:
+class Detection:
     """A dataset's format, and the file or folder that told it."""
 
     format: DatasetFormat
     evidence: Path
 
 
-def detect(source: Path) -> Found:
+def detect(source: Path) -> Detection:
     """Tell a dataset's format by its files; a file is a CSV.
 
     Raises:
@@ -40,11 +40,11 @@ def detect(source: Path) -> Found:
     if source.is_file():
         if source.suffix.lower() == ".mat":
             raise VAAError(f"{source} is one file of a dataset; name the folder that holds it")
-        return Found(csv.FORMAT, source)
+        return Detection(csv.FORMAT, source)
     if not source.is_dir():
         raise VAAError(f"{source}: no such folder; name the folder that holds the dataset")
     found = [
-        Found(format, evidence)
+        Detection(format, evidence)
         for format in FORMATS
         if (evidence := format.find(source)) is not None
     ]
