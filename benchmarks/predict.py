@@ -32,7 +32,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from vaa_cli.core.engines.base import EngineChoice
+from vaa_cli.core.engines.base import EngineOptions
 from vaa_cli.core.engines.export import export_model
 from vaa_cli.core.engines.open import open_engine
 from vaa_cli.core.images.decoding_pool import DecodingPool
@@ -109,7 +109,7 @@ def field_rate(model_file: Path, files: list[str]) -> float:
 
 def bare_rate(model_file: Path, engine: str, batches: list[np.ndarray]) -> float:
     """Pictures a second of the engine alone."""
-    opened = open_engine(model_file, EngineChoice(engine))
+    opened = open_engine(model_file, EngineOptions(engine))
     opened.probabilities(batches[0])
     started = time.perf_counter()
     for pixels in batches:
@@ -143,11 +143,11 @@ def compare_rates(args: argparse.Namespace, folder: Path, files: list[str]) -> N
     batches = [batch.pixels.copy() for batch in islice(loaded, args.count // BATCH)]
     runs = {name: (model_file, name) for name in args.engines.split(",")}
     if "int8" in runs:
-        calibration = find_inputs(files[::4], sys.stdin).found
+        calibration = find_inputs(files[::4], sys.stdin).sources
         export_model(model_file, "openvino", folder / "int8.xml", calibration)
         runs["int8"] = (folder / "int8.xml", "auto")
     for name in runs:  # converted, where it needs to be
-        open_engine(runs[name][0], EngineChoice(runs[name][1]))
+        open_engine(runs[name][0], EngineOptions(runs[name][1]))
     field = max(field_rate(model_file, files) for _ in range(args.rounds))
     print(f"{args.backbone} at {args.size}, {len(files)} JPEG files, {os.cpu_count()} cores")
     print(f"{'':10}{'img/s':>8}{'bare':>8}{'vaa/bare':>10}{'vaa/field':>11}{'first row':>11}")
@@ -170,15 +170,15 @@ def compare_decisions(args: argparse.Namespace, folder: Path, files: list[str]) 
     run = Path(args.agreement)
     model_file = run / "best.safetensors" if run.is_dir() else run
     export_model(
-        model_file, "openvino", folder / "int8.xml", find_inputs(files[::5], sys.stdin).found
+        model_file, "openvino", folder / "int8.xml", find_inputs(files[::5], sys.stdin).sources
     )
-    card = open_engine(model_file, EngineChoice("torch", "fp32")).card
+    card = open_engine(model_file, EngineOptions("torch", "fp32")).card
     computed = {}
     for name, path, choice in (
-        ("torch fp32", model_file, EngineChoice("torch", "fp32")),
-        ("torch bf16", model_file, EngineChoice("torch", "bf16")),
-        ("auto", model_file, EngineChoice()),
-        ("int8", folder / "int8.xml", EngineChoice()),
+        ("torch fp32", model_file, EngineOptions("torch", "fp32")),
+        ("torch bf16", model_file, EngineOptions("torch", "bf16")),
+        ("auto", model_file, EngineOptions()),
+        ("int8", folder / "int8.xml", EngineOptions()),
     ):
         engine = open_engine(path, choice)
         pool = DecodingPool(card.image_size, BATCH, 2)
@@ -214,7 +214,7 @@ def memory_of(pid: int) -> float:
 def compare_memory(args: argparse.Namespace, folder: Path, files: list[str]) -> None:
     """Peak memory of the command over 2,000 and over many inputs, hard links to a few hundred."""
     model_file = make_model(folder / "model.safetensors", "resnet18", (32, 32))
-    open_engine(model_file, EngineChoice())
+    open_engine(model_file, EngineOptions())
     peaks = {}
     few = islice(files, 300)
     small = folder / "small"

@@ -34,18 +34,19 @@ from vaa_cli.core.labels.priors import Priors
 from vaa_cli.core.labels.table import LabelTable
 from vaa_cli.core.models.backbones import IMAGENET_MEAN, IMAGENET_STD
 from vaa_cli.core.models.devices import Compute
-from vaa_cli.core.models.inference import normalise
+from vaa_cli.core.models.inference import Normalisation
 from vaa_cli.core.models.losses import VAALoss, cross_entropy, reduce_terms
 from vaa_cli.core.models.prediction_history import PredictionHistory
 from vaa_cli.core.models.vaa import CLASSIFIERS, VAA
 from vaa_cli.core.system.distributed import ProcessGroup
 from vaa_cli.core.training.events import StepReport
-from vaa_cli.core.training.loop import train
+from vaa_cli.core.training.loop import training_events
 from vaa_cli.core.training.option_sources import with_values
 from vaa_cli.core.training.options import TrainingOptions
 from vaa_cli.core.training.sampling import augmented_requests
 from vaa_cli.core.training.setup import model_card
-from vaa_cli.core.training.train_state import Share, TrainState
+from vaa_cli.core.training.step import BatchShard, train_step
+from vaa_cli.core.training.train_state import TrainState
 
 Step = Callable[[], None]
 
@@ -81,7 +82,7 @@ def make_data(images: Path, rows: int, attributes: int) -> Prepared:
 
 def loop_steps(data: Prepared, options: TrainingOptions, run: Path) -> Step:
     """A step of the real training, each time that it is called."""
-    events = train(data, options, run)
+    events = training_events(data, options, run)
 
     def step() -> None:
         while not isinstance(next(events), StepReport):
@@ -93,19 +94,20 @@ def loop_steps(data: Prepared, options: TrainingOptions, run: Path) -> Step:
 def memory_steps(data: Prepared, options: TrainingOptions, compute: Compute) -> Step:
     """A step of the same learner on batches that are in memory."""
     card = model_card(data, options)
-    learner = TrainState(card, data, options, 1000, compute, ProcessGroup())
+    group = ProcessGroup()
+    state = TrainState(card, data, options, 1000, compute, group)
     table, size = data.split("train"), options.resolved().batch_size
     rows = [np.arange(start, start + size) for start in range(0, 4 * size, size)]
     loader = PictureLoader(options.image_size, 0, compute.pins_memory)
     loaded = loader.load(augmented_requests(table, part, 0, 0) for part in rows)
     batches = [
-        Share(part, part, batch.pixels, range(size))
+        BatchShard(part, part, batch.pixels, range(size))
         for part, batch in zip(rows, loaded, strict=True)
     ]
     turns = itertools.cycle(batches)
 
     def step() -> None:
-        learner.step(next(turns), remember=True, stop=False)
+        train_step(state, next(turns), compute, group)
 
     return step
 
@@ -124,7 +126,9 @@ def plain_steps(
     table, size = data.split("train"), options.resolved().batch_size
     loader = PictureLoader(options.image_size, 0)
     (batch,) = loader.load([augmented_requests(table, np.arange(size), 0, 0)])
-    images = normalise(batch.pixels.to(compute.device), IMAGENET_MEAN, IMAGENET_STD)
+    images = Normalisation(IMAGENET_MEAN, IMAGENET_STD).to(compute.device)(
+        batch.pixels.to(compute.device)
+    )
     images = images.contiguous(memory_format=torch.channels_last)
     targets = torch.from_numpy(table.labels[:size]).to(compute.device)
     criterion = VAALoss(torch.tensor(data.priors.prior, dtype=torch.float32)).to(compute.device)

@@ -10,7 +10,7 @@ import typer
 
 from vaa_cli.commands.calibrate import calibrate
 from vaa_cli.commands.compare import compare
-from vaa_cli.commands.console import say_error
+from vaa_cli.commands.console import say_error, start_console
 from vaa_cli.commands.evaluate import evaluate
 from vaa_cli.commands.explain import explain
 from vaa_cli.commands.export import export
@@ -62,7 +62,20 @@ def _root(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; exits with the code that the request earned."""
+    """Run the command line, and end the process with its exit code."""
+    end_process(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: the words after `vaa`; None for those of this process.
+
+    Returns:
+        The exit code: 0, 1 for work done in part, 2 for a wrong request, or that of a signal.
+    """
+    start_console()
     arguments = sys.argv[1:] if arguments is None else arguments
     # Typer takes the app's options before the command only; people add this one at the end.
     debug = DEBUG in arguments
@@ -77,8 +90,8 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:
-        # The reader has what it wants (vaa predict … | head). What is still buffered must not be
-        # tried again when the interpreter ends.
+        # The reader has enough (vaa predict … | head). The interpreter must not try to write what
+        # is still buffered when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except OSError as error:
@@ -93,9 +106,9 @@ def main(arguments: list[str] | None = None) -> None:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "vaa"
         code = _fail(f"{error.format_message().rstrip('.')}; see {command} --help")
-    if code == INTERRUPTED:  # typer says so too
+    if code == INTERRUPTED:  # typer returns the same
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # people press Ctrl-C more than once
-    end_process(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
 
 
 def _fail(message: str) -> int:

@@ -17,7 +17,7 @@ from tests.helpers.figures import ATTRIBUTES
 from tests.helpers.pictures import write_rows
 from vaa_cli.core.images.decode import open_picture
 from vaa_cli.core.models.card import read_card
-from vaa_cli.core.models.inference import normalise
+from vaa_cli.core.models.inference import Normalisation
 from vaa_cli.core.models.model_file import load_model
 
 # An engine that begins at once also with a model that was not there before.
@@ -84,7 +84,7 @@ def test_arrays_are_what_the_model_computes(workspace: Path, arrays: dict[str, n
     picture = open_picture(path).resize((width, height), Image.Resampling.BILINEAR)
     pixels = torch.from_numpy(np.asarray(picture).transpose(2, 0, 1)[None].copy())
     with torch.no_grad():
-        output = model(normalise(pixels, card.mean, card.std))
+        output = model(Normalisation(card.mean, card.std)(pixels))
     expected = output.logits.sigmoid()[0].numpy()
     assert arrays["probabilities"][7] == pytest.approx(expected, abs=1e-5)
     for stage, maps in zip(card.stages, output.maps, strict=True):

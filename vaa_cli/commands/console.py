@@ -1,28 +1,68 @@
-"""What the commands say: data on stdout, everything else here, on stderr."""
+"""Messages of the commands: results go to stdout, everything else through here to stderr."""
 
 import io
+import logging
+import re
 import shlex
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from rich.console import Console
-from rich.progress import Progress, ProgressColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from vaa_cli.core.errors import VAAError, printable
 from vaa_cli.core.system.distributed import ProcessGroup
 
+Item = TypeVar("Item")
+
 _WAIT_FOR_FIRST = 2.0  # seconds
+# An option as messages of core name it: `workers` or `workers=0`.
+_OPTION = re.compile(r"`([a-z][a-z0-9_]*)(?:=([^`]*))?`")
 
 stderr = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
+class _ConsoleHandler(logging.Handler):
+    """Prints what core logs."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        show = warn if record.levelno >= logging.WARNING else say
+        show(with_switches(record.getMessage()))
+
+
+def start_console() -> None:
+    """Print from now on what core logs."""
+    logger = logging.getLogger("vaa_cli")
+    logger.handlers = [_ConsoleHandler()]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def with_switches(message: str) -> str:
+    """A message of core with options as they are typed: `batch_size=8` is --batch-size 8."""
+
+    def switch(match: re.Match[str]) -> str:
+        name, value = match[1].replace("_", "-"), match[2]
+        return f"--{name}" if value is None else f"--{name} {value}"
+
+    return _OPTION.sub(switch, message)
+
+
 def this_process() -> ProcessGroup:
-    """This process's place among those that work together; but for errors, the first one speaks.
+    """The processes that torchrun started; messages of all but the first one are not printed.
 
     Raises:
-        VAAError: what torchrun says makes no sense.
+        VAAError: the environment variables of torchrun are wrong.
     """
     group = ProcessGroup.from_environment()
     stderr.quiet = not group.is_main
@@ -30,50 +70,57 @@ def this_process() -> ProcessGroup:
 
 
 def say_error(message: str) -> None:
-    """Tell what went wrong, in one line."""
+    """Print an error in one line."""
     try:
         group = ProcessGroup.from_environment()
-    except VAAError:  # which may be what is told here
+    except VAAError:  # which may be the error itself
         group = ProcessGroup()
     which = ""
     if not group.is_main:
-        # What is wrong in all processes is told by the first, and torchrun then ends this one.
+        # An error of all processes is printed by the first, and torchrun then ends this one.
         time.sleep(_WAIT_FOR_FIRST)
         which = f"process {group.rank}: "
     stderr.quiet = False
     stderr.print("error:", style="bold red", end=" ")
-    say(which + " ".join(message.splitlines()))
+    say(which + " ".join(with_switches(message).splitlines()))
 
 
 def say(message: str) -> None:
-    """Tell something, as it is: no markup, one line, nothing that steers a terminal."""
+    """Print a message as it is: no markup, one line, no control characters."""
     stderr.print(printable(message), markup=False)
 
 
 def warn(message: str) -> None:
-    """Tell what may surprise, and go on."""
+    """Print a warning."""
     stderr.print("warning:", style="yellow", end=" ")
     say(message)
 
 
 def progress(*columns: ProgressColumn) -> Progress:
-    """Progress bars that vanish when done, and do not show where stderr is no terminal."""
+    """Progress bars that vanish when they are done, and are shown on terminals only."""
     if stderr.is_terminal and not stderr.quiet:
         return Progress(*columns, console=stderr, transient=True)
     # Quiet, since a disabled bar still ends in an empty line with rich before 15.
     return Progress(*columns, console=Console(quiet=True), disable=True)
 
 
+def track(items: Iterable[Item], doing: str, total: int, /) -> Iterable[Item]:
+    """Show a progress bar while items are taken."""
+    columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with progress(*columns) as bar:
+        yield from bar.track(items, total=total)
+
+
 def quote(path: Path) -> str:
-    """A path as one can paste it into a shell."""
+    """A path quoted for a shell."""
     return shlex.quote(str(path))
 
 
 def names_on_stdin(images: list[str]) -> TextIO:
-    """What stdin says, if it is asked for: names of files, of any bytes but the end of a line.
+    """The names of files on stdin, if `-` is among the images; bytes that are no UTF-8 are kept.
 
     Raises:
-        VAAError: it is closed.
+        VAAError: stdin is closed.
     """
     from vaa_cli.core.images.inputs import STDIN
 

@@ -1,10 +1,10 @@
-"""`vaa explain`: where a model looks for each attribute."""
+"""`vaa explain`: the attention maps of a model for each attribute."""
 
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,66 +13,68 @@ from vaa_cli.commands.console import names_on_stdin, say
 from vaa_cli.commands.options import DeviceOption, ImagesArgument, PrecisionOption, RunOption
 from vaa_cli.core.errors import PictureError, VAAError
 
-_AT_ONCE = 16
+if TYPE_CHECKING:
+    from vaa_cli.core.images.inputs import Inputs
+    from vaa_cli.core.prediction.attention import AttentionReader
+    from vaa_cli.core.reports.explanation_files import Arrays, Figures
+
+_BATCH_SIZE = 16
+
+AttributesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--attributes",
+        help="Attributes to show: names with commas between them. Default: the likeliest.",
+        show_default=False,
+    ),
+]
+TopOption = Annotated[
+    int, typer.Option("--top", min=1, help="How many of the likeliest are shown.")
+]
+OutOption = Annotated[
+    Path, typer.Option("--out", "-o", help="Folder of the figures; made if it is not there.")
+]
+RawOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--raw",
+        help="Write the arrays of all maps to this .npz file instead of figures.",
+        show_default=False,
+    ),
+]
+ShowOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--show/--no-show",
+        help="Show the figures here, too. Default: in terminals that show pictures.",
+        show_default=False,
+    ),
+]
 
 
 def explain(
     images: ImagesArgument,
     run: RunOption = None,
-    attributes: Annotated[
-        str | None,
-        typer.Option(
-            "--attributes",
-            help="Attributes to show: names with commas between them. Default: the likeliest.",
-            show_default=False,
-        ),
-    ] = None,
-    top: Annotated[
-        int, typer.Option("--top", min=1, help="How many of the likeliest are shown.")
-    ] = 4,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder of the figures; made if it is not there.")
-    ] = Path("explained"),
-    raw: Annotated[
-        Path | None,
-        typer.Option(
-            "--raw",
-            help="Write the arrays of all maps to this .npz file instead of figures.",
-            show_default=False,
-        ),
-    ] = None,
-    show: Annotated[
-        bool | None,
-        typer.Option(
-            "--show/--no-show",
-            help="Show the figures here, too. Default: in terminals that show pictures.",
-            show_default=False,
-        ),
-    ] = None,
+    attributes: AttributesOption = None,
+    top: TopOption = 4,
+    out: OutOption = Path("explained"),
+    raw: RawOption = None,
+    show: ShowOption = None,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "fp32",
 ) -> None:
-    """Show what the model sees: a figure a picture, with where each stage looks for attributes.
+    """Explain predictions: a figure a picture, with the attention maps of its attributes.
 
     The paths of the figures are printed. The exit code is 1 if any picture could not be read.
     """
     from vaa_cli.core.images.inputs import find_inputs
-    from vaa_cli.core.images.requests import batched
     from vaa_cli.core.labels.attributes import positions_of
     from vaa_cli.core.models.card import read_card
-    from vaa_cli.core.reports.matplotlib_setup import require_matplotlib
     from vaa_cli.core.runs.lookup import model_file
 
-    # What can be wrong without the model is told before it is loaded.
+    # What can be wrong without the model is refused before it is loaded.
     path = model_file(run)
-    if raw is None:
-        require_matplotlib()
-    elif raw.suffix != ".npz":
-        raise VAAError(f"--raw {raw} is no .npz file; call it {raw.with_suffix('.npz')}")
-    elif raw.exists() and not raw.is_file():
-        raise VAAError(f"--raw {raw} is a folder; name a file")
-    if raw is None and out.exists() and not out.is_dir():
-        raise VAAError(f"--out {out} is a file; name a folder for the figures")
+    _check_targets(out, raw)
     inputs = find_inputs(images, names_on_stdin(images))
     card = read_card(path)
     chosen = None if attributes is None else positions_of(attributes, card.attributes)
@@ -83,17 +85,48 @@ def explain(
     from vaa_cli.core.reports.explanation_files import Arrays, Figures
 
     compute = Compute.choose(device, precision)
-    reader = AttentionReader(path, compute, _AT_ONCE, workers=0)
+    reader = AttentionReader.open(path, compute, _BATCH_SIZE, workers=0)
     say(f"{path}: torch on {compute}")
-    figures, arrays = Figures(out, reader.card, chosen, top), Arrays(reader.card)
+    arrays = Arrays(reader.card) if raw is not None else None
+    failed = _explain(inputs, reader, Figures(out, reader.card, chosen, top), arrays, display)
+    if arrays is not None and raw is not None:
+        arrays.write(raw)
+        _print_path(raw)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _check_targets(out: Path, raw: Path | None) -> None:
+    from vaa_cli.core.reports.matplotlib_setup import require_matplotlib
+
+    if raw is None:
+        require_matplotlib()
+        if out.exists() and not out.is_dir():
+            raise VAAError(f"--out {out} is a file; name a folder for the figures")
+    elif raw.suffix != ".npz":
+        raise VAAError(f"--raw {raw} is no .npz file; call it {raw.with_suffix('.npz')}")
+    elif raw.exists() and not raw.is_file():
+        raise VAAError(f"--raw {raw} is a folder; name a file")
+
+
+def _explain(
+    inputs: "Inputs",
+    reader: "AttentionReader",
+    figures: "Figures",
+    arrays: "Arrays | None",
+    display: Callable[[Path], None] | None,
+) -> int:
+    """Explain each picture, as a figure or in the arrays; the number of broken pictures."""
+    from vaa_cli.core.images.requests import batched
+
     failed = 0
-    requests = (picture.request(row) for row, picture in enumerate(inputs.found))
-    for batch in batched(requests, _AT_ONCE):
+    requests = (source.request(row) for row, source in enumerate(inputs.sources))
+    for batch in batched(requests, _BATCH_SIZE):
         for request, explanation in zip(batch, reader.read(batch), strict=True):
             try:
                 if explanation.prediction.problem is not None:
                     raise PictureError(explanation.prediction.problem)
-                if raw is not None:
+                if arrays is not None:
                     arrays.add(explanation)
                     continue
                 figure = figures.write(request, explanation)
@@ -104,11 +137,7 @@ def explain(
             _print_path(figure)
             if display is not None:
                 display(figure)
-    if raw is not None:
-        arrays.write(raw)
-        _print_path(raw)
-    if failed:
-        raise typer.Exit(1)
+    return failed
 
 
 def _print_path(path: Path) -> None:
@@ -118,7 +147,7 @@ def _print_path(path: Path) -> None:
 
 
 def _display(show: bool | None) -> Callable[[Path], None] | None:
-    """What shows a figure on stdout; None where that is not wanted or not possible."""
+    """A function that shows a figure on stdout; None where that is not wanted or not possible."""
     if show is False or (show is None and not sys.stdout.isatty()):
         return None
     try:
@@ -129,7 +158,7 @@ def _display(show: bool | None) -> Callable[[Path], None] | None:
         raise VAAError(
             "figures are shown by textual-image, which is not installed; pip install textual-image"
         ) from error
-    # Terminals that cannot would get coarse blocks of colour, on which no map can be read.
+    # Other terminals would show coarse blocks of colour, on which no map can be read.
     if show is None and renderable.Image not in (renderable.SixelImage, renderable.TGPImage):
         return None
     console = Console()

@@ -1,13 +1,23 @@
-"""Options that commands share, one name and one meaning everywhere."""
+"""Arguments and options that several commands share, with one name and one meaning everywhere."""
 
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+if TYPE_CHECKING:
+    from vaa_cli.core.engines.base import EngineOptions
+
 PREPARED = Path("prepared")
 
+ImagesArgument = Annotated[
+    list[str],
+    typer.Argument(
+        help="Pictures: files, folders (with all below them), globs, tar and zip archives, - "
+        "for names on stdin, or a CSV with an image column and perhaps boxes.",
+        show_default=False,
+    ),
+]
 DataOption = Annotated[
     Path | None,
     typer.Option(
@@ -24,7 +34,10 @@ RunOption = Annotated[
         show_default=False,
     ),
 ]
-BatchSizeOption = Annotated[int, typer.Option("--batch-size", min=1, help="Pictures a step.")]
+SplitOption = Annotated[
+    Literal["train", "val", "test"], typer.Option("--split", help="Which pictures are scored.")
+]
+BatchSizeOption = Annotated[int, typer.Option("--batch-size", min=1, help="Pictures in a batch.")]
 DeviceOption = Annotated[
     str, typer.Option("--device", help="cpu, cuda, cuda:1, mps, or auto: a GPU if there is one.")
 ]
@@ -62,19 +75,10 @@ WorkersOption = Annotated[
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of all randomness.")]
 
 
-class SplitChoice(str, Enum):
-    """The parts of a prepared folder."""
+def engine_options(
+    engine: str, precision: str, device: str, batch_size: int, workers: int | None
+) -> "EngineOptions":
+    """The values of the options above, as core takes them."""
+    from vaa_cli.core.engines.base import EngineOptions
 
-    train = "train"
-    val = "val"
-    test = "test"
-
-
-ImagesArgument = Annotated[
-    list[str],
-    typer.Argument(
-        help="Pictures: files, folders (with all below them), globs, tar and zip archives, - "
-        "for names on stdin, or a CSV with an image column and perhaps boxes.",
-        show_default=False,
-    ),
-]
+    return EngineOptions(engine, precision, device, batch_size, workers)

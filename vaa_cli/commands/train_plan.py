@@ -1,9 +1,10 @@
-"""What a `vaa train` command line means: which options, which data, which run folder."""
+"""A `vaa train` command line made into a plan: options, data, run folder."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -34,13 +35,13 @@ class NamedFolders:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be trained; made by the first process, the same in all.
+    """What is trained; made by the first process, the same in all.
 
     Attributes:
-        options: how.
+        options: the options.
         data: the prepared folder.
         run: the run folder.
-        checkpoint: where to go on; None to start.
+        checkpoint: the checkpoint to go on from; None to start.
     """
 
     options: "TrainingOptions"
@@ -49,7 +50,7 @@ class Plan:
     checkpoint: Path | None
 
     def to_json(self) -> str:
-        """The plan as one process tells it to the others."""
+        """The plan as text for the other processes."""
         return json.dumps(asdict(self), default=str)
 
     @classmethod
@@ -61,32 +62,32 @@ class Plan:
         plan = json.loads(text)
         checkpoint = plan["checkpoint"]
         return cls(
-            with_values(TrainingOptions(), plan["options"], ""),
+            with_values(TrainingOptions(), plan["options"]),
             Path(plan["data"]),
             Path(plan["run"]),
             Path(checkpoint) if checkpoint is not None else None,
         )
 
 
-def make_plan(options: "TrainingOptions", named: frozenset[str], places: NamedFolders) -> Plan:
-    """What the command line means.
+def make_plan(options: "TrainingOptions", named: frozenset[str], folders: NamedFolders) -> Plan:
+    """Make the plan of a command line.
 
     Args:
-        options: those that the user named, and the defaults of the others.
-        named: which the user named.
-        places: the folders that the user named.
+        options: the options that the user named, and the defaults of the others.
+        named: names of those that the user named.
+        folders: the folders that the user named.
 
     Raises:
-        VAAError: nothing that can be done.
+        VAAError: the command line asks for something that cannot be done.
     """
     from vaa_cli.core.runs.folder import has_begun, is_free, kept_config, new_run
     from vaa_cli.core.runs.lookup import resume_point
     from vaa_cli.core.system.files import reading_errors
     from vaa_cli.core.training.option_sources import resumed_options
 
-    run, data = places.run, places.data
-    if places.resume and (run is None or has_begun(run)):
-        point = resume_point(places.resumed or run)
+    run, data = folders.run, folders.data
+    if folders.resume and (run is None or has_begun(run)):
+        point = resume_point(folders.resumed or run)
         kept, kept_data = kept_config(point.run)
         options = resumed_options(kept, options, named, point.run)
         return Plan(options, data or kept_data, point.run, point.checkpoint)
@@ -102,28 +103,34 @@ def make_plan(options: "TrainingOptions", named: frozenset[str], places: NamedFo
 
 
 def named_options(
-    context: typer.Context, config: Path | None, settings: list[str]
+    context: typer.Context, values: Mapping[str, Any], config: Path | None, settings: list[str]
 ) -> tuple["TrainingOptions", frozenset[str]]:
-    """The options, and which of them the user named: in a file, by --set, by their own switches.
+    """The training options, and the names of those that the user named.
 
-    The later ones win.
+    They come from a file, from --set and from their own switches; the later ones win.
+
+    Args:
+        context: knows which switches the user typed.
+        values: values of the switches by name.
+        config: a TOML file.
+        settings: `key=value` words.
     """
     from vaa_cli.core.training.option_sources import parse_settings, read_option_file, with_values
-    from vaa_cli.core.training.options import OPTION_NAMES, TrainingOptions
+    from vaa_cli.core.training.options import TrainingOptions
 
-    switches = {name: context.params.get(name) for name in OPTION_NAMES if is_named(context, name)}
+    switches = {name: value for name, value in values.items() if is_named(context, name)}
     options, named = TrainingOptions(), set[str]()
-    for where, values in (
+    for source, given in (
         (str(config), read_option_file(config) if config else {}),
         ("--set", parse_settings(settings)),
-        ("", {name: getattr(value, "value", value) for name, value in switches.items()}),
+        ("", switches),
     ):
-        options = with_values(options, values, where)
-        named |= {name.replace("-", "_") for name in values}
+        options = with_values(options, given, source)
+        named |= {name.replace("-", "_") for name in given}
     return options, frozenset(named)
 
 
 def is_named(context: typer.Context, name: str) -> bool:
-    """Whether the user wrote an option; its value may be the default's."""
+    """Whether the user typed an option; its value may be the default."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"

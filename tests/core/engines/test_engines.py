@@ -1,5 +1,6 @@
 """One graph of a model, and the engines that compute it."""
 
+import logging
 import os
 import time
 from dataclasses import replace
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from vaa_cli.core.engines import cache as engine_cache
-from vaa_cli.core.engines import convert as conversion
+from vaa_cli.core.engines import formats
 from vaa_cli.core.engines import open as engine_module
-from vaa_cli.core.engines.base import EngineChoice
+from vaa_cli.core.engines.base import EngineOptions
 from vaa_cli.core.engines.convert import write_openvino
 from vaa_cli.core.engines.export import export_model
 from vaa_cli.core.engines.graph import inference_graph
@@ -127,7 +128,7 @@ def test_the_graph_computes_what_the_model_does(changes: dict[str, object]) -> N
 )
 def test_engines_compute_what_the_model_does(model_file: Path, name: str) -> None:
     pytest.importorskip(RUNTIMES[name])
-    engine = open_engine(model_file, EngineChoice(name, "fp32", "cpu"))
+    engine = open_engine(model_file, EngineOptions(name, "fp32", "cpu"))
     assert engine.card == CARD
     assert name in engine.name and "fp32" in engine.name
     for count in (3, 1, 5):
@@ -142,32 +143,32 @@ def test_auto_takes_the_fastest_that_is_installed(
 ) -> None:
     monkeypatch.setattr(engine_module, "_has_gpu", lambda: False)
     pytest.importorskip("openvino")
-    assert engine_module._best_engine(EngineChoice()) == "openvino"
-    monkeypatch.setattr(engine_module, "find_spec", lambda _: None)
-    assert open_engine(model_file, EngineChoice(device="cpu")).name.startswith("torch on cpu")
+    assert engine_module._fastest_engine(EngineOptions()) == "openvino"
+    monkeypatch.setattr(formats, "find_spec", lambda _: None)
+    assert open_engine(model_file, EngineOptions(device="cpu")).name.startswith("torch on cpu")
     with pytest.raises(VAAError, match=r"openvino needs openvino: pip install 'vaa-cli\[openvino"):
-        open_engine(model_file, EngineChoice("openvino"))
+        open_engine(model_file, EngineOptions("openvino"))
 
 
 def test_on_a_gpu_it_is_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "_has_gpu", lambda: True)
-    assert engine_module._best_engine(EngineChoice()) == "torch"
-    assert engine_module._best_engine(EngineChoice(device="cuda:1")) == "torch"
+    assert engine_module._fastest_engine(EngineOptions()) == "torch"
+    assert engine_module._fastest_engine(EngineOptions(device="cuda:1")) == "torch"
 
 
 @pytest.mark.parametrize(
     ("choice", "told"),
     [
-        (EngineChoice("tensorrt"), "unknown engine 'tensorrt'"),
-        (EngineChoice(precision="fp8"), "unknown precision 'fp8'"),
-        (EngineChoice(precision="int8"), "vaa export"),
-        (EngineChoice("openvino", device="cuda"), "not on 'cuda'"),
-        (EngineChoice("onnx", "bf16"), "not in bf16"),
-        (EngineChoice("torch", "fp16", "cpu"), "fp16"),
+        (EngineOptions("tensorrt"), "unknown engine 'tensorrt'"),
+        (EngineOptions(precision="fp8"), "unknown precision 'fp8'"),
+        (EngineOptions(precision="int8"), "vaa export"),
+        (EngineOptions("openvino", device="cuda"), "not on 'cuda'"),
+        (EngineOptions("onnx", "bf16"), "not in bf16"),
+        (EngineOptions("torch", "fp16", "cpu"), "fp16"),
     ],
     ids=str,
 )
-def test_what_cannot_be_chosen(model_file: Path, choice: EngineChoice, told: str) -> None:
+def test_what_cannot_be_chosen(model_file: Path, choice: EngineOptions, told: str) -> None:
     if choice.engine in ("openvino", "onnx"):
         pytest.importorskip(RUNTIMES[choice.engine])
     with pytest.raises(VAAError, match=told):
@@ -180,32 +181,40 @@ def test_files_that_are_no_models(tmp_path: Path, name: str) -> None:
     pytest.importorskip("onnxruntime")
     (tmp_path / name).write_bytes(b"garbage")
     with pytest.raises(VAAError, match="is not a model"):
-        open_engine(tmp_path / name, EngineChoice("torch" if "safe" in name else "auto"))
+        open_engine(tmp_path / name, EngineOptions("torch" if "safe" in name else "auto"))
 
 
 # The cache
 
 
 def test_a_model_is_converted_once(
-    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     pytest.importorskip("openvino")
     monkeypatch.setenv("VAA_CACHE", str(tmp_path / "cache"))
-    told: list[str] = []
+    conversions = 0
 
-    def convert(place: Path, path: Path, kind: str) -> None:
-        place.mkdir(parents=True)
-        (place / "model.xml").write_bytes(path.read_bytes())
+    def convert(path: Path, file: Path, format: formats.ModelFormat) -> None:
+        nonlocal conversions
+        conversions += 1
+        file.parent.mkdir(parents=True)
+        file.write_bytes(path.read_bytes())
 
-    monkeypatch.setattr(engine_cache, "_make", convert)
-    for _ in range(2):
-        kept = engine_cache.converted_model(model_file, "openvino", told.append)
-        assert kept.read_bytes() == model_file.read_bytes()
-    assert told == ["openvino"]
+    monkeypatch.setattr(engine_cache, "_convert", convert)
+    openvino = formats.FORMATS["openvino"]
+    with caplog.at_level(logging.INFO, "vaa_cli"):
+        for _ in range(2):
+            kept = engine_cache.converted_model(model_file, openvino)
+            assert kept.read_bytes() == model_file.read_bytes()
+    assert conversions == 1
+    assert caplog.messages == ["converting the model for openvino, once …"]
     other = tmp_path / "other.safetensors"
     save_model(other, trained(replace(CARD, epoch=2)), replace(CARD, epoch=2))
-    assert engine_cache.converted_model(other, "openvino", told.append) != kept
-    assert told == ["openvino"] * 2
+    assert engine_cache.converted_model(other, openvino) != kept
+    assert conversions == 2
 
 
 def test_of_old_ones_the_cache_keeps_a_few(tmp_path: Path) -> None:
@@ -213,7 +222,7 @@ def test_of_old_ones_the_cache_keeps_a_few(tmp_path: Path) -> None:
     for i in range(12):
         (tmp_path / f"{i:02d}").mkdir()
         os.utime(tmp_path / f"{i:02d}", (now - i, now - i))
-    engine_cache._forget_older(tmp_path)
+    engine_cache._remove_older(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{i:02d}" for i in range(8)]
 
 
@@ -224,7 +233,7 @@ def test_a_cache_that_cannot_be_written(
     (tmp_path / "file").touch()
     monkeypatch.setenv("VAA_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(VAAError, match="VAA_CACHE=DIR"):
-        open_engine(model_file, EngineChoice("openvino"))
+        open_engine(model_file, EngineOptions("openvino"))
 
 
 # Exports
@@ -240,7 +249,7 @@ def test_an_export_has_all_that_predicting_needs(
     pytest.importorskip(RUNTIMES[kind])
     parity = export_model(model_file, kind, tmp_path / "new" / name)
     assert parity.worst < 1e-5 and parity.agreeing == 1
-    engine = open_engine(tmp_path / "new" / name, EngineChoice())
+    engine = open_engine(tmp_path / "new" / name, EngineOptions())
     assert engine.card == CARD
     images = pixels(CARD)
     found = engine.probabilities(images)
@@ -249,10 +258,10 @@ def test_an_export_has_all_that_predicting_needs(
     assert {path.name for path in (tmp_path / "new").iterdir()} == kept
     if kind == "openvino":
         with pytest.raises(VAAError, match="not quantised"):
-            open_engine(tmp_path / "new" / name, EngineChoice(precision="int8"))
+            open_engine(tmp_path / "new" / name, EngineOptions(precision="int8"))
     other = {"onnx": "openvino", "openvino": "onnx"}[kind]
-    with pytest.raises(VAAError, match="leave out --engine"):
-        open_engine(tmp_path / "new" / name, EngineChoice(other))
+    with pytest.raises(VAAError, match="leave out `engine="):
+        open_engine(tmp_path / "new" / name, EngineOptions(other))
 
 
 @pytest.mark.slow
@@ -266,7 +275,7 @@ def test_a_torch_export_is_for_others(model_file: Path, tmp_path: Path) -> None:
     found = program.module()(torch.from_numpy(images)).numpy()
     np.testing.assert_allclose(found, expected(trained(CARD), CARD, images), atol=2e-5)
     with pytest.raises(VAAError, match="unpickles"):
-        open_engine(tmp_path / "m.pt2", EngineChoice())
+        open_engine(tmp_path / "m.pt2", EngineOptions())
 
 
 @pytest.mark.slow
@@ -278,7 +287,8 @@ def test_an_export_that_computes_something_else_is_not_written(
     def wrong(path: Path, model: VAA, card: ModelCard) -> None:
         write_openvino(path, trained(replace(CARD, hidden=8)), card)
 
-    monkeypatch.setitem(conversion.WRITERS, "openvino", wrong)
+    openvino = replace(formats.FORMATS["openvino"], write=wrong)
+    monkeypatch.setitem(formats.FORMATS, "openvino", openvino)
     with pytest.raises(VAAError, match="differs from the original"):
         export_model(model_file, "openvino", tmp_path / "m.xml")
     assert list(tmp_path.iterdir()) == []
@@ -296,7 +306,7 @@ def test_int8(model_file: Path, tmp_path: Path) -> None:
     parity = export_model(model_file, "openvino", tmp_path / "m.xml", found)
     assert parity.pictures == 20
     assert 0 < parity.worst < 0.2 and parity.agreeing > 0.9
-    engine = open_engine(tmp_path / "m.xml", EngineChoice(precision="int8"))
+    engine = open_engine(tmp_path / "m.xml", EngineOptions(precision="int8"))
     assert "int8" in engine.name and engine.card == CARD
     with pytest.raises(VAAError, match="not one of the pictures"):
         export_model(model_file, "openvino", tmp_path / "m.xml", [ImageSource("nowhere.png")])

@@ -77,7 +77,7 @@ def test_boxes_are_of_upright_pictures(tmp_path: Path) -> None:
 def test_places_in_the_part_that_the_model_sees(tmp_path: Path) -> None:
     """Two people of one picture: each has what is inside of its box."""
     table = table_of(tmp_path, [[1, 1], [1, 1]], boxes=[[0, 0, 10, 10], [10, 0, 10, 10]])
-    table = replace(row_images=["images/0.png"] * 2)
+    table = replace(table, row_images=["images/0.png"] * 2)
     path = write_rows(
         tmp_path / "b.csv",
         HEADER,

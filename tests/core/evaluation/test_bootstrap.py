@@ -6,7 +6,7 @@ from sklearn.metrics import average_precision_score
 
 from vaa_cli.core.evaluation import bootstrap as bootstrap_module
 from vaa_cli.core.evaluation.bootstrap import bootstrap, interval
-from vaa_cli.core.evaluation.comparison import compare_runs, comparison_records
+from vaa_cli.core.evaluation.comparison import compare_predictions, comparison_records
 from vaa_cli.core.evaluation.metrics import score
 
 
@@ -89,7 +89,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
 
 def test_a_run_against_itself_differs_by_nothing() -> None:
     probabilities, targets = random_run(3)
-    compared = compare_runs([(probabilities, 0.5)] * 2, targets, list("abcd"), samples=50)
+    compared = compare_predictions([(probabilities, 0.5)] * 2, targets, list("abcd"), samples=50)
     for one in compared:
         (difference,) = one.differences
         assert difference.value == 0 or np.isnan(difference.value)
@@ -101,10 +101,12 @@ def test_a_better_run_is_told_from_noise() -> None:
     targets = rng.integers(0, 2, (400, 3)).astype(np.int8)
     guessed, known = rng.random((400, 3)), np.clip(targets + rng.normal(0, 0.3, (400, 3)), 0, 1)
     again = np.clip(known + rng.normal(0, 0.01, (400, 3)), 0, 1)
-    compared = compare_runs([(guessed, 0.5), (known, 0.5)], targets, list("abc"), samples=200)
+    compared = compare_predictions(
+        [(guessed, 0.5), (known, 0.5)], targets, list("abc"), samples=200
+    )
     assert all(one.differences[0].excludes_zero for one in compared)
     assert all(one.differences[0].low > 0.1 for one in compared if one.figure != "instance F1")
-    same = compare_runs([(known, 0.5), (again, 0.5)], targets, list("abc"), samples=200)
+    same = compare_predictions([(known, 0.5), (again, 0.5)], targets, list("abc"), samples=200)
     assert sum(one.differences[0].excludes_zero for one in same) <= 2
 
 
@@ -113,7 +115,7 @@ def test_pairing_makes_differences_surer_than_the_runs() -> None:
     targets = rng.integers(0, 2, (200, 1)).astype(np.int8)
     first = np.clip(targets + rng.normal(0, 0.7, (200, 1)), 0, 1)
     second = np.where(rng.random((200, 1)) < 0.05, 1 - first, first)
-    compared = compare_runs([(first, 0.5), (second, 0.5)], targets, ["a"], samples=300)
+    compared = compare_predictions([(first, 0.5), (second, 0.5)], targets, ["a"], samples=300)
     total = compared[0]
     width = total.values[0].high - total.values[0].low
     assert total.differences[0].high - total.differences[0].low < 0.8 * width
@@ -122,7 +124,7 @@ def test_pairing_makes_differences_surer_than_the_runs() -> None:
 def test_records_have_all_figures() -> None:
     probabilities, targets = random_run(6)
     runs = [(probabilities, 0.5), (1 - probabilities, 0.5)]
-    compared = compare_runs(runs, targets, list("abcd"), samples=50)
+    compared = compare_predictions(runs, targets, list("abcd"), samples=50)
     records = comparison_records(compared, ["x", "y"])
     assert len(records) == 2 * (3 + 2 * 4)
     expected = [score(p, targets).totals.mean_accuracy for p, _ in runs]

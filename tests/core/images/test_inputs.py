@@ -33,7 +33,7 @@ def touch(*names: str) -> None:
 def paths(*names: str, stdin: str = "") -> list[str]:
     """The paths of what is found, which here have no boxes, as they are written."""
     inputs = find_inputs(names, io.StringIO(stdin))
-    found = list(inputs.found)
+    found = list(inputs.sources)
     assert not inputs.has_boxes
     assert all(picture.box is None for picture in found)
     return [os.path.normpath(picture.path) for picture in found]
@@ -89,7 +89,7 @@ def test_a_folder_is_walked_when_its_pictures_are_asked_for() -> None:
     touch("d/a.jpg")
     inputs = find_inputs(["d"], io.StringIO())
     touch("d/b.jpg")
-    assert [Path(request.path).name for request in inputs.found] == ["a.jpg", "b.jpg"]
+    assert [Path(request.path).name for request in inputs.sources] == ["a.jpg", "b.jpg"]
 
 
 # Globs
@@ -144,7 +144,7 @@ def test_stdin_is_read_as_its_names_are_asked_for() -> None:
                 number += 1
                 yield f"{number}.jpg\n"
 
-    found = find_inputs(["-"], Endless()).found
+    found = find_inputs(["-"], Endless()).sources
     assert [next(found).path for _ in range(3)] == ["1.jpg", "2.jpg", "3.jpg"]
 
 
@@ -171,7 +171,7 @@ def test_a_table_with_boxes() -> None:
     )  # fmt: skip
     inputs = find_inputs(["d/t.CSV"], io.StringIO())
     assert inputs.has_boxes
-    found = list(inputs.found)
+    found = list(inputs.sources)
     assert [os.path.normpath(picture.path) for picture in found] == ["d/a.jpg"] * 2
     assert [picture.box for picture in found] == [Box(1.5, 2, 3, 4), None]
 
@@ -217,7 +217,7 @@ def test_boxes_in_one_of_several(here: Path) -> None:
     write_rows(here / "t.csv", ["image", "left", "top", "width", "height"], ["b.jpg", 1, 2, 3, 4])
     inputs = find_inputs(["a.jpg", "t.csv"], io.StringIO())
     assert inputs.has_boxes
-    assert [picture.box for picture in inputs.found] == [None, Box(1, 2, 3, 4)]
+    assert [picture.box for picture in inputs.sources] == [None, Box(1, 2, 3, 4)]
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_a_large_folder_is_not_listed_before_its_first_picture(
             return next(self._entries)
 
     monkeypatch.setattr(os, "scandir", Counting)
-    found = find_inputs(["d"], io.StringIO()).found
+    found = find_inputs(["d"], io.StringIO()).sources
     first = next(found).path
     assert listed <= 2 * 7  # once to see whether there is any picture
     rest = [picture.path for picture in found]
@@ -274,7 +274,7 @@ def test_a_folder_that_cannot_be_listed_has_a_row(monkeypatch: pytest.MonkeyPatc
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", guarded)
-    found = list(find_inputs(["d"], io.StringIO()).found)
+    found = list(find_inputs(["d"], io.StringIO()).sources)
     assert [(picture.path, picture.problem) for picture in found] == [
         ("d/a.jpg", None),
         ("d/b", "cannot be listed: Permission denied"),

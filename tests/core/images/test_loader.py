@@ -31,8 +31,8 @@ from vaa_cli.core.images.loader import PictureLoader
 from vaa_cli.core.images.requests import Request, batched, table_requests
 from vaa_cli.core.labels.boxes import Box
 from vaa_cli.core.labels.table import LabelTable
-from vaa_cli.core.models.inference import normalise
-from vaa_cli.core.training.sampling import augmented_requests, epoch_order
+from vaa_cli.core.models.inference import Normalisation
+from vaa_cli.core.training.sampling import augmented_requests, epoch_batches
 
 PROPERTY = settings(max_examples=50, deadline=None, derandomize=True)
 SIZE = (32, 16)
@@ -482,9 +482,9 @@ def test_batched_does_not_read_ahead() -> None:
     seed=st.integers(0, 2**32),
     epoch=st.integers(0, 500),
 )
-def test_epoch_order(n: int, size: int, least: int, seed: int, epoch: int) -> None:
+def test_epoch_batches(n: int, size: int, least: int, seed: int, epoch: int) -> None:
     expected = np.random.default_rng((seed, epoch)).permutation(n).tolist()
-    batches = epoch_order(n, size, seed, epoch, least)
+    batches = epoch_batches(n, size, seed, epoch, least)
     assert all(rows.dtype == np.int64 for rows in batches)
     rows = [row for rows in batches for row in rows.tolist()]
     assert rows == expected[: len(rows)]
@@ -504,7 +504,7 @@ def test_augmented_requests(tmp_path: Path) -> None:
 
 def epoch_requests(table: LabelTable, size: int, seed: int, epoch: int) -> list[list[Request]]:
     """The augmented batches of one epoch."""
-    order = epoch_order(len(table), size, seed, epoch)
+    order = epoch_batches(len(table), size, seed, epoch)
     return [augmented_requests(table, rows, seed, epoch) for rows in order]
 
 
@@ -565,7 +565,7 @@ def test_normalise(n: int, h: int, w: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 256, (n, 3, h, w), dtype=np.uint8)
     mean, std = rng.uniform(0.1, 0.9, 3), rng.uniform(0.1, 0.5, 3)
-    result = normalise(torch.from_numpy(pixels), mean.tolist(), std.tolist())
+    result = Normalisation(mean.tolist(), std.tolist())(torch.from_numpy(pixels))
     assert result.dtype == torch.float32
     expected = (pixels / 255 - mean[:, None, None]) / std[:, None, None]
     np.testing.assert_allclose(result.numpy(), expected, rtol=1e-5, atol=1e-5)

@@ -20,7 +20,7 @@ from vaa_cli.core.images.loader import PictureLoader
 from vaa_cli.core.images.ram_cache import RAMCache, bytes_needed, free_memory
 from vaa_cli.core.images.requests import Request, batched, table_requests
 from vaa_cli.core.labels.table import LabelTable
-from vaa_cli.core.training.sampling import augmented_requests, epoch_order
+from vaa_cli.core.training.sampling import augmented_requests, epoch_batches
 
 # Height and width of a crop, and 256 / 224 of them, which are whole numbers.
 CROP, SCALED = (112, 56), (128, 64)
@@ -39,7 +39,7 @@ def table(tmp_path: Path) -> LabelTable:
 
 def epoch(table: LabelTable, number: int, size: int = 3) -> list[list[Request]]:
     """The batches of an epoch of training."""
-    order = epoch_order(len(table), size, 7, number, least=1)
+    order = epoch_batches(len(table), size, 7, number, smallest=1)
     return [augmented_requests(table, rows, 7, number) for rows in order]
 
 

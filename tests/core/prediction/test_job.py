@@ -14,7 +14,7 @@ from tests.helpers.command import contents
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.requests import Request
 from vaa_cli.core.prediction.formats import Columns, CSVRows, open_rows
-from vaa_cli.core.prediction.job import Job, is_complete, job_file, kept_pictures, standard_output
+from vaa_cli.core.prediction.job import Job, job_file, kept_pictures, standard_output
 from vaa_cli.core.prediction.predictor import Prediction
 
 COLUMNS = Columns(("hat", 'a "bag"'), (0.5, 0.5))
@@ -128,9 +128,9 @@ def test_without_resume_it_begins_again(tmp_path: Path) -> None:
 
 def test_resume_of_what_never_began(tmp_path: Path) -> None:
     job = make_job(tmp_path / "out.csv")
-    assert not is_complete(job)
+    assert not job.is_complete
     assert write(job, resume=True) == (0, [])
-    assert is_complete(job)
+    assert job.is_complete
 
 
 def test_a_job_is_gone_on_with_only_as_it_was_begun(tmp_path: Path) -> None:

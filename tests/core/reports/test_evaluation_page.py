@@ -22,7 +22,7 @@ from vaa_cli.core.evaluation.bootstrap import bootstrap
 from vaa_cli.core.evaluation.confusions import Confusions
 from vaa_cli.core.evaluation.curves import precision_recall, reliability
 from vaa_cli.core.evaluation.metrics import score
-from vaa_cli.core.reports.evaluation_page import Evaluation, evaluation_page
+from vaa_cli.core.reports.evaluation_page import PageContent, evaluation_page
 from vaa_cli.core.reports.examples import Example, RenderedExample, choose_examples
 
 CHROMIUM = shutil.which("chromium")
@@ -96,7 +96,7 @@ NAMES = ("hat", "bag, large", '<script>alert("x")</script>', "a&b'\"", "été\ud
 
 
 @pytest.fixture(scope="module")
-def evaluation() -> Evaluation:
+def evaluation() -> PageContent:
     rng = np.random.default_rng(1)
     labels = rng.integers(-1, 2, (120, len(NAMES))).astype(np.int8)
     labels[:, -1] = 0
@@ -105,7 +105,7 @@ def evaluation() -> Evaluation:
     file = BytesIO()
     Image.fromarray(rng.integers(0, 256, (48, 80, 3), dtype=np.uint8)).save(file, "JPEG")
     source = "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
-    return Evaluation(
+    return PageContent(
         title="runs/<x> on test",
         about={"model": "runs/x & y", "pictures": 120},
         attributes=NAMES,
@@ -160,7 +160,7 @@ class Page(HTMLParser):
             self.words.append(data)
 
 
-def test_the_page_is_whole_and_needs_nothing_else(evaluation: Evaluation) -> None:
+def test_the_page_is_whole_and_needs_nothing_else(evaluation: PageContent) -> None:
     page = Page(evaluation_page(evaluation))
     assert page.open == [] and page.fetched == []
     words = " ".join(page.words)
@@ -170,7 +170,7 @@ def test_the_page_is_whole_and_needs_nothing_else(evaluation: Evaluation) -> Non
     assert f"{evaluation.scores.average_precision[1]:.3f}" in words
 
 
-def test_a_run_without_a_log_and_pictures_has_a_page(evaluation: Evaluation) -> None:
+def test_a_run_without_a_log_and_pictures_has_a_page(evaluation: PageContent) -> None:
     from dataclasses import replace
 
     bare = replace(evaluation, epochs=[], examples=[], priors=(None,) * len(NAMES))
@@ -190,7 +190,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def shown(browser: Any, evaluation: Evaluation, tmp_path: Path) -> Iterator[Any]:
+def shown(browser: Any, evaluation: PageContent, tmp_path: Path) -> Iterator[Any]:
     """The page in a browser, on a screen of 1280 x 900; what it complains of is an error."""
     path = tmp_path / "index.html"
     path.write_text(evaluation_page(evaluation), encoding="utf-8")
@@ -212,7 +212,7 @@ def column(page: Any, index: int) -> list[str]:
     return [cell.strip() for cell in cells.all_inner_texts()]
 
 
-def test_columns_are_sorted_by_their_heads(shown: Any, evaluation: Evaluation) -> None:
+def test_columns_are_sorted_by_their_heads(shown: Any, evaluation: PageContent) -> None:
     assert column(shown, 0)[:2] == ["hat", "bag, large"]
     head = shown.locator("#table th", has_text="AP")
     head.locator("button").click()

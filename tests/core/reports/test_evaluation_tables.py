@@ -12,7 +12,12 @@ from rich.console import Console, RenderableType
 
 from tests.helpers.pictures import make_table
 from vaa_cli.core.evaluation.metrics import Scores, score
-from vaa_cli.core.evaluation.records import evaluation_csv, evaluation_json, unscored
+from vaa_cli.core.evaluation.records import (
+    attribute_records,
+    evaluation_json,
+    records_csv,
+    unscored,
+)
 from vaa_cli.core.labels.priors import Priors
 from vaa_cli.core.labels.table import LabelTable
 from vaa_cli.core.reports.evaluation_tables import evaluation_tables
@@ -74,7 +79,9 @@ def split_tables(
 
 def test_json_has_the_figures_of_the_scores(scores: Scores) -> None:
     about: dict[str, str | int] = {"split": "test", "images": 40}
-    result = json.loads(evaluation_json(ATTRIBUTES, PRIORS, scores, about))
+    result = json.loads(
+        evaluation_json(about, scores, attribute_records(ATTRIBUTES, PRIORS, scores))
+    )
     assert result["split"] == "test" and result["images"] == 40
     assert result["unscored"] == ["never", "always"]
     assert [record["attribute"] for record in result["attributes"]] == list(ATTRIBUTES)
@@ -102,7 +109,7 @@ def test_json_of_what_cannot_be_scored_is_json() -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
-    text = evaluation_json(["hat"], [None], scores, {})
+    text = evaluation_json({}, scores, attribute_records(["hat"], [None], scores))
     result = json.loads(text, parse_constant=refuse)
     assert result["totals"]["mA"] is None and result["totals"]["instance_f1"] is None
     assert result["attributes"][0]["AP"] is None
@@ -110,7 +117,9 @@ def test_json_of_what_cannot_be_scored_is_json() -> None:
 
 
 def test_csv_has_the_figures_of_the_scores(scores: Scores) -> None:
-    rows = list(csv.DictReader(io.StringIO(evaluation_csv(ATTRIBUTES, PRIORS, scores))))
+    rows = list(
+        csv.DictReader(io.StringIO(records_csv(attribute_records(ATTRIBUTES, PRIORS, scores))))
+    )
     assert [row["attribute"] for row in rows] == list(ATTRIBUTES)
     for i, row in enumerate(rows):
         assert int(row["positives"]) == scores.positives[i]
@@ -126,9 +135,11 @@ def test_csv_has_the_figures_of_the_scores(scores: Scores) -> None:
 def test_names_of_any_kind_survive_in_json_and_csv() -> None:
     names = ["a,b", 'a"b', "a\nb", "Straße 日", "[red]"]
     scores = scored(names)
-    records = json.loads(evaluation_json(names, [0.5] * 5, scores, {}))["attributes"]
+    records = json.loads(evaluation_json({}, scores, attribute_records(names, [0.5] * 5, scores)))[
+        "attributes"
+    ]
     assert [record["attribute"] for record in records] == names
-    text = io.StringIO(evaluation_csv(names, [0.5] * 5, scores), newline="")
+    text = io.StringIO(records_csv(attribute_records(names, [0.5] * 5, scores)), newline="")
     assert [row["attribute"] for row in csv.DictReader(text)] == names
 
 

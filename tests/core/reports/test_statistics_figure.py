@@ -16,7 +16,7 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.statistics import LabelStatistics
 from vaa_cli.core.labels.table import LabelTable
 from vaa_cli.core.reports.matplotlib_setup import require_matplotlib
-from vaa_cli.core.reports.statistics_figure import statistics_picture
+from vaa_cli.core.reports.statistics_figure import statistics_figure
 
 matplotlib = pytest.importorskip("matplotlib")
 
@@ -30,7 +30,7 @@ def random_table(count: int, names: Sequence[str] | None = None) -> LabelTable:
 
 
 def drawn(table: LabelTable, name: str = "people") -> Image.Image:
-    picture = Image.open(io.BytesIO(statistics_picture(LabelStatistics.of(table), name)))
+    picture = Image.open(io.BytesIO(statistics_figure(LabelStatistics.of(table), name)))
     assert picture.format == "PNG"
     picture.load()
     return picture.convert("RGB")
@@ -121,7 +121,7 @@ def test_without_matplotlib_what_to_install_is_named(monkeypatch: pytest.MonkeyP
     with pytest.raises(VAAError, match=r"pip install matplotlib"):
         require_matplotlib()
     with pytest.raises(VAAError, match=r"pip install matplotlib"):
-        statistics_picture(statistics, "people")
+        statistics_figure(statistics, "people")
 
 
 def test_with_matplotlib_nothing_is_missing() -> None:

@@ -22,7 +22,7 @@ from vaa_cli.core.images.loader import PictureLoader
 from vaa_cli.core.labels.splits import assign_splits
 from vaa_cli.core.models.backbones import IMAGENET_MEAN, IMAGENET_STD
 from vaa_cli.core.models.devices import Compute
-from vaa_cli.core.models.inference import normalise
+from vaa_cli.core.models.inference import Normalisation
 from vaa_cli.core.models.losses import LossParts, VAALoss
 from vaa_cli.core.models.model_file import load_model
 from vaa_cli.core.models.vaa import VAA
@@ -35,10 +35,10 @@ from vaa_cli.core.training.events import (
     Stopped,
     TrainingWarning,
 )
-from vaa_cli.core.training.loop import train
+from vaa_cli.core.training.loop import training_events
 from vaa_cli.core.training.optimizers import make_scheduler
 from vaa_cli.core.training.options import RECIPES, TrainingOptions
-from vaa_cli.core.training.sampling import augmented_requests, epoch_order
+from vaa_cli.core.training.sampling import augmented_requests, epoch_batches
 from vaa_cli.core.training.seeding import seed_all
 from vaa_cli.core.training.stop_request import StopRequest
 from vaa_cli.core.training.validation import Validation, Validator
@@ -109,7 +109,7 @@ def test_default_recipe_warms_up_and_follows_a_cosine(optimizer: torch.optim.Opt
 
 
 def test_events_tell_the_whole_training(data: Prepared, tmp_path: Path) -> None:
-    events = list(train(data, replace(OPTIONS, epochs=2), tmp_path / "run"))
+    events = list(training_events(data, replace(OPTIONS, epochs=2), tmp_path / "run"))
     assert isinstance(events[0], Started)
     assert isinstance(events[-1], Finished)
     steps = [event for event in events if isinstance(event, StepReport)]
@@ -151,7 +151,7 @@ def test_patience_ends_training_without_progress(
 ) -> None:
     turns = judgements(values)
     monkeypatch.setattr(training, "validate", lambda *_: next(turns))
-    *_, finished = train(data, replace(OPTIONS, epochs=6, patience=2), tmp_path / "run")
+    *_, finished = training_events(data, replace(OPTIONS, epochs=6, patience=2), tmp_path / "run")
     assert isinstance(finished, Finished)
     assert finished.best_epoch == best
     assert finished.stopped_early == (epochs < 6)
@@ -161,19 +161,21 @@ def test_patience_ends_training_without_progress(
 
 def test_a_loss_that_is_no_number_stops_at_once(data: Prepared, tmp_path: Path) -> None:
     with pytest.raises(VAAError, match=r"no longer a number in epoch 1, step \d+ \(pictures: "):
-        list(train(data, replace(OPTIONS, epochs=3, lr=1e30), tmp_path / "run"))
+        list(training_events(data, replace(OPTIONS, epochs=3, lr=1e30), tmp_path / "run"))
 
 
 def test_val_that_cannot_be_scored_is_refused(data: Prepared, tmp_path: Path) -> None:
     one = {**data.splits, "val": data.splits["val"].select([0])}
     with pytest.raises(VAAError, match="no attribute can be scored"):
-        list(train(replace(data, splits=one), replace(OPTIONS, epochs=1), tmp_path / "run"))
+        list(
+            training_events(replace(data, splits=one), replace(OPTIONS, epochs=1), tmp_path / "run")
+        )
 
 
 def test_one_picture_is_not_enough(data: Prepared, tmp_path: Path) -> None:
     one = {**data.splits, "train": data.splits["train"].select([0])}
     with pytest.raises(VAAError, match="1 training pictures"):
-        list(train(replace(data, splits=one), OPTIONS, tmp_path / "run"))
+        list(training_events(replace(data, splits=one), OPTIONS, tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
 
@@ -195,7 +197,7 @@ def test_broken_pictures_are_replaced_counted_and_named(tmp_path: Path) -> None:
     data.splits["train"].path(5).write_bytes(b"broken")
     data.splits["val"].path(2).unlink()
     run = tmp_path / "run"
-    events = list(train(data, replace(OPTIONS, epochs=2, burn_in=0), run))
+    events = list(training_events(data, replace(OPTIONS, epochs=2, burn_in=0), run))
     assert isinstance(events[-1], Finished)
     told = [event.message for event in events if isinstance(event, TrainingWarning)]
     assert len(told) == 3, "each is told once"
@@ -216,7 +218,7 @@ def test_pictures_that_are_all_gone_end_it(tmp_path: Path) -> None:
     for row in range(8):
         data.splits["train"].path(row).unlink()
     with pytest.raises(VAAError, match=r"all 8 pictures of a batch could not be decoded"):
-        list(train(data, OPTIONS, tmp_path / "run"))
+        list(training_events(data, OPTIONS, tmp_path / "run"))
 
 
 def spoil_steps(monkeypatch: pytest.MonkeyPatch, *numbers: int) -> None:
@@ -239,10 +241,10 @@ def test_a_bad_step_names_its_pictures_and_the_last_checkpoint(
     run = tmp_path / "run"
     spoil_steps(monkeypatch, 3)
     with pytest.raises(VAAError) as error:
-        list(train(data, replace(OPTIONS, epochs=2), run))
+        list(training_events(data, replace(OPTIONS, epochs=2), run))
     message = str(error.value)
     assert "no longer a number in epoch 2, step 1" in message
-    rows = epoch_order(len(data.splits["train"]), 8, seed=0, epoch=1)[0]
+    rows = epoch_batches(len(data.splits["train"]), 8, seed=0, epoch=1)[0]
     assert f"pictures: {data.splits['train'].row_images[rows[0]]}, " in message
     assert "and 5 more" in message
     assert f"{run / 'last.ckpt'} keeps epoch 1" in message
@@ -255,7 +257,7 @@ def test_bad_steps_are_left_out_as_far_as_allowed(
 ) -> None:
     options = replace(OPTIONS, epochs=2, skip_bad_steps=2)
     spoil_steps(monkeypatch, 1, 4)
-    events = list(train(data, options, tmp_path / "run"))
+    events = list(training_events(data, options, tmp_path / "run"))
     assert isinstance(events[-1], Finished)
     assert [row["skipped"] for row in log(tmp_path / "run")] == ["1", "1"]
     told = [event.message for event in events if isinstance(event, TrainingWarning)]
@@ -264,7 +266,7 @@ def test_bad_steps_are_left_out_as_far_as_allowed(
     assert all(torch.isfinite(v).all() for v in state["model"].values())
     spoil_steps(monkeypatch, 1, 2, 3)
     with pytest.raises(VAAError, match=r"no longer a number in epoch 2, step 1"):
-        list(train(data, options, tmp_path / "again"))
+        list(training_events(data, options, tmp_path / "again"))
 
 
 def test_a_step_that_is_left_out_changes_nothing(
@@ -274,7 +276,7 @@ def test_a_step_that_is_left_out_changes_nothing(
     spoil_steps(monkeypatch, *range(1, 100))
     stop = StopRequest()
     stop.signal = 15
-    *_, end = train(data, options, tmp_path / "run", stop=stop)
+    *_, end = training_events(data, options, tmp_path / "run", stop=stop)
     assert isinstance(end, Stopped)
     seed_all(0)
     start = VAA("resnet18", 3, (32, 32), hidden=8).state_dict()
@@ -302,7 +304,7 @@ def test_out_of_memory_says_what_to_try(
 
     monkeypatch.setattr(VAALoss, "forward", forward)
     with pytest.raises(VAAError) as error:
-        list(train(data, replace(OPTIONS, **options), tmp_path / "run"))
+        list(training_events(data, replace(OPTIONS, **options), tmp_path / "run"))
     assert str(error.value).startswith("out of memory on cpu with ")
     for part in parts:
         assert part in str(error.value)
@@ -319,18 +321,18 @@ def test_parts_of_a_batch_and_a_clipped_norm(data: Prepared, tmp_path: Path) -> 
     )  # fmt: skip
     stop = StopRequest()
     stop.signal = 15
-    list(train(data, options, tmp_path / "run", stop=stop))
+    list(training_events(data, options, tmp_path / "run", stop=stop))
     trained = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["model"]
 
     seed_all(0)
     model = VAA("resnet18", 3, (32, 32), hidden=8).to(memory_format=torch.channels_last).train()
     criterion = VAALoss(torch.tensor(data.priors.prior, dtype=torch.float32))
     table = data.splits["train"]
-    (rows, *_) = epoch_order(len(table), 17, seed=0, epoch=0)
+    (rows, *_) = epoch_batches(len(table), 17, seed=0, epoch=0)
     (batch,) = PictureLoader((32, 32), workers=0).load([augmented_requests(table, rows, 0, 0)])
     half = -(-len(rows) // 2)  # the first part is the larger one
     for part in (slice(half), slice(half, None)):
-        images = normalise(batch.pixels[part], IMAGENET_MEAN, IMAGENET_STD)
+        images = Normalisation(IMAGENET_MEAN, IMAGENET_STD)(batch.pixels[part])
         output = model(images.contiguous(memory_format=torch.channels_last))
         targets = torch.from_numpy(table.labels[rows[part]])
         loss = criterion(output.primary, output.attention, targets).total
@@ -346,15 +348,15 @@ def test_parts_of_a_batch_and_a_clipped_norm(data: Prepared, tmp_path: Path) -> 
 @pytest.mark.slow
 def test_pictures_from_memory(data: Prepared, tmp_path: Path) -> None:
     """Near to the same training: crops are cut after scaling, not before it."""
-    list(train(data, replace(OPTIONS, epochs=2), tmp_path / "disk"))
-    list(train(data, replace(OPTIONS, epochs=2, cache="ram"), tmp_path / "ram"))
+    list(training_events(data, replace(OPTIONS, epochs=2), tmp_path / "disk"))
+    list(training_events(data, replace(OPTIONS, epochs=2, cache="ram"), tmp_path / "ram"))
     disk, ram = log(tmp_path / "disk"), log(tmp_path / "ram")
     assert float(ram[0]["loss"]) == pytest.approx(float(disk[0]["loss"]), rel=0.1)
     assert float(ram[0]["val_loss"]) == pytest.approx(float(disk[0]["val_loss"]), rel=0.1)
 
 
 def test_the_average_is_scored_and_saved_beside_the_weights(data: Prepared, tmp_path: Path) -> None:
-    list(train(data, replace(OPTIONS, epochs=3, ema=0.5, lr=1e-3), tmp_path / "run"))
+    list(training_events(data, replace(OPTIONS, epochs=3, ema=0.5, lr=1e-3), tmp_path / "run"))
     model, card = load_model(tmp_path / "run" / "best-ema.safetensors")
     row = log(tmp_path / "run")[card.epoch - 1]
     loader = PictureLoader((32, 32), workers=0)
@@ -373,7 +375,11 @@ def test_the_average_is_scored_and_saved_beside_the_weights(data: Prepared, tmp_
 def test_only_algorithms_that_give_the_same(data: Prepared, tmp_path: Path) -> None:
     try:
         for name in ("one", "two"):
-            list(train(data, replace(OPTIONS, epochs=1, deterministic=True), tmp_path / name))
+            list(
+                training_events(
+                    data, replace(OPTIONS, epochs=1, deterministic=True), tmp_path / name
+                )
+            )
     finally:
         torch.use_deterministic_algorithms(False)
     one, two = ((tmp_path / n / "best.safetensors").read_bytes() for n in ("one", "two"))
@@ -383,7 +389,7 @@ def test_only_algorithms_that_give_the_same(data: Prepared, tmp_path: Path) -> N
 def test_same_seed_same_model_whatever_the_workers(data: Prepared, tmp_path: Path) -> None:
     for name, workers, seed in (("a", 0, 0), ("b", 2, 0), ("c", 0, 1)):
         options = replace(OPTIONS, epochs=1, workers=workers, seed=seed)
-        list(train(data, options, tmp_path / name))
+        list(training_events(data, options, tmp_path / name))
     first, second, third = (
         (tmp_path / name / "best.safetensors").read_bytes() for name in ("a", "b", "c")
     )
@@ -396,7 +402,11 @@ def test_history_guides_only_after_burn_in_and_two_epochs(data: Prepared, tmp_pa
     """eq. 5 needs two remembered epochs: before the third, runs with and without H are equal."""
     losses = {}
     for name, burn_in in (("with", 0), ("without", 99), ("later", 1)):
-        list(train(data, replace(OPTIONS, epochs=4, burn_in=burn_in, lr=1e-3), tmp_path / name))
+        list(
+            training_events(
+                data, replace(OPTIONS, epochs=4, burn_in=burn_in, lr=1e-3), tmp_path / name
+            )
+        )
         losses[name] = [float(row["loss"]) for row in log(tmp_path / name)]
     assert losses["with"][:2] == losses["without"][:2]
     assert losses["with"][2] > losses["without"][2]

@@ -39,7 +39,7 @@ from vaa_cli.core.runs.folder import locked
 from vaa_cli.core.system.files import write_text
 from vaa_cli.core.training import run_writer
 from vaa_cli.core.training.events import EpochReport, Finished, StepReport, Stopped, TrainingWarning
-from vaa_cli.core.training.loop import train
+from vaa_cli.core.training.loop import training_events
 from vaa_cli.core.training.options import TrainingOptions
 from vaa_cli.core.training.stop_request import StopRequest
 
@@ -59,7 +59,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 def whole(data: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run that was never stopped."""
     run = tmp_path_factory.mktemp("whole") / "run"
-    *_, end = train(data, OPTIONS, run)
+    *_, end = training_events(data, OPTIONS, run)
     assert isinstance(end, Finished)
     return run
 
@@ -71,7 +71,7 @@ SHORT = replace(OPTIONS, epochs=1)
 def short(data: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, of one epoch."""
     run = tmp_path_factory.mktemp("short") / "run"
-    list(train(data, SHORT, run))
+    list(training_events(data, SHORT, run))
     return run
 
 
@@ -85,7 +85,7 @@ def train_until(
 ) -> Stopped | Finished:
     """Train until a signal comes after some step; this step is not the last one that is done."""
     stop = StopRequest()
-    for event in train(data, options, run, checkpoint=checkpoint, stop=stop):
+    for event in training_events(data, options, run, checkpoint=checkpoint, stop=stop):
         if isinstance(event, StepReport) and (event.epoch, event.step) == (epoch, step):
             stop.signal = signal.SIGTERM
         if isinstance(event, Stopped | Finished):
@@ -94,7 +94,7 @@ def train_until(
 
 
 def resume(data: Prepared, run: Path, options: TrainingOptions = OPTIONS) -> list[Any]:
-    return list(train(data, options, run, checkpoint=run / "last.ckpt"))
+    return list(training_events(data, options, run, checkpoint=run / "last.ckpt"))
 
 
 def tensors(value: Any, path: str = "") -> dict[str, Tensor | float | str]:
@@ -160,7 +160,7 @@ def test_stopped_again_and_again(data: Prepared, short: Path, tmp_path: Path) ->
         scoring = isinstance(end, Stopped) and end.steps_done == STEPS
         stop.signal = 0 if scoring else signal.SIGINT
         checkpoint = run / "last.ckpt" if count else None
-        *_, end = train(data, SHORT, run, checkpoint=checkpoint, stop=stop)
+        *_, end = training_events(data, SHORT, run, checkpoint=checkpoint, stop=stop)
         count += 1
     assert count == STEPS + 1
     assert_same_run(short, run)
@@ -169,7 +169,7 @@ def test_stopped_again_and_again(data: Prepared, short: Path, tmp_path: Path) ->
 @pytest.mark.slow
 def test_early_stopping_goes_on_counting(data: Prepared, tmp_path: Path) -> None:
     options = replace(OPTIONS, epochs=8, lr=0.0, patience=2, ema=0.0)
-    *_, end = train(data, options, tmp_path / "whole")
+    *_, end = training_events(data, options, tmp_path / "whole")
     train_until(data, tmp_path / "run", 2, 1, options)
     assert resume(data, tmp_path / "run", options)[-1] == end
     assert isinstance(end, Finished) and end.stopped_early
@@ -179,7 +179,7 @@ def test_early_stopping_goes_on_counting(data: Prepared, tmp_path: Path) -> None
 @pytest.mark.slow
 def test_the_paper_recipe_resumes_too(data: Prepared, tmp_path: Path) -> None:
     options = replace(OPTIONS, recipe="paper", clip_norm=1.0, accumulate=2, epochs=2)
-    list(train(data, options, tmp_path / "whole"))
+    list(training_events(data, options, tmp_path / "whole"))
     train_until(data, tmp_path / "run", 1, 1, options)
     resume(data, tmp_path / "run", options)
     assert_same_run(tmp_path / "whole", tmp_path / "run")
@@ -215,14 +215,14 @@ def test_killed_between_two_files(
         patch.setattr(run_writer, "save_model", killing(save_model))
         patch.setattr(run_writer, "write_text", killing(write_text))
         with pytest.raises(Killed):
-            list(train(data, SHORT, run))
+            list(training_events(data, SHORT, run))
     resume(data, run, SHORT)
     assert_same_run(short, run)
 
 
 def test_a_finished_training_is_left_as_it_is(data: Prepared, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    *_, end = train(data, replace(OPTIONS, epochs=1), run)
+    *_, end = training_events(data, replace(OPTIONS, epochs=1), run)
     before = {name: (run / name).read_bytes() for name in contents(run)}
     events = resume(data, run, replace(OPTIONS, epochs=1))
     assert not [event for event in events if isinstance(event, StepReport | EpochReport)]
@@ -235,11 +235,11 @@ def test_going_back_to_an_earlier_checkpoint(data: Prepared, whole: Path, tmp_pa
     """`--keep 2` leaves the epoch before; what was trained after it is set aside, not lost."""
     run = tmp_path / "run"
     options = replace(OPTIONS, keep=2, epochs=3)
-    list(train(data, options, run))
+    list(training_events(data, options, run))
     earlier = run / f"step-{2 * STEPS:08d}.ckpt"
     assert sorted(run.glob("*.ckpt")) == [run / "last.ckpt", earlier]
     last = (run / "last.ckpt").read_bytes()
-    events = list(train(data, options, run, checkpoint=earlier))
+    events = list(training_events(data, options, run, checkpoint=earlier))
     (told,) = [event.message for event in events if isinstance(event, TrainingWarning)]
     (aside,) = run.glob("aside-*")
     assert str(aside) in told
@@ -252,10 +252,10 @@ def test_going_back_to_an_earlier_checkpoint(data: Prepared, whole: Path, tmp_pa
 def test_a_best_model_of_another_past_is_set_aside(data: Prepared, tmp_path: Path) -> None:
     run = tmp_path / "run"
     options = replace(OPTIONS, keep=3, epochs=3, ema=0.0)
-    list(train(data, options, run))
+    list(training_events(data, options, run))
     best = read_card(run / "best.safetensors").epoch
     earlier = run / f"step-{STEPS:08d}.ckpt"
-    list(train(data, options, run, checkpoint=earlier))
+    list(training_events(data, options, run, checkpoint=earlier))
     assert read_card(run / "best.safetensors").epoch == best
     (aside,) = run.glob("aside-*")
     assert (aside / "best.safetensors").exists() == (best > 1)

@@ -1,16 +1,165 @@
-"""From a dataset folder to a prepared folder."""
+"""From a dataset folder, or from prepared folders, to one prepared folder."""
 
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from os.path import dirname
 from pathlib import Path
+from typing import Literal, Protocol, TypeVar, get_args
+
+from vaa_cli.core.datasets.cleaning import Dropped, usable_rows
+from vaa_cli.core.datasets.crops import (
+    SHORT_SIDE,
+    CropOptions,
+    crop_names,
+    cropped,
+    staging_folder,
+    write_crops,
+)
+from vaa_cli.core.datasets.formats.registry import detect, format_named
+from vaa_cli.core.datasets.merge import merged_margin, merged_table
+from vaa_cli.core.datasets.prepared import (
+    CROPS,
+    DEFAULT_FOLDER,
+    Origin,
+    read_prepared,
+    require_writable,
+    write_prepared,
+)
+from vaa_cli.core.datasets.safe_paths import require_inside
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.images.check import check_pictures
+from vaa_cli.core.labels.attributes import choose_attributes
+from vaa_cli.core.labels.label_csv import require_column_names
+from vaa_cli.core.labels.priors import Priors
+from vaa_cli.core.labels.splits import assign_splits, pictures_in_two_splits, require_train
+from vaa_cli.core.labels.statistics import LabelStatistics
+from vaa_cli.core.labels.table import LabelTable
+from vaa_cli.core.system.files import require_apart
+from vaa_cli.core.system.processes import start_early
+
+AUTO = "auto"
+CheckName = Literal["quick", "full", "none"]
+# The modules that processes which check and crop pictures load.
+MODULES = ("vaa_cli.core.images.check", "vaa_cli.core.datasets.crops")
+# The number of dropped rows that are logged; dataset.json has all of them.
+_LOGGED = 10
+
+_LOGGER = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+
+
+class Track(Protocol):
+    """Shows the progress of an iteration, as `rich.progress.track` does."""
+
+    def __call__(self, items: Iterable[Item], doing: str, total: int, /) -> Iterable[Item]:
+        """Give the same items; `doing` says what is done with them, `total` their number."""
+        ...
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """How a dataset is prepared.
+
+    Attributes:
+        format: name of the dataset's format, or `auto` to detect it by the files in the folder.
+        partition: number of the partition, from 0, where the dataset has several.
+        attributes: attributes to keep, see `choose_attributes`.
+        merge: join prepared folders by the names of their attributes.
+        box_margin: context on each side of a box, as a fraction of its width and height; None for 0.
+        crops: cut people out into small files.
+        short_side: pixels of the shorter side of larger crops; None for 256.
+        check: `quick` reads how each picture begins and ends, `full` decodes it, `none` opens none.
+            None is `quick`, and `none` for folders that are merged, which were checked before.
+        strict: refuse rows that cannot be used instead of dropping them.
+        follow_links: allow links that lead out of the dataset folder.
+        val_share: fraction of train that becomes val where the dataset has no val; None for 0.1.
+        statistics: count the co-occurrence of labels, too.
+        seed: seed of the random splits.
+
+    Example:
+        >>> from vaa_cli.core.datasets.pipeline import PrepareOptions
+        >>> PrepareOptions(attributes="hat,striped", check="full").check
+        'full'
+    """
+
+    format: str = AUTO
+    partition: int | None = None
+    attributes: str | None = None
+    merge: bool = False
+    box_margin: float | None = None
+    crops: bool = False
+    short_side: int | None = None
+    check: CheckName | None = None
+    strict: bool = False
+    follow_links: bool = False
+    val_share: float | None = None
+    statistics: bool = False
+    seed: int = 0
+
+    def require_sound(self) -> None:
+        """Check the options against each other.
+
+        Raises:
+            VAAError: an option is unknown, out of range, or of no use beside the others.
+        """
+        if self.check is not None and self.check not in get_args(CheckName):
+            names = ", ".join(get_args(CheckName))
+            raise VAAError(f"unknown check {self.check!r}; use {names}")
+        if self.box_margin is not None and not 0 <= self.box_margin <= 10:
+            raise VAAError(f"box_margin {self.box_margin:g} is not between 0 and 10")
+        if self.val_share is not None and not 0 <= self.val_share <= 0.9:
+            raise VAAError(f"val_share {self.val_share:g} is not between 0 and 0.9")
+        if self.short_side is not None and self.short_side < 32:
+            raise VAAError(f"short_side {self.short_side} is less than 32")
+        if self.short_side is not None and not self.crops:
+            raise VAAError("`short_side` is the size of crops; add `crops`, or leave it out")
+        of_datasets = (self.format != AUTO, self.partition is not None, self.box_margin is not None)
+        if self.merge and any(of_datasets):
+            raise VAAError(
+                "`format`, `partition` and `box_margin` are for datasets; `merge` joins prepared "
+                "folders, which have them already"
+            )
+
+
+@dataclass(frozen=True)
+class PreparedResult:
+    """A folder that was prepared.
+
+    Attributes:
+        folder: path of the prepared folder.
+        name: name of the dataset.
+        table: the rows, with splits.
+        priors: priors of the training split.
+        rows: number of rows of the dataset, before any were dropped.
+        dropped: the rows that were left out, and why.
+        statistics: statistics of the training split, if they were asked for.
+        has_own_splits: whether the dataset came with splits.
+        staging: a folder with crops of an earlier run that was stopped; None if there is none.
+    """
+
+    folder: Path
+    name: str
+    table: LabelTable
+    priors: Priors
+    rows: int
+    dropped: list[Dropped]
+    statistics: LabelStatistics | None
+    has_own_splits: bool
+    staging: Path | None
 
 
 @dataclass(frozen=True)
 class _Source:
-    """Where rows were read from, and what is known of them.
+    """The origin of the rows.
 
     Attributes:
+        name: name of the dataset.
+        format: name of its format.
         folder: the dataset folder, which no picture may leave.
-        checked: whether `vaa prepare` looked at the pictures before.
+        box_margin: context around boxes.
+        checked: whether the pictures were checked before.
     """
 
     name: str
@@ -18,3 +167,172 @@ class _Source:
     folder: Path
     box_margin: float
     checked: bool = False
+
+
+def _untracked(items: Iterable[Item], doing: str, total: int, /) -> Iterable[Item]:
+    return items
+
+
+def prepare(
+    source: Path | str | Sequence[Path | str],
+    out: Path | str = DEFAULT_FOLDER,
+    options: PrepareOptions | None = None,
+    *,
+    draw: Callable[[LabelStatistics, str], bytes] | None = None,
+    track: Track = _untracked,
+) -> PreparedResult:
+    """Check a dataset, and write its label tables and attribute priors.
+
+    Args:
+        source: the dataset folder or a label CSV; with `merge`, several prepared folders.
+        out: the prepared folder to write; an earlier one is replaced.
+        options: how; None for the defaults.
+        draw: draws the statistics of the training split as a PNG file, given the dataset's name.
+        track: shows the progress of long work, see `Track`.
+
+    Raises:
+        VAAError: the dataset or an option is wrong, or the folder cannot be written. Nothing is
+            written then.
+
+    Example:
+        >>> import vaa_cli as vaa
+        >>> result = vaa.prepare("people", "prepared-people")
+        >>> result.table.attributes
+        ('red', 'hat', 'striped')
+        >>> result.priors.positives.tolist() > [0, 0, 0]
+        True
+    """
+    options, out = options or PrepareOptions(), Path(out)
+    sources = [Path(source)] if isinstance(source, str | Path) else [Path(one) for one in source]
+    options.require_sound()
+    require_writable(out)
+    require_apart(out, sources)
+    if options.check != "none" or options.crops:
+        start_early(["vaa_cli.app", *MODULES])
+    table, origin = _merge(sources) if options.merge else _read(sources, options)
+    table = choose_attributes(table, options.attributes)
+    require_column_names(table)
+    require_apart(out, [table.root / name for name in set(map(dirname, table.row_images))])
+    if not options.follow_links and not origin.checked:
+        require_inside(origin.folder, table.root, table.distinct_images.names)
+    rows = len(table)
+    check = options.check or ("none" if origin.checked else "quick")
+    table, dropped = _usable(table, check, options.strict, track)
+
+    has_own_splits = table.splits is not None
+    table = _with_splits(table, options)
+    staged = None
+    if options.crops:
+        crop_options = CropOptions(origin.box_margin, options.short_side or SHORT_SIDE)
+        table, staged, not_cropped = _cropped(table, out, crop_options, options.strict, track)
+        dropped += not_cropped
+        require_train(table)
+    statistics = LabelStatistics.of(table.split("train")) if options.statistics else None
+    picture = draw(statistics, origin.name) if draw and statistics else None
+    written = Origin(origin.name, origin.format, dropped, origin.box_margin)
+    priors = write_prepared(out, table, written, staged, picture)
+    staging = staging_folder(out) if staging_folder(out).exists() else None
+    return PreparedResult(
+        out, origin.name, table, priors, rows, dropped, statistics, has_own_splits, staging
+    )
+
+
+def _read(sources: Sequence[Path], options: PrepareOptions) -> tuple[LabelTable, _Source]:
+    if len(sources) != 1:
+        raise VAAError(
+            f"{len(sources)} folders given; one is prepared, unless `merge` joins several"
+        )
+    (path,) = sources
+    if options.format == AUTO:
+        detection = detect(path)
+        chosen = detection.format
+        _LOGGER.info(
+            "reading %s as %s (%s): found %s; `format` chooses another",
+            path, chosen.name, chosen.title, detection.evidence,
+        )  # fmt: skip
+    else:
+        chosen = format_named(options.format)
+    if options.partition is None:
+        table = chosen.read(path)
+    elif chosen.read_partition is None:
+        raise VAAError(f"`partition={options.partition}`: {chosen.title} has one partition only")
+    else:
+        table = chosen.read_partition(path, options.partition)
+    for note in table.notes:
+        _LOGGER.info("note: %s", note)
+    folder = path.parent if path.is_file() else path
+    margin = options.box_margin or 0.0
+    return table, _Source(folder.resolve().name, chosen.name, folder, margin)
+
+
+def _merge(sources: Sequence[Path]) -> tuple[LabelTable, _Source]:
+    prepared = [read_prepared(folder) for folder in sources]
+    table = merged_table(prepared)
+    name = " + ".join(dict.fromkeys(folder.name for folder in prepared))
+    return table, _Source(name, "merged", table.root, merged_margin(prepared), checked=True)
+
+
+def _usable(
+    table: LabelTable, check: str, strict: bool, track: Track
+) -> tuple[LabelTable, list[Dropped]]:
+    """Check the pictures, and leave out the rows that cannot be used."""
+    names = table.distinct_images.names
+    checked = None
+    if check != "none":
+        paths = (str(table.root / name) for name in names)
+        results = check_pictures(paths, decode=check == "full")
+        checked = list(track(results, "checking pictures", len(names)))
+    usable, dropped = usable_rows(table, checked)
+    _log_dropped(dropped, len(table), strict)
+    return usable, dropped
+
+
+def _with_splits(table: LabelTable, options: PrepareOptions) -> LabelTable:
+    """The table with a split for each row."""
+    # Prepared folders keep no identities: to cut val from them could separate rows of a person.
+    leave = options.merge and options.val_share is None
+    splits = assign_splits(table, options.seed, 0.0 if leave else options.val_share)
+    if table.splits is not None and (splits != table.splits).any():
+        moved = int((splits != table.splits).sum())
+        _LOGGER.info("no val split in the dataset: %s rows cut from train", f"{moved:,}")
+    table = replace(table, splits=splits)
+    parted = pictures_in_two_splits(table)
+    if parted:
+        _LOGGER.warning(
+            "%s pictures are in more than one split, such as %s", f"{len(parted):,}", parted[0]
+        )
+    return table
+
+
+def _cropped(
+    table: LabelTable, out: Path, options: CropOptions, strict: bool, track: Track
+) -> tuple[LabelTable, Path, list[Dropped]]:
+    """Write a crop for each row: the table of the crops, their folder, and rows without one."""
+    staging = staging_folder(out)
+    names = crop_names(table, options)
+    try:
+        results = write_crops(table, names, staging, out / CROPS, options)
+        problems = list(track(results, "cutting people out", len(table.distinct_images.names)))
+    except KeyboardInterrupt:
+        _LOGGER.info("stopped; the same command goes on with the crops in %s", staging)
+        raise
+    crops, dropped = cropped(table, names, problems)
+    _log_dropped(dropped, len(table), strict)
+    return crops, staging, dropped
+
+
+def _log_dropped(dropped: Sequence[Dropped], rows: int, strict: bool) -> None:
+    for drop in dropped[:_LOGGED]:
+        _LOGGER.warning("%s: %s", drop.image, drop.reason)
+    if len(dropped) > _LOGGED:
+        _LOGGER.warning("… and %s more", f"{len(dropped) - _LOGGED:,}")
+    if not dropped:
+        return
+    first = f"such as {dropped[0].image}: {dropped[0].reason}"
+    if strict:
+        raise VAAError(
+            f"{len(dropped):,} of {rows:,} rows cannot be used, {first}; mend them, or leave out "
+            "`strict` to drop them"
+        )
+    if len(dropped) == rows:
+        raise VAAError(f"none of the {rows:,} rows can be used, {first}")

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from vaa_cli.core.datasets.cleaning import Dropped
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.labels.label_csv import require_column_names, table_cells, table_from_csv
+from vaa_cli.core.labels.label_csv import (
+    read_prepared_csv,
+    require_column_names,
+    table_cells,
+)
 from vaa_cli.core.labels.priors import Priors
 from vaa_cli.core.labels.table import SPLITS, LabelTable
-from vaa_cli.core.system.csv_files import csv_chunks, write_csv
+from vaa_cli.core.system.csv_files import write_csv
 from vaa_cli.core.system.files import (
     require_replaceable,
     sync_tree,
@@ -24,6 +26,7 @@ from vaa_cli.core.system.files import (
 )
 
 SCHEMA = 1
+DEFAULT_FOLDER = Path("prepared")
 DESCRIPTION = "dataset.json"
 PRIORS = "priors.csv"
 STATISTICS = "statistics.png"
@@ -150,12 +153,13 @@ def write_prepared(
     return priors
 
 
-def read_prepared(folder: Path) -> Prepared:
+def read_prepared(folder: Path | str) -> Prepared:
     """Read a prepared folder.
 
     Raises:
         VAAError: it is no prepared folder, or one of its files is missing or broken.
     """
+    folder = Path(folder)
     path = folder / DESCRIPTION
     try:
         # Paths need not be UTF-8; they are written with the bytes that they have.
@@ -176,18 +180,10 @@ def read_prepared(folder: Path) -> Prepared:
         raise VAAError(
             f"{path} has schema {schema}, this vaa reads {SCHEMA}; run vaa prepare again"
         )
-    splits = {split: _read_split(folder / f"{split}.csv", root, attributes) for split in SPLITS}
+    splits = {
+        split: read_prepared_csv(folder / f"{split}.csv", root, attributes) for split in SPLITS
+    }
     return Prepared(folder, name, splits, Priors.of(splits["train"]), box_margin)
-
-
-def _read_split(path: Path, root: Path, attributes: tuple[str, ...]) -> LabelTable:
-    if all(rows.empty for rows in csv_chunks(path)):
-        labels = np.empty((0, len(attributes)), dtype=np.int8)
-        return LabelTable(root, [], attributes, labels)
-    table = table_from_csv(path)
-    if table.attributes != attributes:
-        raise VAAError(f"{path} does not have the attributes of {DESCRIPTION}; prepare again")
-    return LabelTable(root, table.row_images, attributes, table.labels, boxes=table.boxes)
 
 
 def data_fingerprint(data: Prepared) -> str:

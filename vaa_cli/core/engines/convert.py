@@ -1,10 +1,10 @@
-"""A model of vaa as a file for another engine, with all that predicting needs inside."""
+"""Writes a model in the formats of other engines, with its card inside."""
 
 import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def write_openvino(path: Path, model: VAA, card: ModelCard) -> None:
         converted = ov.convert_model(exported_graph(model, card))
         converted.inputs[0].get_tensor().set_names({INPUT})
         converted.outputs[0].get_tensor().set_names({OUTPUT})
-        # Height and width were lost on the way.
+        # The conversion loses height and width.
         converted.reshape([-1, 3, *card.image_size])
         converted.set_rt_info(card.to_json(), [METADATA])
         ov.save_model(converted, path, compress_to_fp16=False)
@@ -58,16 +58,9 @@ def write_torch(path: Path, model: VAA, card: ModelCard) -> None:
         )
 
 
-WRITERS: dict[str, Callable[[Path, VAA, ModelCard], None]] = {
-    "onnx": write_onnx,
-    "openvino": write_openvino,
-    "torch": write_torch,
-}
-
-
 @contextmanager
 def _converting(kind: str) -> Iterator[None]:
-    """Without the converters' own remarks; what fails is told in one line.
+    """Silence the converters' own messages, and turn their errors into one line.
 
     Raises:
         VAAError: the block failed.
@@ -90,11 +83,11 @@ def _converting(kind: str) -> Iterator[None]:
 
 
 def quantise(path: Path, pictures: NDArray[np.uint8]) -> Path:
-    """Quantise an OpenVINO model to int8, after training (NNCF).
+    """Quantise an OpenVINO model to int8 by NNCF's post-training quantisation.
 
     Args:
-        path: its .xml file; the quantised one takes its place.
-        pictures: `[n x 3 x h x w]`, like those that it will see.
+        path: the .xml file; the quantised model replaces it.
+        pictures: images `[n x 3 x h x w]` to calibrate with, like those that it will compute.
 
     Returns:
         The path.
@@ -102,7 +95,7 @@ def quantise(path: Path, pictures: NDArray[np.uint8]) -> Path:
     import openvino as ov
 
     with _converting("int8"):
-        with contextlib.redirect_stdout(io.StringIO()):  # its bars belong to no pipe
+        with contextlib.redirect_stdout(io.StringIO()):  # NNCF prints progress bars there
             import nncf
 
             logging.getLogger("nncf").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""A model for other programs and machines: written, read back, and compared with the original."""
+"""Exports: a model written in another format, read back, and compared with the original."""
 
 import os
 import shutil
@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from vaa_cli.core.engines.base import Engine
-from vaa_cli.core.engines.convert import WRITERS, quantise
-from vaa_cli.core.engines.formats import ENDINGS
+from vaa_cli.core.engines.convert import quantise
+from vaa_cli.core.engines.formats import FORMATS
 from vaa_cli.core.errors import PictureError, VAAError
 from vaa_cli.core.images.decode import Decoder
 from vaa_cli.core.images.requests import ImageSource
 from vaa_cli.core.models.card import ModelCard
-from vaa_cli.core.models.inference import normalise, probabilities_of
+from vaa_cli.core.models.inference import Normalisation, probabilities_of
 from vaa_cli.core.models.model_file import load_model
 from vaa_cli.core.models.vaa import VAA
 from vaa_cli.core.system.files import make_folder, sync_tree, writing_errors
@@ -31,12 +31,12 @@ _COMPARED, CALIBRATED = 16, 300
 
 @dataclass(frozen=True)
 class Parity:
-    """How near an exported model is to the original.
+    """How close an exported model is to the original.
 
     Attributes:
-        pictures: how many were compared.
-        worst: the largest difference of a probability.
-        agreeing: the share of (picture, attribute) pairs that are decided alike at 0.5.
+        pictures: number of pictures that were compared.
+        worst: largest difference of a probability.
+        agreeing: fraction of (picture, attribute) pairs with the same decision at 0.5.
     """
 
     pictures: int
@@ -51,25 +51,28 @@ def export_model(
 
     Args:
         model_path: a model file of vaa.
-        kind: `onnx`, `openvino` or `torch`.
-        out: the file; OpenVINO's weights come to stand beside it, as .bin.
-        calibration: quantise to int8, calibrated with these pictures.
+        kind: name of the format: `onnx`, `openvino` or `torch`.
+        out: the file to write; OpenVINO's weights are written beside it, as .bin.
+        calibration: pictures to calibrate with; the model is then quantised to int8.
 
     Raises:
         VAAError: it cannot be converted or written, computes something else, or no picture can be
             decoded.
     """
+    format = FORMATS[kind]
     model, card = load_model(model_path)
     pictures = _noise(card) if calibration is None else _decoded(calibration, card)
     make_folder(out.parent)
     with writing_errors(out):
         beside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
         try:
-            written = beside / f"{out.stem}{ENDINGS[kind]}"
-            WRITERS[kind](written, model, card)
+            written = beside / f"{out.stem}{format.suffix}"
+            format.write(written, model, card)
             if calibration is not None:
                 written = quantise(written, pictures)
-            parity = _compare(_reader(kind, written), model, card, pictures)
+            precision = "fp32" if calibration is None else "auto"
+            engine = format.open(written, precision, None) if format.open else _Program(written)
+            parity = _compare(engine, model, card, pictures)
             if calibration is None and not parity.worst <= TOLERANCE:
                 raise VAAError(
                     f"the {kind} model differs from the original by up to {parity.worst:.2g} in "
@@ -85,7 +88,7 @@ def export_model(
 
 
 def _noise(card: ModelCard) -> NDArray[np.uint8]:
-    """Smooth coloured noise, as far from the ordinary as pictures are."""
+    """Smooth coloured noise, which exercises a model as pictures do."""
     rng = np.random.default_rng(0)
     height, width = card.image_size
     coarse = torch.from_numpy(rng.uniform(0, 255, (_COMPARED, 3, 8, 8)))
@@ -106,32 +109,15 @@ def _decoded(found: Iterable[ImageSource], card: ModelCard) -> NDArray[np.uint8]
         if len(pictures) == CALIBRATED:
             break
     if not pictures:
-        raise VAAError("not one of the pictures to calibrate with can be decoded; name others")
+        raise VAAError("none of the pictures to calibrate with can be decoded; name others")
     return np.stack(pictures)
 
 
-def _reader(kind: str, path: Path) -> Engine:
-    """The written file, as an engine."""
-    if kind == "openvino":
-        from vaa_cli.core.engines.openvino_engine import OpenVINOEngine
-
-        return OpenVINOEngine(path, "auto" if _is_int8(path) else "fp32")
-    if kind == "onnx":
-        from vaa_cli.core.engines.onnx_engine import ONNXEngine
-
-        return ONNXEngine(path)
-    return _Exported(path)
-
-
-def _is_int8(path: Path) -> bool:
-    return b'type="FakeQuantize"' in path.read_bytes()
-
-
-class _Exported:
-    """A `torch.export` program that this process has written itself just now."""
+class _Program:
+    """A `torch.export` program that this process has just written itself."""
 
     def __init__(self, path: Path) -> None:
-        # It is our own file of this moment: nobody else's pickle can be in it.
+        # Loading unpickles, which is safe for this file alone: this process has just written it.
         extra = {"vaa.json": ""}
         program = torch.export.load(path, extra_files=extra)
         self.name, self.card = "torch.export", ModelCard.from_json(extra["vaa.json"])
@@ -145,10 +131,11 @@ class _Exported:
 
 @torch.no_grad()
 def _compare(engine: Engine, model: VAA, card: ModelCard, pictures: NDArray[np.uint8]) -> Parity:
+    normalise = Normalisation(card.mean, card.std)
     worst, agreeing, count = 0.0, 0, 0
     for start in range(0, len(pictures), _COMPARED):
         batch = pictures[start : start + _COMPARED]
-        images = normalise(torch.from_numpy(batch), card.mean, card.std)
+        images = normalise(torch.from_numpy(batch))
         expected = probabilities_of(model(images).logits, card).numpy()
         found = engine.probabilities(np.ascontiguousarray(batch))
         worst = max(worst, float(np.abs(found - expected).max()))

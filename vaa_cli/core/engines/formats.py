@@ -1,37 +1,166 @@
-"""The formats of models for other programs, and what writing them takes; nothing needs torch."""
+"""The formats of model files beside vaa's own: one table of suffixes, packages, readers, writers.
 
+Nothing here needs torch; each function imports what it needs when it is called.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from vaa_cli.core.engines.base import Engine
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.models.card import ModelCard, read_card
 
-ENDINGS = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt2"}
-_PACKAGES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino",), "torch": ()}
-
-
-def format_of(path: Path) -> str | None:
-    """The format that a file's name tells; None if it tells none."""
-    return {ending: kind for kind, ending in ENDINGS.items()}.get(path.suffix.lower())
+if TYPE_CHECKING:
+    from vaa_cli.core.models.vaa import VAA
 
 
-def check_ending(path: Path, kind: str) -> None:
-    """Make sure that a file of a format is called so, by which it is known later.
+@dataclass(frozen=True)
+class ModelFormat:
+    """A format that `vaa export` writes.
+
+    Attributes:
+        name: name of the format, of the extra that installs its packages, and of the engine that
+            computes it.
+        suffix: suffix of its files, by which they are known.
+        runtime: packages that computing a model needs.
+        packages: packages that converting a model and computing it need.
+        write: writes a model; takes the path, the model in evaluation mode, and its card.
+        read_card: reads the card of a file without opening an engine; None for a format that vaa
+            writes and does not read.
+        open: opens a file as an engine; takes the path, the precision, and the number of threads
+            or None for one a core. None as for `read_card`.
+    """
+
+    name: str
+    suffix: str
+    runtime: tuple[str, ...]
+    packages: tuple[str, ...]
+    write: Callable[[Path, "VAA", ModelCard], None]
+    read_card: Callable[[Path], ModelCard] | None = None
+    open: Callable[[Path, str, int | None], Engine] | None = None
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the packages that convert and compute a model are installed."""
+        return not _missing(self.packages)
+
+    def require(self, packages: tuple[str, ...], otherwise: str = "") -> None:
+        """Check that packages are installed.
+
+        Args:
+            packages: `runtime` or `packages` of this format.
+            otherwise: advice beside installing them.
+
+        Raises:
+            VAAError: one of them is not installed.
+        """
+        missing = _missing(packages)
+        if missing:
+            names = ", ".join(missing)
+            install = f"pip install 'vaa-cli[{self.name}]'"
+            raise VAAError(f"{self.name} needs {names}: {install}{otherwise}")
+
+
+def _missing(packages: tuple[str, ...]) -> list[str]:
+    return [package for package in packages if find_spec(package) is None]
+
+
+def _write_onnx(path: Path, model: "VAA", card: ModelCard) -> None:
+    from vaa_cli.core.engines.convert import write_onnx
+
+    write_onnx(path, model, card)
+
+
+def _read_onnx_card(path: Path) -> ModelCard:
+    from vaa_cli.core.engines.onnx_engine import read_onnx_card
+
+    return read_onnx_card(path)
+
+
+def _open_onnx(path: Path, precision: str, threads: int | None) -> Engine:
+    from vaa_cli.core.engines.onnx_engine import ONNXEngine
+
+    return ONNXEngine(path, precision, threads)
+
+
+def _write_openvino(path: Path, model: "VAA", card: ModelCard) -> None:
+    from vaa_cli.core.engines.convert import write_openvino
+
+    write_openvino(path, model, card)
+
+
+def _read_openvino_card(path: Path) -> ModelCard:
+    from vaa_cli.core.engines.openvino_engine import read_openvino_card
+
+    return read_openvino_card(path)
+
+
+def _open_openvino(path: Path, precision: str, threads: int | None) -> Engine:
+    from vaa_cli.core.engines.openvino_engine import OpenVINOEngine
+
+    return OpenVINOEngine(path, precision, threads)
+
+
+def _write_torch(path: Path, model: "VAA", card: ModelCard) -> None:
+    from vaa_cli.core.engines.convert import write_torch
+
+    write_torch(path, model, card)
+
+
+FORMATS = {
+    format.name: format
+    for format in (
+        ModelFormat(
+            "onnx",
+            ".onnx",
+            runtime=("onnxruntime",),
+            packages=("onnx", "onnxscript", "onnxruntime"),
+            write=_write_onnx,
+            read_card=_read_onnx_card,
+            open=_open_onnx,
+        ),
+        ModelFormat(
+            "openvino",
+            ".xml",
+            runtime=("openvino",),
+            packages=("openvino",),
+            write=_write_openvino,
+            read_card=_read_openvino_card,
+            open=_open_openvino,
+        ),
+        ModelFormat("torch", ".pt2", runtime=(), packages=(), write=_write_torch),
+    )
+}
+
+
+def format_of(path: Path) -> ModelFormat | None:
+    """The format of a model file by its suffix; None for vaa's own, and for other files."""
+    by_suffix = {format.suffix: format for format in FORMATS.values()}
+    return by_suffix.get(path.suffix.lower())
+
+
+def require_exporter(format: ModelFormat, int8: bool) -> None:
+    """Check that the packages that an export needs are installed.
 
     Raises:
-        VAAError: it is not.
+        VAAError: one of them is not installed.
     """
-    if path.suffix != ENDINGS[kind]:
-        raise VAAError(f"{path}: a file for {kind} ends in {ENDINGS[kind]}; name it so")
-
-
-def require_exporter(kind: str, int8: bool) -> None:
-    """Make sure that what an export needs is installed.
-
-    Raises:
-        VAAError: it is not.
-    """
-    missing = [package for package in _PACKAGES[kind] if find_spec(package) is None]
-    if missing:
-        raise VAAError(f"{kind} needs {', '.join(missing)}: pip install 'vaa-cli[{kind}]'")
-    if int8 and find_spec("nncf") is None:
+    format.require(format.packages)
+    if int8 and _missing(("nncf",)):
         raise VAAError("int8 needs nncf: pip install 'vaa-cli[int8]'")
+
+
+def read_any_card(path: Path) -> ModelCard:
+    """Read the card of a model file, whether it is vaa's own or an export; opens no engine.
+
+    Raises:
+        VAAError: the file cannot be read, or a package that reads it is not installed.
+    """
+    format = format_of(path)
+    if format is None or format.read_card is None:
+        return read_card(path)
+    format.require(format.runtime)
+    return format.read_card(path)

@@ -1,4 +1,4 @@
-"""The whole of a model as one graph: images as they are decoded in, probabilities out."""
+"""A whole model as one graph, from decoded images to probabilities."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from vaa_cli.core.models.card import ModelCard
+from vaa_cli.core.models.inference import Normalisation
 from vaa_cli.core.models.vaa import VAA
 
 INPUT, OUTPUT = "images", "probabilities"
@@ -16,33 +17,31 @@ class Probabilities(nn.Module):
     """Normalisation, the model with all its heads, their aggregation, temperatures, the sigmoid.
 
     Args:
-        model: in evaluation mode.
-        card: its mean, deviation and temperatures.
+        model: the model, in evaluation mode.
+        card: its card, with mean, standard deviation and temperatures.
     """
 
     def __init__(self, model: VAA, card: ModelCard) -> None:
         super().__init__()
         self.model = model
-        mean, std = (torch.tensor(figures)[:, None, None] for figures in (card.mean, card.std))
-        self.scale = nn.Buffer(255.0 * std)  # of pictures in [0, 255], as they are decoded
-        self.shift = nn.Buffer(mean / std)
+        self.normalise = Normalisation(card.mean, card.std)
         self.temperatures = nn.Buffer(torch.tensor(card.temperatures or (1.0,)))
 
     def forward(self, images: Tensor) -> Tensor:
         """uint8 `[n x 3 x h x w]` to probabilities `[n x c]`, float32."""
-        logits: Tensor = self.model(images / self.scale - self.shift).logits
+        logits: Tensor = self.model(self.normalise(images)).logits
         return (logits / self.temperatures).sigmoid()
 
 
 def inference_graph(model: VAA, card: ModelCard) -> fx.GraphModule:
-    """A model's graph from uint8 images to probabilities, for inference only.
+    """The graph of a model from uint8 images to probabilities, for inference only.
 
     Each batch normalisation that follows a convolution is folded into it; those of a DenseNet
     that come before one cannot be.
 
     Args:
-        model: on the CPU; it is left as it is.
-        card: what it needs to know of its images.
+        model: the model, on the CPU; it is not changed.
+        card: its card.
     """
     with torch.no_grad():
         graph = fx.symbolic_trace(Probabilities(model.eval(), card).eval())
@@ -61,7 +60,7 @@ def _fold(
 ) -> None:
     before: Any = node.args[0]
     convolution = modules.get(before.target) if before.op == "call_module" else None
-    # What else reads the convolution's output needs it as it is.
+    # Another reader of the convolution's output needs it unchanged.
     if type(convolution) is not nn.Conv2d or len(before.users) > 1:
         return
     parent, _, name = before.target.rpartition(".")
@@ -74,7 +73,7 @@ def _fold(
 
 def exported_graph(model: VAA, card: ModelCard) -> "torch.export.ExportedProgram":
     """The graph as PyTorch exports it, for any number of images."""
-    # Two, since a dimension of one would be taken for a constant.
+    # Two images, since a dimension of one would be taken for a constant.
     example = torch.zeros((2, 3, *card.image_size), dtype=torch.uint8)
     count = torch.export.Dim("n", min=1, max=65536)
     return torch.export.export(

@@ -1,140 +1,106 @@
-"""What computes a model: the interface, and which of those that are installed suits best."""
+"""Opening a model file with the engine that suits it best."""
 
 import os
-from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
-from vaa_cli.core.engines.base import ENGINES, PRECISIONS, Engine, EngineChoice
-from vaa_cli.core.engines.formats import format_of
+from vaa_cli.core.engines.base import Engine, EngineOptions
+from vaa_cli.core.engines.formats import FORMATS, ModelFormat, format_of
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.models.card import ModelCard, read_card
-
-_EXTRAS = {"openvino": ("openvino",), "onnx": ("onnx", "onnxruntime", "onnxscript")}
+from vaa_cli.core.models.card import read_card
+from vaa_cli.core.system.distributed import ProcessGroup
 
 
 def open_engine(
-    path: Path, choice: EngineChoice, on_convert: Callable[[str], None] = lambda _: None
+    path: Path, options: EngineOptions | None = None, group: ProcessGroup | None = None
 ) -> Engine:
     """Read a model file and make it ready to compute.
 
-    On a CPU, `auto` takes OpenVINO where it is installed, which is the fastest; on a GPU torch.
-    A model of vaa's own kind is converted the first time that OpenVINO or ONNX Runtime computes
-    it, and kept so in the user's cache folder.
+    On a CPU, `auto` chooses OpenVINO where it is installed, which is the fastest; on a GPU PyTorch.
+    A model of vaa's own format is converted the first time that OpenVINO or ONNX Runtime computes
+    it; the converted model is kept in the user's cache folder.
 
     Args:
-        path: a model file of vaa (.safetensors), or one that `vaa export` made (.onnx, .xml).
-        choice: how.
-        on_convert: called with the engine's name before a model is converted for it.
+        path: a model file of vaa (.safetensors), or an export (.onnx, .xml).
+        options: engine, precision and device; None for the defaults.
+        group: the processes that share this machine; None for this one alone.
 
     Raises:
-        VAAError: it is no such file, or the choice is not possible here.
+        VAAError: the file cannot be read, or the options are not possible on this machine.
     """
-    if choice.engine not in ENGINES:
-        raise VAAError(f"unknown engine {choice.engine!r}; use {', '.join(ENGINES)}")
-    if choice.precision not in PRECISIONS:
-        raise VAAError(f"unknown precision {choice.precision!r}; use {', '.join(PRECISIONS)}")
+    options, group = options or EngineOptions(), group or ProcessGroup()
+    options.check()
     exported = format_of(path)
-    if exported == "torch":
+    if exported is not None:
+        return _open_export(path, exported, options, group)
+    if options.precision == "int8":
+        raise VAAError(
+            "int8 needs an export that was calibrated with pictures: export the model for openvino "
+            "with `precision=int8` and `calibrate=PICTURES`, then predict with the file that it "
+            "writes"
+        )
+    read_card(path)  # a file that is no model is refused before torch is loaded
+    name = options.engine if options.engine != "auto" else _fastest_engine(options)
+    if name in FORMATS and name != "torch":
+        format = FORMATS[name]
+        format.require(format.packages, ", or use `engine=torch`")
+        _check_precision(name, options.precision)
+        if options.device not in ("auto", "cpu"):
+            raise VAAError(f"{name} computes on the CPU here, not on {options.device!r}; use torch")
+        from vaa_cli.core.engines.cache import converted_model
+
+        return _open(converted_model(path, format), format, options, group)
+    from vaa_cli.core.engines.torch_engine import TorchEngine
+
+    return TorchEngine.open(path, options, group.local_rank)
+
+
+def _open_export(
+    path: Path, format: ModelFormat, options: EngineOptions, group: ProcessGroup
+) -> Engine:
+    if format.open is None:
         raise VAAError(
             f"{path}: PyTorch unpickles parts of such a file, which vaa does not do; predict with "
             "the run that it was exported from, or with an ONNX or OpenVINO export of it"
         )
-    if exported is not None:
-        return _exported(path, exported, choice)
-    if choice.precision == "int8":
-        raise VAAError(
-            "int8 needs pictures to be calibrated with: vaa export --to openvino --precision int8 "
-            "--calibrate PICTURES, then predict with --run FILE.xml"
-        )
-    read_card(path)  # what is no model is told before torch is loaded
-    name = choice.engine if choice.engine != "auto" else _best_engine(choice)
-    if name in _EXTRAS:
-        _require(name)
-        _check_precision(name, choice.precision)
-        if choice.device not in ("auto", "cpu"):
-            raise VAAError(f"{name} computes on the CPU here, not on {choice.device!r}; use torch")
-        from vaa_cli.core.engines.cache import converted_model
-
-        return _engine(converted_model(path, name, on_convert), name, choice)
-    from vaa_cli.core.engines.torch_engine import TorchEngine
-
-    return TorchEngine.open(path, choice)
+    if options.engine not in ("auto", format.name):
+        raise VAAError(f"{path} is a file for {format.name}; leave out `engine={options.engine}`")
+    format.require(format.runtime)
+    if options.device not in ("auto", "cpu"):
+        raise VAAError(f"{path} is computed on the CPU, not on {options.device!r}")
+    _check_precision(format.name, options.precision)
+    return _open(path, format, options, group)
 
 
-def read_any_card(path: Path) -> ModelCard:
-    """What a model file says of its model, be it vaa's own or an export.
-
-    Raises:
-        VAAError: it cannot be read, or needs a package that is not installed.
-    """
-    if format_of(path) in _EXTRAS:
-        return open_engine(path, EngineChoice()).card
-    return read_card(path)
+def _open(path: Path, format: ModelFormat, options: EngineOptions, group: ProcessGroup) -> Engine:
+    assert format.open is not None
+    # An engine would use all cores, of which each process has its part.
+    cores, processes = os.cpu_count() or 1, group.local_world_size
+    threads = max(1, cores // processes) if processes > 1 else None
+    return format.open(path, options.precision, threads)
 
 
-def installed(engine: str) -> bool:
-    """Whether an engine's packages are here."""
-    return all(find_spec(package) is not None for package in _EXTRAS.get(engine, ()))
-
-
-def _require(engine: str) -> None:
-    missing = [package for package in _EXTRAS[engine] if find_spec(package) is None]
-    if missing:
-        raise VAAError(
-            f"{engine} needs {', '.join(missing)}: pip install 'vaa-cli[{engine}]', "
-            "or use --engine torch"
-        )
-
-
-def _check_precision(name: str, precision: str) -> None:
-    """What no processor computes is told before a model is converted; OpenVINO tells the rest."""
-    if name == "onnx" and precision not in ("auto", "fp32"):
+def _check_precision(engine: str, precision: str) -> None:
+    """Refuse what no processor computes before a model is converted; OpenVINO knows the rest."""
+    if engine == "onnx" and precision not in ("auto", "fp32"):
         raise VAAError(f"ONNX Runtime computes in fp32 here, not in {precision}")
 
 
-def _best_engine(choice: EngineChoice) -> str:
-    """The fastest here: see README for figures."""
-    if choice.device not in ("auto", "cpu") or choice.precision == "fp16":
+def _fastest_engine(options: EngineOptions) -> str:
+    """The name of the fastest engine here; docs/benchmarks.md has the figures."""
+    if options.device not in ("auto", "cpu") or options.precision == "fp16":
         return "torch"
-    if installed("openvino") and not (choice.device == "auto" and _has_gpu()):
+    if FORMATS["openvino"].is_installed and not (options.device == "auto" and _has_gpu()):
         return "openvino"
     return "torch"
 
 
 def _has_gpu() -> bool:
-    """Whether torch would find a GPU; without loading torch where there is none for sure."""
+    """Whether torch would find a GPU; loads torch only where there may be one."""
     if os.name == "posix" and os.uname().sysname == "Linux":
-        # The driver's control device, AMD's, or WSL's.
+        # The control device of NVIDIA's driver, of AMD's, and of WSL.
         devices = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
         if not any(os.path.exists(device) for device in devices):
             return False
     import torch
 
     return torch.cuda.is_available() or torch.backends.mps.is_available()
-
-
-def _exported(path: Path, kind: str, choice: EngineChoice) -> Engine:
-    if choice.engine not in ("auto", kind):
-        raise VAAError(f"{path} is a file for {kind}; leave out --engine {choice.engine}")
-    _require_runtime(kind)
-    if choice.device not in ("auto", "cpu"):
-        raise VAAError(f"{path} is computed on the CPU, not on {choice.device!r}")
-    _check_precision(kind, choice.precision)
-    return _engine(path, kind, choice)
-
-
-def _require_runtime(kind: str) -> None:
-    runtime = {"openvino": "openvino", "onnx": "onnxruntime"}[kind]
-    if find_spec(runtime) is None:
-        raise VAAError(f"{kind} needs {runtime}: pip install 'vaa-cli[{kind}]'")
-
-
-def _engine(path: Path, kind: str, choice: EngineChoice) -> Engine:
-    if kind == "openvino":
-        from vaa_cli.core.engines.openvino_engine import OpenVINOEngine
-
-        return OpenVINOEngine(path, choice.precision, choice.threads)
-    from vaa_cli.core.engines.onnx_engine import ONNXEngine
-
-    return ONNXEngine(path, choice.threads)

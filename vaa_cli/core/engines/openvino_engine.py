@@ -10,35 +10,30 @@ from numpy.typing import NDArray
 from vaa_cli.core.errors import VAAError, one_line
 from vaa_cli.core.models.card import METADATA, ModelCard
 
+# OpenVINO's names of the precisions.
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
 class OpenVINOEngine:
-    """An OpenVINO model that `vaa export` made, or vaa itself in its cache.
+    """An OpenVINO model, exported by `vaa export` or converted into vaa's cache.
 
     Args:
-        path: its .xml file, with the .bin file beside it.
+        path: the .xml file, with the .bin file beside it.
         precision: `fp32`, `bf16`, `fp16`, `int8` for a model that was quantised, or `auto`: bf16
             where the processor multiplies it, else fp32.
-        threads: None for one a core.
+        threads: number of threads; None for one a core.
 
     Raises:
-        VAAError: it is no such file, or the processor does not compute in the precision.
+        VAAError: the file is not such a model, or the processor does not compute in the precision.
     """
 
     def __init__(self, path: Path, precision: str = "auto", threads: int | None = None) -> None:
         self._core = ov.Core()
-        try:
-            self._model = self._core.read_model(path)
-            self.card = ModelCard.from_json(self._model.get_rt_info([METADATA]).value)
-        except (RuntimeError, ValueError) as error:
-            raise VAAError(
-                f"{path} is not a model that vaa export made ({one_line(error, 120)})"
-            ) from error
+        self._model, self.card = _read(self._core, path)
         able = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         quantised = any(op.get_type_name() == "FakeQuantize" for op in self._model.get_ops())
         if precision == "int8" and not quantised:
-            raise VAAError(f"{path} is not quantised; make one: vaa export --precision int8")
+            raise VAAError(f"{path} is not quantised; export the model with `precision=int8`")
         if precision in ("auto", "int8"):
             precision = "bf16" if "BF16" in able else "fp32"
         elif precision in ("bf16", "fp16") and precision.upper() not in able:
@@ -51,13 +46,35 @@ class OpenVINOEngine:
             self._settings["INFERENCE_NUM_THREADS"] = threads
         self.name = f"openvino on cpu, {'int8 and ' if quantised else ''}{precision}"
         self._compiled: Any = None
-        self._count = 0
+        self._batch_size = 0
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Probabilities `[n x c]` of images `[n x 3 x h x w]`; each other n is compiled anew."""
-        if len(pixels) != self._count:
+        """Compute the probabilities `[n x c]` of images `[n x 3 x h x w]`.
+
+        The model is compiled for each new n.
+        """
+        if len(pixels) != self._batch_size:
             self._model.reshape(list(pixels.shape))
             self._compiled = self._core.compile_model(self._model, "CPU", self._settings)
-            self._count = len(pixels)
+            self._batch_size = len(pixels)
         found: NDArray[np.float32] = self._compiled(pixels)[0].copy()
         return found
+
+
+def read_openvino_card(path: Path) -> ModelCard:
+    """Read the card of an OpenVINO model; nothing is compiled.
+
+    Raises:
+        VAAError: the file is not a model that `vaa export` wrote.
+    """
+    return _read(ov.Core(), path)[1]
+
+
+def _read(core: Any, path: Path) -> tuple[Any, ModelCard]:
+    try:
+        model = core.read_model(path)
+        return model, ModelCard.from_json(model.get_rt_info([METADATA]).value)
+    except (RuntimeError, ValueError) as error:
+        raise VAAError(
+            f"{path} is not a model that vaa export made ({one_line(error, 120)})"
+        ) from error

@@ -1,4 +1,4 @@
-"""A model computed by PyTorch: on a CPU or a GPU, as it is or compiled."""
+"""A model computed by PyTorch: on a CPU or a GPU, eagerly or compiled."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,23 +8,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vaa_cli.core.engines.base import EngineChoice
+from vaa_cli.core.engines.base import EngineOptions
 from vaa_cli.core.engines.graph import inference_graph
 from vaa_cli.core.errors import VAAError, one_line
 from vaa_cli.core.models.card import ModelCard
-from vaa_cli.core.models.devices import Compute, is_compilers
+from vaa_cli.core.models.devices import Compute, is_compiler_error
 from vaa_cli.core.models.model_file import load_model
 from vaa_cli.core.models.vaa import VAA
 
 
 class TorchEngine:
-    """A model's graph with folded batch normalisations, in channels-last order.
+    """The graph of a model with folded batch normalisations, in channels-last memory format.
 
     Args:
-        model: on the CPU.
-        card: what it needs to know of its images.
+        model: the model, on the CPU.
+        card: its card.
         compute: device and precision.
-        compiled: let torch compile it, which takes minutes on a CPU.
+        compiled: compile the graph with `torch.compile`, which takes minutes on a CPU.
     """
 
     def __init__(
@@ -36,30 +36,30 @@ class TorchEngine:
         self._compiled = compiled
         self._function: Callable[[Tensor], Tensor] = graph.to(memory_format=torch.channels_last)
         if compiled:
-            # Constants may be folded and laid out for the machine: nothing here is trained.
+            # Freezing folds constants and lays them out for the machine: nothing is trained here.
             freezing = compute.device.type == "cpu"
             self._function = torch.compile(graph, options={"freezing": True} if freezing else None)
 
     @classmethod
-    def open(cls, path: Path, choice: EngineChoice) -> "TorchEngine":
-        """Read a model file; see `engine.open_engine`."""
-        compute = Compute.choose(choice.device, choice.precision, choice.local_rank)
+    def open(cls, path: Path, options: EngineOptions, local_rank: int = 0) -> "TorchEngine":
+        """Read a model file; see `open.open_engine`."""
+        compute = Compute.choose(options.device, options.precision, local_rank)
         model, card = load_model(path)
-        return cls(model, card, compute, compiled=choice.engine == "compile")
+        return cls(model, card, compute, compiled=options.engine == "compile")
 
     @torch.no_grad()
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Probabilities `[n x c]` of images `[n x 3 x h x w]`."""
+        """Compute the probabilities `[n x c]` of images `[n x 3 x h x w]`."""
         images = torch.from_numpy(pixels).to(self._compute.device)
         images = images.contiguous(memory_format=torch.channels_last)
         try:
             with self._compute.autocast():
                 found: NDArray[np.float32] = self._function(images).float().cpu().numpy()
         except RuntimeError as error:
-            if self._compiled and is_compilers(error):
+            if self._compiled and is_compiler_error(error):
                 raise VAAError(
                     f"torch cannot compile the model here ({one_line(error, 120)}); "
-                    "use --engine torch"
+                    "use `engine=torch`"
                 ) from error
             raise
         return found

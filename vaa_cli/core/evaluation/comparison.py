@@ -41,7 +41,7 @@ class Compared:
     differences: list[Estimate]
 
 
-def compare_runs(
+def compare_predictions(
     runs: Sequence[tuple[ArrayLike, ArrayLike | float]],
     targets: ArrayLike,
     attributes: Sequence[str],

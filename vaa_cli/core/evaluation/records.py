@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from vaa_cli.core.evaluation.metrics import Scores
 from vaa_cli.core.system.csv_files import csv_text
 
-# A row of figures by name; None where there is none.
+# Figures by name; None where one is undefined.
 Record = dict[str, str | int | float | None]
 
 
 def attribute_records(
     attributes: Sequence[str], priors: Sequence[float | None], scores: Scores
 ) -> list[Record]:
-    """A record an attribute with all its figures; None where one cannot be scored."""
+    """A record for each attribute with all its figures; None where one cannot be scored."""
     columns: dict[str, NDArray[np.float64]] = {
         "mA": scores.mean_accuracy,
         "recall_positive": scores.recall_positive,
@@ -41,65 +41,49 @@ def attribute_records(
 
 
 def total_record(scores: Scores) -> dict[str, float | None]:
-    """The totals by name; None where nothing defines one."""
+    """The totals by name; None where one is undefined."""
     names = {"mean_accuracy": "mA", "mean_average_precision": "mAP"}
     return {names.get(k, k): number(value) for k, value in asdict(scores.totals).items()}
 
 
 def unscored(attributes: Sequence[str], scores: Scores) -> list[str]:
-    """The attributes that the split cannot score: no positive, or no negative."""
+    """The attributes that cannot be scored, without a positive or without a negative."""
     return list(compress(attributes, ~scores.scorable))
 
 
-def evaluation_json(
-    attributes: Sequence[str],
-    priors: Sequence[float | None],
-    scores: Scores,
-    about: Mapping[str, object],
-    beside: Sequence[Record] = (),
-) -> str:
-    """Everything as one JSON object: `about`, totals, attributes, unscored.
+def evaluation_json(about: Mapping[str, object], scores: Scores, records: Sequence[Record]) -> str:
+    """All figures as one JSON object: the entries of `about`, totals, attributes, unscored.
 
     Args:
-        attributes: the names.
-        priors: their shares of positives in training; None where there are none.
-        scores: their figures.
-        about: what was scored.
-        beside: more figures of each attribute.
+        about: further entries, such as the model and the split.
+        scores: the figures.
+        records: a record for each attribute.
     """
+    names = [str(record["attribute"]) for record in records]
     return json.dumps(
         {
             **about,
             "totals": total_record(scores),
-            "attributes": _joined(attribute_records(attributes, priors, scores), beside),
-            "unscored": unscored(attributes, scores),
+            "attributes": list(records),
+            "unscored": unscored(names, scores),
         },
         indent=2,
         ensure_ascii=False,
     )
 
 
-def evaluation_csv(
-    attributes: Sequence[str],
-    priors: Sequence[float | None],
-    scores: Scores,
-    beside: Sequence[Record] = (),
-) -> str:
-    """A row an attribute; cells that cannot be scored are empty. See `evaluation_json`."""
-    return records_csv(_joined(attribute_records(attributes, priors, scores), beside))
-
-
 def records_csv(records: Sequence[Record]) -> str:
-    """A row a record, under the names that all of them have."""
+    """A CSV with a row for each record; all records have the same names."""
     return csv_text([list(records[0]), *(list(record.values()) for record in records)])
 
 
-def _joined(records: list[Record], beside: Sequence[Record]) -> list[Record]:
+def joined(records: list[Record], beside: Sequence[Record]) -> list[Record]:
+    """Records with further figures of each; `beside` may be empty."""
     return [
         {**one, **more} for one, more in zip(records, beside or [{}] * len(records), strict=True)
     ]
 
 
 def number(value: float | np.floating) -> float | None:
-    """A figure for machines; None for NaN."""
+    """A figure as a plain number; None for NaN."""
     return None if np.isnan(value) else float(value)

@@ -29,11 +29,11 @@ class Inputs:
     """The pictures to predict, found as they are asked for.
 
     Attributes:
-        found: in the order given.
+        sources: the pictures, in the order given.
         has_boxes: whether any of them can have a box.
     """
 
-    found: Iterator[ImageSource]
+    sources: Iterator[ImageSource]
     has_boxes: bool
 
 

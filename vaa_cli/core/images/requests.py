@@ -1,12 +1,17 @@
-"""What is asked of whoever decodes pictures; nothing here needs torch."""
+"""Pictures as they are found, and as they are asked for from whoever decodes them.
+
+Nothing here needs torch, and pandas is for type checkers only: each decoding process loads this.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from vaa_cli.core.errors import PictureError
 from vaa_cli.core.labels.boxes import Box
-from vaa_cli.core.labels.table import LabelTable
+
+if TYPE_CHECKING:
+    from vaa_cli.core.labels.table import LabelTable
 
 Item = TypeVar("Item")
 
@@ -15,12 +20,12 @@ class Request(NamedTuple):
     """A picture to decode.
 
     Attributes:
-        path: the file, or what a picture in an archive is called.
-        box: the part of it that is meant.
-        row: its place in the table or stream it comes from.
-        draw: seeds of the augmentation, the same again for the same draw; None for none.
-        content: the picture file's bytes, where it is not a file of its own.
-        problem: what was wrong with it before anyone tried to decode it.
+        path: path of the file, or the name of a picture in an archive.
+        box: the part of the picture to cut out; None for all of it.
+        row: its row in the table or stream that it comes from.
+        draw: seeds of the augmentation, which the same seeds repeat; None for no augmentation.
+        content: the bytes of the picture, where it is not a file.
+        problem: a problem that was found before decoding.
     """
 
     path: str
@@ -32,17 +37,17 @@ class Request(NamedTuple):
 
 
 class ImageSource(NamedTuple):
-    """A picture that was met; nobody has looked into it yet.
+    """A picture that was found and not yet read.
 
-    Who takes another process's share of the pictures, or those that an earlier job has done,
-    asks for no request of them, and nothing is read.
+    A process that leaves a picture to another one, or to an earlier job, makes no request of it,
+    and nothing is read.
 
     Attributes:
-        path: the file, or what a picture in an archive is called.
-        box: the part of it that is meant.
-        read: gives the bytes of a picture in an archive, until the next one is asked for; raises
-            PictureError. None for a file of its own.
-        problem: what is wrong with it: a folder that cannot be listed, say, has a row too.
+        path: path of the file, or the name of a picture in an archive.
+        box: the part of the picture to cut out; None for all of it.
+        read: reads the bytes of a picture in an archive, until the next picture is asked for;
+            raises PictureError. None for a file.
+        problem: why it cannot be read; a folder that cannot be listed has a row with one, too.
     """
 
     path: str
@@ -51,7 +56,7 @@ class ImageSource(NamedTuple):
     problem: str | None = None
 
     def request(self, row: int = 0) -> Request:
-        """What is asked of whoever decodes it; reads it, where it is in an archive."""
+        """Make the request that decodes the picture; reads it where it is in an archive."""
         content, problem = None, self.problem
         if self.read is not None and problem is None:
             try:
@@ -61,14 +66,25 @@ class ImageSource(NamedTuple):
         return Request(self.path, self.box, row, content=content, problem=problem)
 
 
+def table_sources(table: "LabelTable") -> Iterator[ImageSource]:
+    """The pictures of a table, a source a row."""
+    for row in range(len(table)):
+        yield ImageSource(str(table.path(row)), table.box(row))
+
+
+def table_requests(table: "LabelTable", rows: Iterable[int] | None = None) -> Iterator[Request]:
+    """Requests for rows of a table, without augmentation.
+
+    Args:
+        table: the table.
+        rows: positions of the rows; None for all.
+    """
+    for row in range(len(table)) if rows is None else rows:
+        yield Request(str(table.path(row)), table.box(row), row)
+
+
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Items in lists of `size`, the last one shorter."""
+    """Lists of `size` items, the last one shorter."""
     source = iter(items)
     while batch := list(islice(source, size)):
         yield batch
-
-
-def table_requests(table: LabelTable, rows: Iterable[int] | None = None) -> Iterator[Request]:
-    """A request for each row of a table, or for some of them; not augmented."""
-    for row in range(len(table)) if rows is None else rows:
-        yield Request(str(table.path(row)), table.box(row), row)

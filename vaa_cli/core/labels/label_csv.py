@@ -19,7 +19,12 @@ from vaa_cli.core.labels.table import (
     leaves_folder,
     repeated_rows,
 )
-from vaa_cli.core.system.csv_files import _require_columns, csv_chunks, number_text, read_header
+from vaa_cli.core.system.csv_files import (
+    csv_chunks,
+    number_text,
+    read_header,
+    require_distinct_columns,
+)
 
 SPLIT_NAMES = {
     "train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2,
@@ -66,7 +71,7 @@ def table_from_csv(path: Path) -> LabelTable:
             are counted as a spreadsheet shows them: the header is row 1.
     """
     header, _ = read_header(path)
-    _require_columns(header, path)
+    require_distinct_columns(header, path)
     images_from = image_column(header)
     if images_from is None:
         raise VAAError(f"{path} has no image column; name one of {', '.join(IMAGE_COLUMNS)}")
@@ -103,6 +108,42 @@ def table_from_csv(path: Path) -> LabelTable:
     )
     _require_no_repeats(table, np.concatenate(rows), path)
     return table
+
+
+def read_prepared_csv(path: Path, root: Path, attributes: tuple[str, ...]) -> LabelTable:
+    """Read a table that vaa wrote: image, four box columns or none, then the attributes.
+
+    The file is read once, and its columns are known. A column may thus have any name.
+
+    Args:
+        path: the CSV.
+        root: folder that the image paths start from.
+        attributes: names of the attributes, in their order.
+
+    Raises:
+        VAAError: the file cannot be read, or has other columns or cells.
+    """
+    images: list[str] = []
+    names: dict[str, str] = {}
+    labels = [np.empty((0, len(attributes)), dtype=np.int8)]
+    boxes = []
+    for frame in csv_chunks(path):
+        columns = list(frame.columns)
+        has_boxes = columns[1 : 1 + len(BOX_COLUMNS)] == list(BOX_COLUMNS)
+        first = 1 + len(BOX_COLUMNS) if has_boxes else 1
+        if columns[0] != IMAGE_COLUMNS[0] or tuple(columns[first:]) != attributes:
+            raise VAAError(f"{path} does not have the attributes of dataset.json; prepare again")
+        images += [names.setdefault(name, name) for name in _parse_images(frame["image"], path)]
+        labels.append(_parse_labels(frame.iloc[:, first:], path))
+        if has_boxes:
+            boxes.append(parse_boxes(frame.iloc[:, 1:first], path))
+    return LabelTable(
+        root,
+        images,
+        attributes,
+        _resolve_minus_ones(np.concatenate(labels)),
+        boxes=np.concatenate(boxes) if boxes and images else None,
+    )
 
 
 def require_column_names(table: LabelTable) -> None:

@@ -75,7 +75,7 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def is_compilers(error: Exception) -> bool:
+def is_compiler_error(error: Exception) -> bool:
     """Whether an error comes from `torch.compile`."""
     return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))
 

@@ -1,4 +1,4 @@
-"""What a model says of pictures, and where it looks for each attribute."""
+"""Predictions of pictures together with the attention maps behind them."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from vaa_cli.core.images.decoding_pool import DecodingPool
 from vaa_cli.core.images.requests import Request
+from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.models.devices import Compute
 from vaa_cli.core.models.inference import apply_model, probabilities_of
 from vaa_cli.core.models.model_file import load_model
+from vaa_cli.core.models.vaa import VAA
 from vaa_cli.core.prediction.predictor import Prediction
 
 Floats = NDArray[np.float32]
@@ -20,10 +22,10 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class StageAttention:
-    """Where one stage looks in a picture; both cover all that the model sees of it.
+    """The maps of one stage for one picture; they cover all that the model sees of it.
 
     Attributes:
-        attention: a of eq. 2, `[c x h x w]`; each attribute's sums to 1.
+        attention: a of eq. 2, `[c x h x w]`; each attribute's map sums to 1.
         confidence: sigmoid of the confidence branch, `[c x h x w]`.
     """
 
@@ -32,17 +34,17 @@ class StageAttention:
 
     @property
     def weighted(self) -> Floats:
-        """The confidence-weighted map `[c x h x w]`, which the attention classifier reads."""
+        """The confidence-weighted maps `[c x h x w]`, the input of the attention classifier."""
         return self.attention * self.confidence
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is said of a picture, and where the model looked.
+    """The prediction of a picture, and the attention maps that it comes from.
 
     Attributes:
-        prediction: of the picture; None of its fields says where.
-        stages: by number; none for a broken picture.
+        prediction: the prediction.
+        stages: the maps of each stage, by its number; empty for a broken picture.
     """
 
     prediction: Prediction
@@ -50,31 +52,42 @@ class Explanation:
 
 
 class AttentionReader:
-    """A model whose attention is read; torch computes it, since engines do not give the maps.
+    """A model whose attention maps are read; computed by torch, since engines do not give maps.
 
     Args:
-        path: the model file.
+        model: the model.
+        card: its card.
         compute: device and precision.
-        batch_size: pictures a step.
-        workers: processes that decode.
-
-    Raises:
-        VAAError: it is no model file that vaa trained.
+        batch_size: pictures in a batch.
+        workers: number of decoding processes.
     """
 
-    def __init__(self, path: Path, compute: Compute, batch_size: int, workers: int) -> None:
-        model, self.card = load_model(path)
-        self._compute = compute
+    def __init__(
+        self, model: VAA, card: ModelCard, compute: Compute, batch_size: int, workers: int
+    ) -> None:
+        self.card, self._compute = card, compute
         self._model = model.to(compute.device).to(memory_format=torch.channels_last)
-        self._pool = DecodingPool(self.card.image_size, batch_size, workers, self.card.box_margin)
+        self._pool = DecodingPool(card.image_size, batch_size, workers, card.box_margin)
+
+    @classmethod
+    def open(cls, path: Path, compute: Compute, batch_size: int, workers: int) -> "AttentionReader":
+        """Read a model file.
+
+        Raises:
+            VAAError: the file is not a model that vaa trained.
+        """
+        return cls(*load_model(path), compute, batch_size, workers)
 
     def read(self, requests: Iterable[Request]) -> Iterator[Explanation]:
-        """An explanation for each request, in order; of broken pictures what is wrong with them."""
+        """Explain a stream of pictures.
+
+        Yields:
+            An explanation for each request, in order; that of a broken picture has a problem.
+        """
         for batch in self._pool.load(requests):
             count = len(batch.requests)
-            output = apply_model(
-                self._model, self.card, self._compute, torch.from_numpy(batch.pixels[:count])
-            )
+            pixels = torch.from_numpy(batch.pixels[:count])
+            output = apply_model(self._model, self.card, self._compute, pixels)
             probabilities = probabilities_of(output.logits, self.card).cpu().numpy()
             stages = {
                 stage: StageAttention(
@@ -84,14 +97,14 @@ class AttentionReader:
                 for stage, maps in zip(self.card.stages, output.maps, strict=True)
             }
             more_frames = set(batch.more_frames)
-            for place, request in enumerate(batch.requests):
-                if place in batch.problems:
-                    yield Explanation(Prediction(request, None, batch.problems[place]), {})
+            for position, request in enumerate(batch.requests):
+                if position in batch.problems:
+                    yield Explanation(Prediction(request, None, batch.problems[position]), {})
                     continue
                 yield Explanation(
-                    Prediction(request, probabilities[place], None, place in more_frames),
+                    Prediction(request, probabilities[position], None, position in more_frames),
                     {
-                        stage: StageAttention(maps.attention[place], maps.confidence[place])
+                        stage: StageAttention(maps.attention[position], maps.confidence[position])
                         for stage, maps in stages.items()
                     },
                 )

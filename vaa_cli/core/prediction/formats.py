@@ -31,7 +31,7 @@ def format_for(path: Path | None, asked: str | None) -> str:
     if chosen not in FORMATS:
         raise VAAError(f"unknown format {chosen!r}; use {', '.join(FORMATS)}")
     if chosen == "parquet" and path is None:
-        raise VAAError("Parquet is written to a file; add --out FILE")
+        raise VAAError("Parquet is written to a file; add `out=FILE`")
     return chosen
 
 
@@ -243,22 +243,28 @@ def open_rows(format: str, file: BinaryIO, columns: Columns, begun: bool = False
     return JSONRows(file, columns) if format == "jsonl" else ParquetRows(file, columns)
 
 
-class _Lines:
-    """Rows for people, on stdout."""
+class PrettyRows:
+    """Lines of text for people.
 
-    def __init__(self, columns: "Columns", top: int) -> None:
-        self._columns, self._top = columns, top
-        self._console = Console(highlight=False, emoji=False, soft_wrap=True)
+    Args:
+        console: the console to print on.
+        columns: the attributes; those below their thresholds stand in parentheses.
+        top: number of attributes in a line.
+    """
 
-    def write(self, prediction: "Prediction") -> None:
+    def __init__(self, console: Console, columns: Columns, top: int) -> None:
+        self._console, self._columns, self._top = console, columns, top
 
+    def write(self, prediction: Prediction) -> None:
+        """Print a line."""
         self._console.print(prediction_line(prediction, self._columns, self._top))
 
     def flush(self) -> None:
+        """Flush the console's file."""
         self._console.file.flush()
 
     def finish(self) -> None:
-        pass
+        """Nothing follows the lines."""
 
 
 def prediction_line(prediction: Prediction, columns: Columns, top: int) -> Text:

@@ -1,4 +1,4 @@
-"""Where predictions go: stdout, or a file that can be gone on with where a job was interrupted."""
+"""The output of predictions: stdout, or a file of a job that can be resumed."""
 
 import contextlib
 import csv
@@ -41,15 +41,15 @@ def standard_output() -> Iterator[BinaryIO]:
 
 @dataclass(frozen=True)
 class Job:
-    """A prediction to a file.
+    """Predictions that are written to a file.
 
     Attributes:
         path: the file.
         format: `csv`, `jsonl` or `parquet`.
         header: the first line of a CSV; empty for other formats.
-        settings: what the rows depend on; a job can be gone on with only as it was begun.
-        batch_size: rows that are computed together. They are kept or computed again together,
-            so that what is computed is the same as without an interruption.
+        settings: values that the rows depend on; a job is resumed with the same ones only.
+        batch_size: number of rows that are computed together. They are kept or computed again
+            together, so that the rows are the same as without an interruption.
     """
 
     path: Path
@@ -58,14 +58,19 @@ class Job:
     settings: Mapping[str, Any]
     batch_size: int
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the file is there and whole, so that nothing is left to do."""
+        return self.path.is_file() and not _beside(self.path, _PART).exists()
+
 
 @dataclass(frozen=True)
 class Output:
     """A file that is being written.
 
     Attributes:
-        file: takes the rows that follow.
-        kept: how many rows of an interrupted job are in it.
+        file: the open file, at the end of its rows.
+        kept: number of rows of an interrupted job in it.
         begun: whether it has a header already.
     """
 
@@ -74,24 +79,20 @@ class Output:
     begun: bool = False
 
 
-def is_complete(job: Job) -> bool:
-    """Whether there is nothing to go on with, since the file is there, whole."""
-    return job.path.is_file() and not _beside(job.path, _PART).exists()
-
-
 @contextmanager
 def job_file(job: Job, resume: bool) -> Iterator[Output]:
     """A file that takes its name when the job is done, and is kept beside it until then.
 
-    Rows are in FILE.part, and what they depend on in FILE.part.json, from the first row on,
-    however the process ends.
+    Rows are in FILE.part, and the settings in FILE.part.json, from the first row on, however the
+    process ends.
 
     Args:
-        job: what is written.
+        job: the job.
         resume: go on with FILE.part, if it is there.
 
     Raises:
-        VAAError: it cannot be written, another process writes it, or it was begun otherwise.
+        VAAError: the file cannot be written, another process writes it, or it was begun with other
+            settings.
     """
     part, settings = _beside(job.path, _PART), _beside(job.path, _SETTINGS)
     if resume and job.format == "parquet":
@@ -158,7 +159,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _require_same(job: Job, settings: Path) -> None:
     """Make sure that an interrupted job was begun as it goes on."""
-    again = f"start again without --resume, or remove {_beside(job.path, _PART)}"
+    again = f"start again without `resume`, or remove {_beside(job.path, _PART)}"
     try:
         begun = json.loads(settings.read_text())
         pairs = {name: begun.get(name) for name in job.settings}
@@ -200,20 +201,31 @@ def _whole_rows(part: Path, job: Job) -> tuple[int, int]:
     return rows // job.batch_size * job.batch_size, end
 
 
-def _skip(found: Iterator[ImageSource], job: Job | None, kept: int) -> int:
-    """Pass over the pictures that an interrupted job has done; how many of them have an error."""
+def skip_kept(sources: Iterator[ImageSource], job: Job | None, kept: int) -> int:
+    """Pass over the pictures whose rows an interrupted job has kept.
 
-    if job is None:  # no resumed job, or the first process looks after it
-        next(islice(found, kept, kept), None)
+    Args:
+        sources: the pictures of the job.
+        job: the job; None for stdout, and in all processes but the first.
+        kept: number of rows that are kept.
+
+    Returns:
+        The number of kept rows with an error.
+
+    Raises:
+        VAAError: the job was begun with other pictures.
+    """
+    if job is None:
+        next(islice(sources, kept, kept), None)
         return 0
     failed = 0
     for name, has_error in kept_pictures(job, kept):
-        picture = next(found, None)
-        if picture is None or picture.path != name:
+        source = next(sources, None)
+        if source is None or source.path != name:
             raise VAAError(
                 f"{job.path} was begun with other pictures: {name!r} is "
-                f"{'missing' if picture is None else repr(picture.path)} now; "
-                "start again without --resume"
+                f"{'missing' if source is None else repr(source.path)} now; "
+                "start again without `resume`"
             )
         failed += has_error
     return failed

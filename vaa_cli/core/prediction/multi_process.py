@@ -1,133 +1,154 @@
-"""Predicting with several processes: a batch each in turn, put together in order."""
+"""Predicting with several processes, each a batch in turn, merged in order."""
 
 import json
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.images.requests import ImageSource, Request, batched
+from vaa_cli.core.images.requests import ImageSource, Request, batched, table_sources
 from vaa_cli.core.labels.table import LabelTable
 from vaa_cli.core.prediction.predictor import Prediction, Predictor
 from vaa_cli.core.system.distributed import ProcessGroup
 
+# The batches of one round, one of each rank; the last round may have fewer.
+Round = list[list[ImageSource]]
 
-def predict_together(
-    predictor: Predictor, found: Iterable[ImageSource], group: ProcessGroup
+
+@dataclass(frozen=True)
+class _BatchReport:
+    """What a process knows of its batch beside the probabilities.
+
+    Attributes:
+        paths: paths of the pictures.
+        problems: what is wrong with broken pictures, by position.
+        more_frames: positions of the pictures that have several frames.
+    """
+
+    paths: list[str]
+    problems: dict[int, str]
+    more_frames: list[int]
+
+    @classmethod
+    def of(cls, predictions: list[Prediction]) -> "_BatchReport":
+        return cls(
+            [prediction.request.path for prediction in predictions],
+            {i: p.problem for i, p in enumerate(predictions) if p.problem is not None},
+            [i for i, prediction in enumerate(predictions) if prediction.more_frames],
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> "_BatchReport":
+        fields = json.loads(text)
+        problems = {int(position): problem for position, problem in fields["problems"].items()}
+        return cls(fields["paths"], problems, fields["more_frames"])
+
+
+def predict_in_group(
+    predictor: Predictor, sources: Iterable[ImageSource], padded: bool = False
 ) -> Iterator[Prediction]:
-    """A prediction for each picture, in order, in the first process; none in the others.
+    """Predict pictures with all processes of a group.
 
     Args:
-        predictor: the model, in each process.
-        found: the pictures, the same in each process, which reads its own ones alone.
-        group: the processes.
+        predictor: the predictor, in each process.
+        sources: the pictures, the same in each process, which reads its own part of them.
+        padded: see `Predictor.predict`.
+
+    Yields:
+        In the first process, a prediction for each picture, in order; nothing in the others.
 
     Raises:
         VAAError: the processes do not have the same pictures.
     """
+    group = predictor.group
     if group.world_size == 1:
-        yield from predictor.predict(picture.request(row) for row, picture in enumerate(found))
+        requests = (source.request(row) for row, source in enumerate(sources))
+        yield from predictor.predict(requests, padded)
         return
     import torch
 
-    size, rounds = predictor.batch_size, deque[list[list[ImageSource]]]()
-    predictions = predictor.predict(_own_requests(found, size, group, rounds))
+    size, rounds = predictor.options.batch_size, deque[Round]()
+    predictions = predictor.predict(_requests_of_rank(sources, size, group, rounds), padded)
     while True:
-        own = list(islice(predictions, size))
-        asked = rounds.popleft() if rounds else []
-        everyone = _everyones(own, asked, group)
-        if not asked:
+        mine = list(islice(predictions, size))
+        batches = rounds.popleft() if rounds else []
+        reports = _gather_reports(mine, batches, group)
+        if not batches:
             return
         rows = torch.full((size, len(predictor.card.attributes)), math.nan)
-        for place, prediction in enumerate(own):
+        for position, prediction in enumerate(mine):
             if prediction.probabilities is not None:
-                rows[place] = torch.from_numpy(prediction.probabilities)
-        # `together` deals like cards: a row of each process, then the next of each.
-        probabilities = (
-            group.all_gather(rows, size * group.world_size).view(size, group.world_size, -1).numpy()
-        )
+                rows[position] = torch.from_numpy(prediction.probabilities)
+        # The rows of the ranks alternate in what `all_gather` returns.
+        world_size = group.world_size
+        gathered = group.all_gather(rows, size * world_size).view(size, world_size, -1).numpy()
         if not group.is_main:
             continue
-        for rank, batch in enumerate(asked):
-            for place, picture in enumerate(batch):
-                problem = everyone[rank]["problems"].get(str(place))
+        for rank, (batch, report) in enumerate(zip(batches, reports, strict=False)):
+            for position, source in enumerate(batch):
+                problem = report.problems.get(position)
                 yield Prediction(
-                    Request(picture.path, picture.box),
-                    None if problem else probabilities[place, rank],
+                    Request(source.path, source.box),
+                    None if problem else gathered[position, rank],
                     problem,
-                    place in everyone[rank]["more_frames"],
+                    position in report.more_frames,
                 )
 
 
-def _own_requests(
-    found: Iterable[ImageSource],
-    size: int,
-    group: ProcessGroup,
-    rounds: deque[list[list[ImageSource]]],
+def _requests_of_rank(
+    sources: Iterable[ImageSource], size: int, group: ProcessGroup, rounds: deque[Round]
 ) -> Iterator[Request]:
-    """This process's part of the pictures; notes all batches of each round."""
-    batches = _with_own_read(found, size, group)
+    """The requests of this process's batches; appends all batches of each round to `rounds`."""
+    # A picture in an archive can be read only until the next one is asked for.
+    read = (
+        (source, source.request(row) if row // size % group.world_size == group.rank else None)
+        for row, source in enumerate(sources)
+    )
+    batches = batched(read, size)
     while round_ := list(islice(batches, group.world_size)):
-        rounds.append([[picture for picture, _ in batch] for batch in round_])
+        rounds.append([[source for source, _ in batch] for batch in round_])
         if group.rank < len(round_):
             yield from (request for _, request in round_[group.rank] if request is not None)
 
 
-def _with_own_read(
-    found: Iterable[ImageSource], size: int, group: ProcessGroup
-) -> Iterator[list[tuple[ImageSource, Request | None]]]:
-    """Batches of pictures, with requests for those of this process.
-
-    A picture in an archive can be read only until the next one is asked for.
-    """
-    turns = (
-        (picture, picture.request(row) if row // size % group.world_size == group.rank else None)
-        for row, picture in enumerate(found)
-    )
-    return batched(turns, size)
-
-
-def _everyones(
-    own: list[Prediction], asked: list[list[ImageSource]], group: ProcessGroup
-) -> list[dict[str, Any]]:
-    """What each process says of its batch beside the probabilities, by place.
+def _gather_reports(
+    mine: list[Prediction], batches: Round, group: ProcessGroup
+) -> list[_BatchReport]:
+    """The reports of all ranks on one round.
 
     Raises:
-        VAAError: the processes were not asked for the same.
+        VAAError: the processes have different pictures.
     """
-    said = {
-        "paths": [prediction.request.path for prediction in own],
-        "problems": {place: p.problem for place, p in enumerate(own) if p.problem is not None},
-        "more_frames": [place for place, prediction in enumerate(own) if prediction.more_frames],
-    }
-    everyone = [json.loads(text) for text in group.all_gather_texts(json.dumps(said))]
-    expected = [[picture.path for picture in batch] for batch in asked]
-    expected += [[]] * (group.world_size - len(asked))
-    if [one["paths"] for one in everyone] != expected:
+    own = json.dumps(asdict(_BatchReport.of(mine)))
+    reports = [_BatchReport.from_json(text) for text in group.all_gather_texts(own)]
+    expected = [[source.path for source in batch] for batch in batches]
+    expected += [[]] * (group.world_size - len(batches))
+    if [report.paths for report in reports] != expected:
         raise VAAError("the pictures changed while the processes listed them; try again")
-    return everyone
+    return reports
 
 
-def table_probabilities(
-    predictor: Predictor, table: LabelTable, group: ProcessGroup
-) -> NDArray[np.float32]:
-    """The probabilities of all rows of a table, `[n x c]`; in the first process only.
+def table_probabilities(predictor: Predictor, table: LabelTable) -> NDArray[np.float32] | None:
+    """Predict all rows of a table.
+
+    Returns:
+        Probabilities `[n x c]` in the first process of the predictor's group, None in the others.
 
     Raises:
         VAAError: a picture is missing or broken.
     """
-    found = (ImageSource(str(table.path(row)), table.box(row)) for row in range(len(table)))
-    probabilities = np.full((len(table), len(predictor.card.attributes)), np.nan, dtype=np.float32)
-    for row, prediction in enumerate(predict_together(predictor, found, group)):
+    shape = (len(table), len(predictor.card.attributes))
+    probabilities = np.full(shape, np.nan, dtype=np.float32)
+    for row, prediction in enumerate(predict_in_group(predictor, table_sources(table))):
         if prediction.problem is not None:
             raise VAAError(
                 f"{prediction.request.path}: {prediction.problem}; put it back, or run "
                 "vaa prepare again to leave it out"
             )
         probabilities[row] = prediction.probabilities
-    return probabilities
+    return probabilities if predictor.group.is_main else None

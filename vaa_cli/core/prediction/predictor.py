@@ -1,28 +1,44 @@
 """Pictures in, probabilities out; nothing here needs torch."""
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from vaa_cli.commands.console import say
-from vaa_cli.core.engines.base import Engine
-from vaa_cli.core.images.decoding_pool import DecodingPool, PixelBatch
-from vaa_cli.core.images.requests import Request
+from vaa_cli.core.engines.base import Engine, EngineOptions
+from vaa_cli.core.engines.formats import read_any_card
+from vaa_cli.core.engines.open import open_engine
+from vaa_cli.core.errors import PictureError, VAAError
+from vaa_cli.core.images.decode import Decoder, part_of
+from vaa_cli.core.images.decoding_pool import MODULES, TIME_LIMIT, DecodingPool, PixelBatch
+from vaa_cli.core.images.requests import Request, batched
+from vaa_cli.core.models.card import ModelCard
+from vaa_cli.core.runs.lookup import model_file
 from vaa_cli.core.system.distributed import ProcessGroup
+from vaa_cli.core.system.processes import decoding_workers, start_early
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LOGGER = logging.getLogger(__name__)
+
+Picture = str | Path | Image.Image | NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is said of one picture: its probabilities `[c]`, or what is wrong with it.
+    """The probabilities of one picture, or the problem that it has.
 
     Attributes:
         request: the picture.
-        probabilities: of its attributes; None if it is broken.
-        problem: what is wrong with it.
-        more_frames: it has several frames, and this is said of the first.
+        probabilities: `[c]`, of its attributes; None if the picture is broken.
+        problem: what is wrong with it; None if nothing is.
+        more_frames: whether it has several frames, of which the first was used.
     """
 
     request: Request
@@ -32,80 +48,225 @@ class Prediction:
 
 
 class Predictor:
-    """An engine with the pool that feeds it.
+    """A trained model that predicts pictures.
+
+    All arguments can be pickled, and the model is loaded when it is first needed: a predictor can
+    be made in one process and used in others, such as a Ray actor or a Spark worker. The model's
+    image size, box margin and calibration are applied by themselves.
 
     Args:
-        engine: computes the model.
-        pool: decodes pictures to the size that the model takes.
-        mirror: average over each picture and its mirror image (test-time augmentation).
-        padded: compute a batch that is not full in the shape of the full ones, also if it is the
-            first: each row then comes out as it does among more.
+        run: a run folder or a model file; None for the newest run in ./runs.
+        options: how the model is computed.
+        mirror: average the probabilities over each picture and its mirror image.
+        time_limit: seconds that decoding one picture may take.
+        group: the processes that share this machine; None for this one alone.
+
+    Raises:
+        VAAError: there is no such run, or its model cannot be read.
+
+    Example:
+        >>> import vaa_cli as vaa
+        >>> predictor = vaa.open_predictor("runs/people")        # doctest: +SKIP
+        >>> predictor(["photo.jpg"]).shape                       # doctest: +SKIP
+        (1, 10)
     """
 
     def __init__(
-        self, engine: Engine, pool: DecodingPool, mirror: bool = False, padded: bool = False
+        self,
+        run: Path | str | None = None,
+        options: EngineOptions | None = None,
+        mirror: bool = False,
+        time_limit: float = TIME_LIMIT,
+        group: ProcessGroup | None = None,
     ) -> None:
-        self.engine, self.card = engine, engine.card
-        self.batch_size = pool.batch_size
-        self._pool, self._mirror, self._padded = pool, mirror, padded
+        self.path = model_file(None if run is None else Path(run))
+        self.options, self.group = options or EngineOptions(), group or ProcessGroup()
+        self.options.check()
+        self._mirror, self._time_limit = mirror, time_limit
+        self._engine: Engine | None = None
+        self._card: ModelCard | None = None
+        workers, processes = self.options.workers, self.group.local_world_size
+        self._workers = decoding_workers(processes) if workers is None else workers
+        # A batch that is not full is computed in the shape of the full ones as soon as there was
+        # one: engines are fastest, and rows come out the same, while the shape stays.
+        self._padded = False
 
-    def predict(self, requests: Iterable[Request]) -> Iterator[Prediction]:
-        """A prediction for each request, in order; broken pictures have theirs too."""
-        for batch in self._pool.load(requests):
-            yield from self._predictions(batch)
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_engine": None}  # the process that gets it loads its own
 
-    def _predictions(self, batch: PixelBatch) -> Iterator[Prediction]:
+    @property
+    def card(self) -> ModelCard:
+        """The card of the model: attributes, thresholds, image size and more."""
+        if self._card is None:
+            self._card = read_any_card(self.path)
+        return self._card
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The names of the attributes, in the order of the probabilities."""
+        return self.card.attributes
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, opened when it is first asked for.
+
+        Raises:
+            VAAError: the model cannot be read, or the options are not possible on this machine.
+        """
+        if self._engine is None:
+            if self._workers:
+                start_early(["vaa_cli.app", *MODULES])  # they start while the model is read
+            self.use(open_engine(self.path, self.options, self.group))
+        assert self._engine is not None
+        return self._engine
+
+    def use(self, engine: Engine) -> None:
+        """Predict with an engine that is open already."""
+        self._engine, self._card = engine, engine.card
+        _LOGGER.info("%s: %s", self.path, engine.name)
+
+    def __call__(self, images: Sequence[Picture]) -> NDArray[np.float32]:
+        """Predict a few pictures, which are decoded in this process.
+
+        Args:
+            images: paths, PIL images, or uint8 arrays `[h x w x 3]`, `n` of them.
+
+        Returns:
+            Probabilities `[n x c]`, in the order of `attributes`.
+
+        Raises:
+            VAAError: a picture is missing or broken; names it.
+        """
+        engine = self.engine
+        decoder = Decoder(engine.card.image_size, engine.card.box_margin)
+        rows = [np.empty((0, len(engine.card.attributes)), dtype=np.float32)]
+        for batch in batched(images, self.options.batch_size):
+            pixels = np.stack([_pixels(image, decoder) for image in batch])
+            rows.append(self._compute(engine, np.ascontiguousarray(pixels)))
+        return np.concatenate(rows)
+
+    def table(self, images: Iterable[str | Path]) -> "pd.DataFrame":
+        """Predict files, which are decoded in other processes.
+
+        Args:
+            images: paths of picture files.
+
+        Returns:
+            A row a picture: `image`, a column of probabilities for each attribute, and `error`,
+            which is empty where the picture could be read.
+        """
+        import pandas as pd
+
+        requests = (Request(str(image), None, row) for row, image in enumerate(images))
+        predictions = list(self.predict(requests))
+        unknown = np.full(len(self.attributes), np.nan, dtype=np.float32)
+        rows = [p.probabilities if p.probabilities is not None else unknown for p in predictions]
+        probabilities = np.array(rows, dtype=np.float32).reshape(-1, len(self.attributes))
+        table = pd.DataFrame(probabilities, columns=list(self.attributes))
+        table.insert(0, "image", [p.request.path for p in predictions])
+        table["error"] = [p.problem or "" for p in predictions]
+        return table
+
+    def predict(self, requests: Iterable[Request], padded: bool = False) -> Iterator[Prediction]:
+        """Predict a stream of pictures.
+
+        Args:
+            requests: the pictures, asked for as they are needed.
+            padded: compute a first batch that is not full in the shape of a full one, too: each
+                row then comes out as it does among more.
+
+        Yields:
+            A prediction for each request, in order; broken pictures have one with a problem.
+        """
+        engine = self.engine
+        self._padded = padded
+        pool = DecodingPool(
+            engine.card.image_size,
+            self.options.batch_size,
+            self._workers,
+            engine.card.box_margin,
+            self._time_limit,
+        )
+        for batch in pool.load(requests):
+            yield from self._predictions(engine, batch)
+
+    def _predictions(self, engine: Engine, batch: PixelBatch) -> Iterator[Prediction]:
         count = len(batch.requests)
         probabilities = None
         if len(batch.problems) < count:
-            # An engine is at its best, and its rows are the same, while the shape is. But for a
-            # few pictures alone, a full batch would be wasted.
-            self._padded = self._padded or count == self.batch_size
-            probabilities = self._compute(batch.pixels if self._padded else batch.pixels[:count])
+            # For a few pictures alone, a full batch would be wasted.
+            self._padded = self._padded or count == self.options.batch_size
+            pixels = batch.pixels if self._padded else batch.pixels[:count]
+            probabilities = self._compute(engine, pixels)
         more_frames = set(batch.more_frames)
-        for place, request in enumerate(batch.requests):
-            problem = batch.problems.get(place)
+        for position, request in enumerate(batch.requests):
+            problem = batch.problems.get(position)
             if problem is None and probabilities is not None:
-                yield Prediction(request, probabilities[place], more_frames=place in more_frames)
+                row = probabilities[position]
+                yield Prediction(request, row, more_frames=position in more_frames)
             else:
                 yield Prediction(request, None, problem)
 
-    def _compute(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        probabilities = self.engine.probabilities(pixels)
+    def _compute(self, engine: Engine, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        probabilities = engine.probabilities(pixels)
         if self._mirror:
-            mirrored = self.engine.probabilities(np.ascontiguousarray(pixels[..., ::-1]))
+            mirrored = engine.probabilities(np.ascontiguousarray(pixels[..., ::-1]))
             probabilities = (probabilities + mirrored) * np.float32(0.5)
         return probabilities
 
 
-def open_with_workers(
-    path: Path, engine: str, precision: str, device: str, workers: int | None, group: ProcessGroup
-) -> tuple["Engine", int]:
-    """Open a model, and meanwhile let start what decoding processes are forked from.
+def open_predictor(
+    run: Path | str | None = None,
+    *,
+    engine: str = "auto",
+    precision: str = "auto",
+    device: str = "auto",
+    batch_size: int = 32,
+    workers: int | None = None,
+    mirror: bool = False,
+    time_limit: float = TIME_LIMIT,
+    group: ProcessGroup | None = None,
+) -> Predictor:
+    """Open a trained model to predict pictures with.
 
     Args:
-        path: the model file.
-        engine: one of `engine.ENGINES`.
-        precision: one of `engine.PRECISIONS`.
-        device: `auto`, or what torch calls it.
-        workers: decoding processes; None chooses for the machine.
-        group: the processes that work together.
-
-    Returns:
-        The engine, and how many processes decode for it.
+        run: a run folder or a model file; None for the newest run in ./runs.
+        engine: `torch`, `compile`, `openvino`, `onnx`, or `auto` for the fastest.
+        precision: `fp32`, `bf16`, `fp16`, `int8`, or `auto` for the fastest that is exact enough.
+        device: a device as PyTorch names it, or `auto` for a GPU if there is one.
+        batch_size: pictures in a batch.
+        workers: number of decoding processes; None chooses for the machine.
+        mirror: average the probabilities over each picture and its mirror image.
+        time_limit: seconds that decoding one picture may take.
+        group: the processes that share this machine; None for this one alone.
 
     Raises:
-        VAAError: it is no model file, or the choice is not possible here.
-    """
-    from vaa_cli.core.engines.base import EngineChoice
-    from vaa_cli.core.engines.open import open_engine
-    from vaa_cli.core.images.decoding_pool import MODULES
-    from vaa_cli.core.system.processes import decoding_workers, start_early
+        VAAError: there is no such run, or an option is unknown.
 
-    workers = decoding_workers(group.local_world_size) if workers is None else workers
-    if workers:
-        start_early(["vaa_cli.app", *MODULES])
-    choice = EngineChoice(engine, precision, device, group.local_rank, group.local_world_size)
-    model = open_engine(path, choice, lambda name: say(f"converting the model for {name}, once …"))
-    say(f"{path}: {model.name}")
-    return model, workers
+    Example:
+        >>> import vaa_cli as vaa
+        >>> predictor = vaa.open_predictor("runs/people", workers=0)
+        >>> predictor.attributes
+        ('red', 'hat', 'striped')
+        >>> predictor(["photo.png"]).shape
+        (1, 3)
+        >>> predictor.table(["photo.png", "missing.png"])["error"].tolist()
+        ['', 'no such file']
+    """
+    options = EngineOptions(engine, precision, device, batch_size, workers)
+    return Predictor(run, options, mirror, time_limit, group)
+
+
+def _pixels(image: Picture, decoder: Decoder) -> NDArray[np.uint8]:
+    """One picture as the model takes it, `[3 x h x w]`."""
+    try:
+        if isinstance(image, str | Path):
+            scaled = decoder.decode(Request(str(image))).picture
+        else:
+            whole = image if isinstance(image, Image.Image) else Image.fromarray(image)
+            height, width = decoder.size
+            scaled = part_of(whole).resize((width, height), Image.Resampling.BILINEAR)
+    except PictureError as error:
+        name = image if isinstance(image, str | Path) else "a picture"
+        raise VAAError(f"{name}: {error}") from error
+    return np.asarray(scaled).transpose(2, 0, 1)

@@ -26,7 +26,7 @@ _TOGETHER = 3
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class PageContent:
     """All that a page tells.
 
     Attributes:
@@ -58,25 +58,25 @@ class Evaluation:
     examples: Sequence[RenderedExample]
 
 
-def evaluation_page(evaluation: Evaluation) -> str:
+def evaluation_page(content: PageContent) -> str:
     """The page, as the text of an HTML file that needs nothing else."""
     body = [
-        *_about(evaluation),
-        *_totals(evaluation),
-        *_attributes(evaluation),
-        *_imbalance(evaluation),
-        *_mistakes(evaluation),
-        *_training(evaluation),
-        *_details(evaluation),
+        *_about(content),
+        *_totals(content),
+        *_attributes(content),
+        *_imbalance(content),
+        *_mistakes(content),
+        *_training(content),
+        *_details(content),
     ]
-    style = web_page.asset("charts.css") + web_page.asset("evaluation.css")
-    return web_page.page(evaluation.title, body, style, web_page.asset("evaluation.js"))
+    style = web_page.asset("charts.css") + web_page.asset("content.css")
+    return web_page.page(content.title, body, style, web_page.asset("content.js"))
 
 
-def _about(evaluation: Evaluation) -> Iterator[str]:
+def _about(content: PageContent) -> Iterator[str]:
     items = "".join(
         f"<div><dt>{text(key)}</dt><dd>{text(value)}</dd></div>"
-        for key, value in evaluation.about.items()
+        for key, value in content.about.items()
     )
     yield f'<dl class="about">{items}</dl>'
     yield (
@@ -87,18 +87,18 @@ def _about(evaluation: Evaluation) -> Iterator[str]:
     )
 
 
-def _totals(evaluation: Evaluation) -> Iterator[str]:
-    totals = evaluation.scores.totals
+def _totals(content: PageContent) -> Iterator[str]:
+    totals = content.scores.totals
     yield '<h2 id="totals">Totals</h2>'
     tiles = []
-    for name, value in total_figures(evaluation.scores).items():
-        low, high = interval(value, evaluation.draws.totals[name])
+    for name, value in total_figures(content.scores).items():
+        low, high = interval(value, content.draws.totals[name])
         tiles.append(
             f'<div class="tile"><b>{_figure(value)}</b><span>{name}</span>'
             f'<small class="quiet">95 %: {_figure(float(low))} to {_figure(float(high))}</small>'
             "</div>"
         )
-    error = calibration_error(evaluation.probabilities, evaluation.labels)
+    error = calibration_error(content.probabilities, content.labels)
     tiles.append(
         f'<div class="tile"><b>{_figure(error)}</b><span>calibration error</span>'
         '<small class="quiet">0 is best</small></div>'
@@ -113,20 +113,20 @@ def _totals(evaluation: Evaluation) -> Iterator[str]:
         ["", "accuracy", "precision", "recall", "F1"],
         rows,
     )
-    if evaluation.calibration:
-        header = list(evaluation.calibration[0])
+    if content.calibration:
+        header = list(content.calibration[0])
         yield web_page.table(
             "With and without calibration",
             [header[0], *(name.replace("_", " ") for name in header[1:])],
-            [[_any(record[name]) for name in header] for record in evaluation.calibration],
+            [[_any(record[name]) for name in header] for record in content.calibration],
         )
 
 
 _WHAT = ("accuracy", "precision", "recall", "f1")
 
 
-def _attributes(evaluation: Evaluation) -> Iterator[str]:
-    scores, draws = evaluation.scores, evaluation.draws
+def _attributes(content: PageContent) -> Iterator[str]:
+    scores, draws = content.scores, content.draws
     accuracy = interval(scores.mean_accuracy, draws.mean_accuracy)
     precision = interval(scores.average_precision, draws.average_precision)
     yield '<h2 id="attributes">Attributes</h2>'
@@ -147,8 +147,8 @@ def _attributes(evaluation: Evaluation) -> Iterator[str]:
         '<div class="scroll" tabindex="0" role="region" aria-label="Attributes">'
         f'<table id="table" aria-label="Attributes"><thead><tr>{cells}</tr></thead><tbody>',
     ]
-    for c, name in enumerate(evaluation.attributes):
-        prior = evaluation.priors[c]
+    for c, name in enumerate(content.attributes):
+        prior = content.priors[c]
         columns = [
             _value(math.nan if prior is None else prior),
             f'<td data-value="{scores.positives[c]}">{scores.positives[c]:,}</td>',
@@ -185,7 +185,7 @@ def _bar(value: float, low: float, high: float) -> str:
     )
 
 
-def _imbalance(evaluation: Evaluation) -> Iterator[str]:
+def _imbalance(content: PageContent) -> Iterator[str]:
     yield '<h2 id="imbalance">Imbalance</h2>'
     yield (
         "<p>Each point is an attribute. On the dashed line is what guessing scores: the share of "
@@ -194,9 +194,9 @@ def _imbalance(evaluation: Evaluation) -> Iterator[str]:
     points = [
         (name, prior, float(ap))
         for name, prior, ap in zip(
-            evaluation.attributes,
-            evaluation.priors,
-            evaluation.scores.average_precision,
+            content.attributes,
+            content.priors,
+            content.scores.average_precision,
             strict=True,
         )
         if prior is not None and not math.isnan(ap)
@@ -211,11 +211,9 @@ def _imbalance(evaluation: Evaluation) -> Iterator[str]:
     )
 
 
-def _mistakes(evaluation: Evaluation) -> Iterator[str]:
-    mistakes = Confusions.of(
-        evaluation.probabilities, evaluation.labels, evaluation.scores.thresholds
-    )
-    names = [text(name) for name in evaluation.attributes]
+def _mistakes(content: PageContent) -> Iterator[str]:
+    mistakes = Confusions.of(content.probabilities, content.labels, content.scores.thresholds)
+    names = [text(name) for name in content.attributes]
     yield '<h2 id="mistakes">Mistaken together</h2>'
     lift = np.where(mistakes.together >= _TOGETHER, np.nan_to_num(mistakes.lift), 0.0)
     order = np.argsort(-lift, axis=None, kind="stable")[:_PAIRS]
@@ -269,16 +267,16 @@ def _mistakes(evaluation: Evaluation) -> Iterator[str]:
     )
 
 
-def _training(evaluation: Evaluation) -> Iterator[str]:
+def _training(content: PageContent) -> Iterator[str]:
     yield '<h2 id="training">Training</h2>'
-    if not evaluation.epochs:
+    if not content.epochs:
         yield "<p>The run's log is not beside the model file.</p>"
         return
-    epochs = [row["epoch"] for row in evaluation.epochs]
+    epochs = [row["epoch"] for row in content.epochs]
     across = Axis("epoch", min(epochs), max(max(epochs), min(epochs) + 1))
 
     def column(name: str) -> list[float]:
-        return [row.get(name, math.nan) for row in evaluation.epochs]
+        return [row.get(name, math.nan) for row in content.epochs]
 
     losses = [*column("loss"), *column("val_loss")]
     finite = [value for value in losses if math.isfinite(value)]
@@ -302,40 +300,40 @@ def _training(evaluation: Evaluation) -> Iterator[str]:
     yield f'<div class="charts">{"".join(charts)}</div>'
 
 
-def _details(evaluation: Evaluation) -> Iterator[str]:
+def _details(content: PageContent) -> Iterator[str]:
     yield '<h2 id="details">Curves and pictures</h2>'
-    stages = ", ".join(f"stage {stage}" for stage in evaluation.stages)
+    stages = ", ".join(f"stage {stage}" for stage in content.stages)
     yield (
         f"<p>Of each attribute its curves, and pictures: as they are, then where the model looks "
         f"({stages}: attention times confidence, the brightest is each map's own maximum).</p>"
     )
     shown: dict[int, list[RenderedExample]] = {}
-    for one in evaluation.examples:
+    for one in content.examples:
         shown.setdefault(one.example.attribute, []).append(one)
-    for c, name in enumerate(evaluation.attributes):
+    for c, name in enumerate(content.attributes):
         yield (
             f'<details class="attribute" id="attribute-{c}" data-name="{text(name).lower()}">'
             f'<summary><h3>{text(name)}</h3> <span class="quiet">mA '
-            f"{_figure(evaluation.scores.mean_accuracy[c])}, AP "
-            f"{_figure(evaluation.scores.average_precision[c])}, "
-            f"{evaluation.scores.positives[c]:,} positives</span></summary>"
+            f"{_figure(content.scores.mean_accuracy[c])}, AP "
+            f"{_figure(content.scores.average_precision[c])}, "
+            f"{content.scores.positives[c]:,} positives</span></summary>"
         )
-        yield _curves(evaluation, c)
+        yield _curves(content, c)
         for kind, title in KINDS.items():
             pictures = [one for one in shown.get(c, []) if one.example.kind == kind]
             if pictures:
-                figures = "".join(_picture(evaluation, one) for one in pictures)
+                figures = "".join(_picture(content, one) for one in pictures)
                 yield f'<h4>{title}</h4><div class="pictures">{figures}</div>'
         yield "</details>"
 
 
-def _curves(evaluation: Evaluation, c: int) -> str:
-    known = evaluation.labels[:, c] != UNSPECIFIED
-    present = evaluation.labels[known, c] == PRESENT
-    shares = evaluation.probabilities[known, c]
+def _curves(content: PageContent, c: int) -> str:
+    known = content.labels[:, c] != UNSPECIFIED
+    present = content.labels[known, c] == PRESENT
+    shares = content.probabilities[known, c]
     if not present.any():
         return "<p>No picture has it.</p>"
-    name = evaluation.attributes[c]
+    name = content.attributes[c]
     curve, bins = precision_recall(shares, present), reliability(shares, present)
     prior = float(present.mean())
     charts = [
@@ -361,12 +359,12 @@ def _curves(evaluation: Evaluation, c: int) -> str:
     return f'<div class="charts">{"".join(charts)}</div>'
 
 
-def _picture(evaluation: Evaluation, shown: RenderedExample) -> str:
+def _picture(content: PageContent, shown: RenderedExample) -> str:
     example, (width, height) = shown.example, shown.size
-    label = evaluation.labels[example.row, example.attribute]
-    share = evaluation.probabilities[example.row, example.attribute]
+    label = content.labels[example.row, example.attribute]
+    share = content.probabilities[example.row, example.attribute]
     truth = "has it" if label == PRESENT else "does not have it"
-    name = text(evaluation.attributes[example.attribute])
+    name = text(content.attributes[example.attribute])
     told = f"{share:.0%}, {truth}"
     return (
         f'<figure><img src="{shown.source}" width="{width}" height="{height}" '

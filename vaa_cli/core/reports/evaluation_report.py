@@ -1,65 +1,47 @@
-"""What `vaa evaluate` tells beside the figures: where the model looks, and the report."""
+"""The report of an evaluation: one web page in a folder."""
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from vaa_cli.core.evaluation.labelled_split import LabelledSplit
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from vaa_cli.core.evaluation.metrics import Scores
-    from vaa_cli.core.evaluation.records import Record
-    from vaa_cli.core.prediction.attention import AttentionReader
+from vaa_cli.core.evaluation.bootstrap import bootstrap
+from vaa_cli.core.evaluation.evaluation import Evaluation
+from vaa_cli.core.reports.evaluation_page import PageContent, evaluation_page
+from vaa_cli.core.runs.log import read_log
+from vaa_cli.core.system.files import whole_folder, write_text
 
 REPORT = "index.html"
-# Pictures of each kind on the page, of all attributes together; it stays below 10 MB.
+# Pictures of each kind on the page, of all attributes together; the page stays below 10 MB.
 _EXAMPLES = 170
 _EXAMPLE_HEIGHT = 112
 
 
-def write_report(
-    folder: Path,
-    split: LabelledSplit,
-    name: str,
-    probabilities: "NDArray[np.float32]",
-    scores: "Scores",
-    totals: "list[Record]",
-    reader: "AttentionReader",
-) -> None:
-    """Write the page of an evaluation into a folder of its own.
+def write_report(folder: Path, evaluation: Evaluation) -> None:
+    """Write the page of an evaluation into a folder.
 
     Args:
-        folder: replaced if it holds a report and nothing else.
-        split: what was scored.
-        name: of the split.
-        probabilities: `[n x c]`.
-        scores: their figures.
-        totals: with and without calibration; none if it is not calibrated.
-        reader: the model, for where it looks.
+        folder: the folder; replaced if it holds a report and nothing else.
+        evaluation: the evaluation, with its attention reader.
 
     Raises:
-        VAAError: the folder cannot be written, or is no report.
+        VAAError: the folder cannot be written, or holds other files.
+        ValueError: the evaluation has no attention reader.
     """
-    from vaa_cli.core.evaluation.bootstrap import bootstrap
-    from vaa_cli.core.reports.evaluation_page import Evaluation, evaluation_page
-    from vaa_cli.core.reports.examples import choose_examples, render_examples
-    from vaa_cli.core.runs.log import read_log
-    from vaa_cli.core.system.files import whole_folder, write_text
+    from vaa_cli.core.reports.examples import choose_examples, render_examples  # they load torch
 
-    card, table = split.card, split.table
+    if evaluation.reader is None:
+        raise ValueError("a report needs an evaluation with its attention reader")
+    split, scores = evaluation.split, evaluation.scores
+    card, table, probabilities = split.card, split.table, evaluation.probabilities
     each = max(1, min(3, _EXAMPLES // len(card.attributes)))
     examples = choose_examples(probabilities, table.labels, card.thresholds, each)
     page = evaluation_page(
-        Evaluation(
-            title=f"{split.model.parent.name or split.model.name} on {name}",
+        PageContent(
+            title=f"{split.model.parent.name or split.model.name} on {split.name}",
             about={
                 "model": split.model,
                 "backbone": card.backbone,
                 "data": split.folder,
-                "pictures": f"{len(table):,} ({name})",
+                "pictures": f"{len(table):,} ({split.name})",
                 "attributes": len(card.attributes),
                 "epoch": card.epoch,
                 "written": time.strftime("%Y-%m-%d %H:%M"),
@@ -72,8 +54,8 @@ def write_report(
             scores=scores,
             draws=bootstrap([(probabilities, card.thresholds)], table.labels)[0],
             epochs=read_log(split.model.parent),
-            calibration=totals,
-            examples=render_examples(examples, reader, table, _EXAMPLE_HEIGHT),
+            calibration=evaluation.calibration,
+            examples=render_examples(examples, evaluation.reader, table, _EXAMPLE_HEIGHT),
         )
     )
     with whole_folder(folder, [REPORT]) as beside:

@@ -24,7 +24,7 @@ _LISTED = 10
 _LONGEST_TITLE = 100
 
 
-def explanation_picture(
+def explanation_figure(
     picture: Image.Image, explanation: Explanation, card: ModelCard, chosen: Sequence[int]
 ) -> bytes:
     """Draw what is said of a picture and where each stage looked for some attributes.

@@ -11,7 +11,7 @@ from vaa_cli.core.images.decode import open_picture
 from vaa_cli.core.images.requests import Request
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.prediction.attention import Explanation
-from vaa_cli.core.reports.explanation_figure import explanation_picture
+from vaa_cli.core.reports.explanation_figure import explanation_figure
 from vaa_cli.core.system.files import make_folder, write_bytes
 
 # No picture that a model explains is called so by accident.
@@ -55,7 +55,7 @@ class Figures:
             chosen = np.argsort(-probabilities, kind="stable")[: self._top].tolist()
         make_folder(self._folder)
         path = self._folder / self._name(request.path)
-        write_bytes(path, explanation_picture(picture, explanation, self._card, chosen))
+        write_bytes(path, explanation_figure(picture, explanation, self._card, chosen))
         return path
 
     def _name(self, picture: str) -> str:

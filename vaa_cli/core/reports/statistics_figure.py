@@ -20,7 +20,7 @@ _DPI, _LONGEST_SIDE = 150, 8_000
 _FIGURES = 40
 
 
-def statistics_picture(statistics: LabelStatistics, name: str) -> bytes:
+def statistics_figure(statistics: LabelStatistics, name: str) -> bytes:
     """Draw priors, imbalance ratios and P(column | row), from the rarest to the most common.
 
     Args:

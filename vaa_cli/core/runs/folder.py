@@ -152,7 +152,8 @@ def keep_earlier(run: Path, step: int, keep: int) -> None:
                 os.link(run / LAST, name)
             except OSError:  # a disk without hard links: for a moment there is no last.ckpt
                 os.replace(run / LAST, name)
-        for path in earlier_checkpoints(run)[: -(keep - 1) or None]:
+        earlier = earlier_checkpoints(run)
+        for path in earlier[: max(0, len(earlier) - (keep - 1))]:
             path.unlink(missing_ok=True)
 
 

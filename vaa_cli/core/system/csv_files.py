@@ -89,7 +89,7 @@ def csv_chunks(path: Path) -> Iterator[pd.DataFrame]:
         VAAError: as `read_csv`.
     """
     header, blank = read_header(path)
-    _require_columns(header, path)
+    require_distinct_columns(header, path)
     with (
         _reading_errors(path),
         pd.read_csv(
@@ -121,7 +121,7 @@ def _reading_errors(path: Path) -> Iterator[None]:
         raise VAAError(f"{path} is not a CSV in UTF-8: {reason}") from error
 
 
-def _require_columns(header: Sequence[str], path: Path) -> None:
+def require_distinct_columns(header: Sequence[str], path: Path) -> None:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise VAAError(f"{path}: column {twice[0]!r} stands there twice; name each column once")

@@ -13,19 +13,21 @@ from vaa_cli.core.training.train_state import TrainState
 SCHEMA = 1
 
 
-def load_checkpoint(path: Path, about: dict[str, Any], learner: TrainState) -> tuple[Progress, int]:
-    """Go on from a checkpoint.
+def load_checkpoint(
+    path: Path, about: dict[str, Any], train_state: TrainState
+) -> tuple[Progress, int]:
+    """Load a checkpoint.
 
     Args:
         path: the checkpoint.
-        about: what `RunWriter` gets of the data and options now.
-        learner: takes over what is saved.
+        about: the entries of `RunWriter`, of the data and options of now.
+        train_state: the state to load it into.
 
     Returns:
-        Where the training stood, and its steps in all.
+        The position of the training, and its steps in all.
 
     Raises:
-        VAAError: it cannot be read, is no checkpoint, or is of other data.
+        VAAError: the file cannot be read, is no checkpoint, or is of other data.
     """
     state = load_state(path)
     try:
@@ -36,7 +38,7 @@ def load_checkpoint(path: Path, about: dict[str, Any], learner: TrainState) -> t
                 f"{path} was trained on other pictures or labels than the prepared folder has now; "
                 "prepare it as it was, or start a new run"
             )
-        learner.load_state_dict(state)
+        train_state.load_state_dict(state)
         return Progress.from_state(state["progress"]), state["steps"]
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise VAAError(f"{path} does not fit this training ({error!r:.120})") from error
@@ -46,13 +48,13 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write the state of a training, whole or not at all: plain values and tensors only.
 
     Raises:
-        VAAError: it cannot be written.
+        VAAError: the file cannot be written.
     """
     with whole_file(path) as file:
         try:
             torch.save(state, file)
         except RuntimeError as error:
-            # On a full disk torch's writer fails once more as it closes; the first is the reason.
+            # On a full disk torch's writer fails once more as it closes; the first error is the reason.
             if isinstance(error.__context__, OSError):
                 raise error.__context__ from None
             raise
@@ -62,7 +64,7 @@ def load_state(path: Path) -> dict[str, Any]:
     """Read the state of a training, without unpickling any object.
 
     Raises:
-        VAAError: it cannot be read or is none.
+        VAAError: the file cannot be read, or is no state of a training.
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)

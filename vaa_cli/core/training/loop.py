@@ -1,29 +1,24 @@
-"""The training loop of VAA, readable from top to bottom."""
+"""The training loop of VAA, from the start of a run to its end."""
 
+import contextlib
 import json
-import math
+import logging
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from vaa_cli.core.datasets.prepared import Prepared, data_fingerprint
-from vaa_cli.core.errors import VAAError, one_line
-from vaa_cli.core.images.batch import Batch, BatchSource
-from vaa_cli.core.images.loader import PictureLoader
-from vaa_cli.core.images.overlay import attention_grid
-from vaa_cli.core.images.ram_cache import RAMCache
-from vaa_cli.core.images.requests import batched, table_requests
-from vaa_cli.core.labels.table import LabelTable
-from vaa_cli.core.models.devices import Compute, is_compilers, is_out_of_memory
+from vaa_cli.core.datasets.prepared import Prepared, data_fingerprint, read_prepared
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.images.batch import Batch
+from vaa_cli.core.models.devices import Compute
 from vaa_cli.core.models.weights import load_weights
-from vaa_cli.core.runs.folder import create_run
+from vaa_cli.core.runs.folder import create_run, locked, new_run
 from vaa_cli.core.system.distributed import ProcessGroup
 from vaa_cli.core.training.checkpoint import load_checkpoint
 from vaa_cli.core.training.events import (
@@ -35,24 +30,85 @@ from vaa_cli.core.training.events import (
     Stopped,
     TrainingWarning,
 )
+from vaa_cli.core.training.failures import explained_failures, not_finite, require_pictures
+from vaa_cli.core.training.option_sources import checked_options
 from vaa_cli.core.training.options import TrainingOptions
 from vaa_cli.core.training.progress import EpochSums, Progress
 from vaa_cli.core.training.run_writer import RunWriter
-from vaa_cli.core.training.sampling import augmented_requests, epoch_order
-from vaa_cli.core.training.seeding import require_deterministic, seed_all
-from vaa_cli.core.training.setup import _config, model_card
+from vaa_cli.core.training.sampling import augmented_requests, epoch_batches
+from vaa_cli.core.training.seeding import seed_all
+from vaa_cli.core.training.setup import (
+    model_card,
+    open_batch_sources,
+    run_config,
+    set_algorithms,
+    smallest_batch,
+)
+from vaa_cli.core.training.step import BatchShard, StepResult, train_step
 from vaa_cli.core.training.stop_request import StopRequest
-from vaa_cli.core.training.tensorboard import TensorBoardLog, available, require_tensorboard
-from vaa_cli.core.training.train_state import Share, StepResult, TrainState
-from vaa_cli.core.training.validation import Validator, validate
+from vaa_cli.core.training.tensorboard import TrainingBoard, require_tensorboard
+from vaa_cli.core.training.train_state import TrainState
+from vaa_cli.core.training.validation import Validator, validate_epoch
 
-# Broken pictures that are told of one by one; all of them are in faults.csv.
-_TOLD = 5
-# TensorBoard's files: steps between points of the curves, pictures and attributes on a sheet.
-_POINT_EVERY, _SHOWN_PICTURES, _SHOWN_ATTRIBUTES = 10, 4, 6
+_LOGGER = logging.getLogger(__name__)
 
 
 def train(
+    data: Prepared | Path | str,
+    options: TrainingOptions | None = None,
+    run: Path | str | None = None,
+    *,
+    checkpoint: Path | None = None,
+    group: ProcessGroup | None = None,
+    stop: StopRequest | None = None,
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> Finished | Stopped:
+    """Train a model on a prepared folder.
+
+    Processes that train together each call this in `ProcessGroup.connected`, with the same
+    arguments but for their group; the first one alone writes.
+
+    Args:
+        data: a prepared folder; the model is trained on `train` and scored on `val`.
+        options: the options; None for the defaults.
+        run: the run folder to make; None for ./runs/BACKBONE-TIME.
+        checkpoint: the checkpoint of an earlier training of the run to go on from.
+        group: the processes that train together; None for this one alone.
+        stop: a request to save and stop; None to train to the end.
+        on_event: called with each event, see `training_events`.
+
+    Returns:
+        The end of the training: the best epoch, or the position that it was stopped at.
+
+    Raises:
+        VAAError: the data or an option is wrong, the loss is no longer finite, or a file cannot
+            be written.
+
+    Example:
+        >>> import vaa_cli as vaa
+        >>> options = vaa.TrainingOptions(
+        ...     backbone="resnet18", weights="none", image_size="64x32", epochs=1, workers=0
+        ... )
+        >>> end = vaa.train("prepared", options, "runs/first")
+        >>> end.best_epoch
+        1
+    """
+    data = data if isinstance(data, Prepared) else read_prepared(data)
+    options, group = checked_options(options or TrainingOptions()), group or ProcessGroup()
+    run = new_run(options.backbone) if run is None else Path(run)
+    constant = list(compress(data.attributes, data.priors.constant))
+    if constant:
+        names = ", ".join(constant)
+        _LOGGER.warning("constant in train, so that nothing about them can be learnt: %s", names)
+    compute = Compute.choose(options.device, options.precision, group.local_rank)
+    with locked(run) if group.is_main else contextlib.nullcontext():
+        for event in training_events(data, options, run, compute, group, checkpoint, stop):
+            on_event(event)
+    assert isinstance(event, Finished | Stopped)
+    return event
+
+
+def training_events(
     data: Prepared,
     options: TrainingOptions,
     run: Path,
@@ -61,43 +117,24 @@ def train(
     checkpoint: Path | None = None,
     stop: StopRequest | None = None,
 ) -> Iterator[Event]:
-    """Train a model on a prepared folder, telling how it goes.
-
-    Processes that train together each call this in `ProcessGroup.connected`, with the same arguments but
-    for their own place; the first one alone writes.
-
-    Args:
-        data: the dataset; trained on `train`, judged on `val`.
-        options: everything else.
-        run: the folder to make for the model, the training's state and the log; or the one that
-            the checkpoint is in.
-        compute: device and precision; None takes the options'.
-        group: the processes that train together; None is this one alone.
-        checkpoint: where an earlier training of the run goes on.
-        stop: tells when to save and stop.
+    """Train a model as `train` does, event by event; the run folder is not locked.
 
     Yields:
-        `Started`, a `StepReport` for each step and an `EpochReport` for each epoch, `TrainingWarning`s
-        among them, and in the end `Finished`; or `Stopped`, when that was asked for and all that
-        is needed to go on is saved.
-
-    Raises:
-        VAAError: the data or an option does not allow it, the loss is no longer a number, or a
-            file cannot be written.
+        `Started`, a `StepReport` for each step and an `EpochReport` for each epoch, with
+        `TrainingWarning`s among them, and in the end `Finished`, or `Stopped` when all that is
+        needed to go on is saved.
     """
     compute = compute or Compute.choose(options.device, options.precision)
-    training = _Training(
-        data, options, run, compute, group or ProcessGroup(), checkpoint, stop or StopRequest()
-    )
-    yield from training.events()
+    group, stop = group or ProcessGroup(), stop or StopRequest()
+    yield from _Training(data, options, run, compute, group, checkpoint, stop).events()
 
 
-class _AllStop(Exception):
+class _StoppedInAllProcesses(Exception):
     """All processes know that one of them was asked to stop."""
 
 
 class _Training:
-    """A training and what it works with; `events` does it."""
+    """A training: `events` runs it, epoch by epoch."""
 
     def __init__(
         self,
@@ -113,63 +150,47 @@ class _Training:
         self.compute, self.group, self.stop = compute, group, stop
         self.recipe = options.resolved()
         self.table, self.val = data.split("train"), data.split("val")
-        if group.world_size > 1 and compute.device.type not in ("cpu", "cuda"):
-            raise VAAError(
-                f"{group.world_size} processes cannot train together on {compute}; use cpu"
-            )
-        # Batch normalisation needs two pictures in what it sees at once.
-        together = max(2, group.world_size) if options.sync_bn else 2 * group.world_size
-        self.least = together * options.accumulate
-        if min(len(self.table), self.recipe.batch_size) < self.least:
-            raise VAAError(self._too_few())
-        self.steps = len(self._order(epoch=0))
+        self.smallest = smallest_batch(options, compute, group)
+        require_pictures(len(self.table), options, group, self.smallest)
         if options.tensorboard:
             require_tensorboard()
-        if options.deterministic:
-            require_deterministic()
-        else:
-            torch.backends.cudnn.benchmark = True  # all batches but one are of the same size
+        set_algorithms(options.deterministic)
 
-        self.card = model_card(data, options)
         seed_all(options.seed)
-        # A checkpoint has all weights; those that it began with may be gone by now.
+        self.steps = len(self._batches(epoch=0))
+        self.card = model_card(data, options)
+        # A checkpoint holds all weights; those that the training began with may be gone by now.
         fresh = checkpoint is None
         weights = load_weights(options.weights, options.backbone) if fresh else None
-        self.learner = TrainState(self.card, data, options, self.steps, compute, group, weights)
+        self.state = TrainState(self.card, data, options, self.steps, compute, group, weights)
         self.progress = Progress()
         self.about = {"options": asdict(options), "data": data_fingerprint(data)}
+        self.board: TrainingBoard | None = None
         self.writer: RunWriter | None = None
-        self.board: TensorBoardLog | None = None
         if group.is_main:
-            self.writer = RunWriter(
-                run, self.learner, self.card, self.about, options.save_every, options.keep
-            )
+            every, keep = options.save_every, options.keep
+            self.writer = RunWriter(run, self.state, self.card, self.about, every, keep)
 
     def events(self) -> Iterator[Event]:
         """Train to the end, or until a stop is asked for."""
-        surprises = self._begin()
+        warnings = self._begin()
         progress = self.progress
+        parameters = sum(p.numel() for p in self.state.model.parameters())
         yield Started(
-            self.compute,
-            self.steps,
-            self.recipe.epochs,
-            sum(p.numel() for p in self.learner.model.parameters()),
-            progress.epoch,
-            progress.step,
+            self.compute, self.steps, self.recipe.epochs, parameters, progress.epoch, progress.step
         )
-        yield from map(TrainingWarning, surprises)
+        yield from map(TrainingWarning, warnings)
         try:
             if not progress.is_over(self.recipe):
                 self._open_sources()
             while not progress.is_over(self.recipe):
-                yield from self._learn_epoch()
-                yield from self._judge_epoch()
-        except _AllStop:
+                yield from self._train_epoch()
+                yield from self._validate_epoch()
+        except _StoppedInAllProcesses:
             if self.writer:
                 self.writer.save(progress, self._steps_done)
             self.group.any(False)  # none ends before all is saved
-            number = self.stop.signal or signal.SIGTERM
-            yield Stopped(number, progress.epoch, progress.step)
+            yield Stopped(self.stop.signal or signal.SIGTERM, progress.epoch, progress.step)
             return
         finally:
             if self.board:
@@ -178,233 +199,141 @@ class _Training:
         yield Finished(best.epoch, best.score, progress.epoch < self.recipe.epochs)
 
     def _begin(self) -> list[str]:
-        """Make the run folder, or take up what is in it; tells what is odd about it."""
-        surprises: list[str] = []
+        """Make the run folder, or load the checkpoint; returns warnings."""
+        warnings: list[str] = []
         if self.checkpoint is not None:
-            self.progress, steps = load_checkpoint(self.checkpoint, self.about, self.learner)
+            self.progress, steps = load_checkpoint(self.checkpoint, self.about, self.state)
             if self.writer:
-                surprises = self.writer.settle(self.progress, steps, self.checkpoint)
-            # What counts as best may have changed with the files, which one process alone sees.
-            state = self.group.broadcast_text(json.dumps(self.progress.state_dict()))
-            self.progress = Progress.from_state(json.loads(state))
+                warnings = self.writer.settle(self.progress, steps, self.checkpoint)
+            # The best epoch may have changed with the files, which one process alone sees.
+            progress = self.group.broadcast_text(json.dumps(self.progress.state_dict()))
+            self.progress = Progress.from_state(json.loads(progress))
         elif self.writer:
-            config = _config(self.data, self.options, self.compute, self.group)
-            create_run(self.run, config)
-        wanted = self.options.tensorboard
-        if self.writer and (available() if wanted is None else wanted):
-            self.board = TensorBoardLog(self.run, self._steps_done)
-        return surprises
+            create_run(self.run, run_config(self.data, self.options, self.compute, self.group))
+        if self.writer:
+            self.board = TrainingBoard.open(self.run, self._steps_done, self.options.tensorboard)
+        return warnings
 
     def _open_sources(self) -> None:
-        """Start what decodes pictures."""
-        options, compute = self.options, self.compute
-        arguments = (
-            options.workers,
-            compute.pins_memory,
-            self.data.box_margin,
-            self.group.local_world_size,
-        )
-        self.source: BatchSource
-        self.val_source: BatchSource
-        if options.cache == "ram":
-            self.source = RAMCache(self.table, options.image_size, True, *arguments)
-            self.val_source = RAMCache(self.val, options.image_size, False, *arguments)
-        else:
-            self.source = self.val_source = PictureLoader(options.image_size, *arguments)
-        size = -(-self.recipe.batch_size // (self.group.world_size * options.accumulate))
+        """Start decoding pictures."""
+        options, group = self.options, self.group
+        self.source, self.val_source = open_batch_sources(self.data, options, self.compute, group)
+        size = -(-self.recipe.batch_size // (group.world_size * options.accumulate))
         self.validators = [
-            Validator(model, self.card, compute, self.val_source, size)
-            for model in self.learner.models
+            Validator(model, self.card, self.compute, self.val_source, size)
+            for model in self.state.models
         ]
 
-    def _learn_epoch(self) -> Iterator[Event]:
-        """The steps of an epoch that are left to do."""
+    def _train_epoch(self) -> Iterator[Event]:
+        """Run the steps of an epoch that are left."""
         progress, options, group = self.progress, self.options, self.group
-        epoch = progress.epoch
+        epoch, seed = progress.epoch, self.options.seed
         if progress.step == 0:
-            zeros = dict.fromkeys(self.learner.loss_names, 0.0)
-            progress.sums = EpochSums(self.learner.lr, zeros)
-        # Where the epoch stands is a matter of counting: order and augmentation come from the
-        # seed, the epoch and the sample, whoever decodes it.
-        order = self._order(epoch)[progress.step :]
-        requests = (
-            augmented_requests(self.table, rows[group.shard(len(rows))], options.seed, epoch)
-            for rows in order
-        )
+            progress.sums = EpochSums(self.state.lr, dict.fromkeys(self.state.loss_names, 0.0))
+        # The position in an epoch is a count: order and augmentation follow from the seed, the
+        # epoch and the sample, whichever process decodes it.
+        batches = self._batches(epoch)[progress.step :]
+        shards = [rows[group.shard(len(rows))] for rows in batches]
+        requests = (augmented_requests(self.table, rows, seed, epoch) for rows in shards)
         before = time.perf_counter()
-        for rows, batch in zip(order, self.source.load(requests), strict=True):
-            seed_all(options.seed, epoch, progress.step, group.rank)
-            pixels, sources = batch.filled()
-            share = Share(rows, rows[group.shard(len(rows))], pixels, sources)
-            with self._known_failures():
-                outcome = self.learner.step(
-                    share, remember=epoch >= options.burn_in, stop=self.stop.signal != 0
+        for rows, shard, batch in zip(batches, shards, self.source.load(requests), strict=True):
+            seed_all(seed, epoch, progress.step, group.rank)
+            with explained_failures(options, self.compute, group, self.smallest):
+                result = train_step(
+                    self.state,
+                    BatchShard(rows, shard, *batch.filled()),
+                    self.compute,
+                    group,
+                    accumulate=options.accumulate,
+                    remember=epoch >= options.burn_in,
+                    stop=self.stop.signal != 0,
                 )
             progress.step += 1
             progress.sums.seconds += time.perf_counter() - before
-            yield from self._count(outcome, rows, batch)
-            if outcome.stop:
-                raise _AllStop
+            yield from self._count(result, rows, batch)
+            if result.stop:
+                raise _StoppedInAllProcesses
             if self.writer and self.writer.is_due:
                 self.writer.save(progress, self._steps_done)
-            before = time.perf_counter()  # what is waited for the next batch counts too
+            before = time.perf_counter()  # the wait for the next batch counts, too
 
-    def _count(self, outcome: StepResult, rows: NDArray[np.int64], batch: Batch) -> Iterator[Event]:
-        """Add up what a step did."""
-        progress = self.progress
-        sums = progress.sums
-        if outcome.learnt:
-            sums.add(outcome.losses, len(rows))
+    def _count(self, result: StepResult, rows: NDArray[np.int64], batch: Batch) -> Iterator[Event]:
+        """Count a step, and report it."""
+        progress, sums = self.progress, self.progress.sums
+        if result.is_finite:
+            sums.add(result.losses, len(rows))
         else:
             progress.skipped += 1
             sums.skipped += 1
-            if progress.skipped > self.options.skip_bad_steps:
-                raise VAAError(self._no_number(rows))
+            names, allowed = _names(self.table.row_images, rows), self.options.skip_bad_steps
+            if progress.skipped > allowed:
+                kept = self.writer.kept() if self.writer else ""
+                raise not_finite(str(progress), names, kept, allowed)
             yield TrainingWarning(
-                f"the loss is no number in {progress}: left out, "
-                f"{progress.skipped} of {self.options.skip_bad_steps} allowed; its pictures: "
-                f"{self._names(rows)}"
+                f"the loss is no number in {progress}: left out, {progress.skipped} of {allowed} "
+                f"allowed; its pictures: {names}"
             )
-        if outcome.replaced:
-            sums.replaced += outcome.replaced
-            names = {batch.requests[i].row: problem for i, problem in batch.problems.items()}
-            yield from self._note_broken(self.table, "train", self.group.all_gather_problems(names))
+        if result.replaced:
+            sums.replaced += result.replaced
+            problems = {batch.requests[i].row: problem for i, problem in batch.problems.items()}
+            problems = self.group.all_gather_problems(problems)
+            yield from progress.note_broken(self.table, "train", problems)
         means = sums.means()
         yield StepReport(progress.epoch + 1, progress.step, means, sums.images_per_second)
-        if self.board and self._steps_done % _POINT_EVERY == 0:
-            figures = {f"train/{name}": value for name, value in means.items()}
-            figures |= {"train/lr": self.learner.lr, "images_per_second": sums.images_per_second}
-            self.board.scalars(self._steps_done, figures)
+        if self.board:
+            self.board.step(self._steps_done, means, self.state.lr, sums.images_per_second)
 
-    def _judge_epoch(self) -> Iterator[Event]:
-        """Score the epoch on val, and write what it has come to."""
-        progress, sums, writer = self.progress, self.progress.sums, self.writer
+    def _validate_epoch(self) -> Iterator[Event]:
+        """Score the epoch on val, and write its checkpoint, models and log."""
+        progress, sums, state = self.progress, self.progress.sums, self.state
         started = time.perf_counter()
-        self.group.broadcast_buffers(self.learner.models)
+        self.group.broadcast_buffers(state.models)
+        with explained_failures(self.options, self.compute, self.group, self.smallest):
+            validation = validate_epoch(
+                self.validators, self.val, self.group, self.options.best_by, self._stop_together
+            )
+        if validation.is_unscored:
+            raise VAAError(
+                f"no attribute can be scored on {self.data.folder / 'val.csv'}: each needs a "
+                "picture with it and one without; put more pictures into val"
+            )
+        yield from progress.note_broken(self.val, "val", validation.problems)
+        state.epoch_scored(validation.scores[0])
         row: dict[str, float] = {"epoch": progress.epoch + 1, "lr": sums.lr, **sums.means()}
-        judged = []
-        for prefix, validator in zip(("val", "ema_val"), self.validators, strict=False):
-            with self._known_failures():
-                result = validate(validator, self.val, self.group, self._agree_to_stop)
-            totals = result.scores.totals
-            by = {"mA": totals.mean_accuracy, "mAP": totals.mean_average_precision}
-            if math.isnan(by[self.options.best_by]):
-                raise VAAError(
-                    f"no attribute can be scored on {self.data.folder / 'val.csv'}: each needs a "
-                    "picture with it and one without; put more pictures into val"
-                )
-            row[f"{prefix}_loss"] = result.loss
-            row |= {f"{prefix}_{name}": value for name, value in by.items()}
-            row[f"{prefix}_instance_f1"] = totals.instance_f1
-            judged.append(by[self.options.best_by])
-        yield from self._note_broken(self.val, "val", result.problems)
-
-        is_best = progress.best.improved(progress.epoch + 1, judged[0])
-        progress.best_average.improved(progress.epoch + 1, judged[-1])
-        # While rare attributes are all predicted absent, mA stands still and the loss still falls.
-        if is_best or row["val_loss"] < progress.lowest_loss:
-            progress.last_progress = progress.epoch + 1
-        progress.lowest_loss = min(progress.lowest_loss, row["val_loss"])
-        self.learner.epoch_scored(judged[0])
+        row |= validation.figures
         row |= {
             "replaced": sums.replaced,
             "skipped": sums.skipped,
             "images_per_second": sums.images_per_second,
             "seconds": sums.seconds + time.perf_counter() - started,
         }
-        progress.log.append(row)
-        progress.epoch, progress.step = progress.epoch + 1, 0
-        if writer:
-            writer.epoch_done(progress, self._steps_done)
+        is_best = progress.end_epoch(row, validation.scores)
+        if self.writer:
+            self.writer.epoch_done(progress, self._steps_done)
         if self.board:
-            self._draw(self.board, row)
+            varying = np.flatnonzero(~self.data.priors.constant).tolist()
+            validator, source = self.validators[0], self.val_source
+            self.board.epoch(self._steps_done, row, validator, source, self.val, varying)
             if self.board.problem:
                 yield TrainingWarning(f"TensorBoard's files end here: {self.board.problem}")
                 self.board = None
         yield EpochReport(progress.epoch, row, is_best)
 
-    def _draw(self, board: TensorBoardLog, row: dict[str, float]) -> None:
-        """An epoch's points of TensorBoard's curves, and where the model looks."""
-        figures = {f"epoch/{name}": value for name, value in row.items() if name != "epoch"}
-        board.scalars(self._steps_done, figures)
-        shown = table_requests(self.val, range(min(_SHOWN_PICTURES, len(self.val))))
-        varying = np.flatnonzero(~self.data.priors.constant)[:_SHOWN_ATTRIBUTES].tolist()
-        for batch in self.val_source.load(batched(shown, _SHOWN_PICTURES)):
-            if not batch.decoded:
-                return
-            output = self.validators[0].output(batch.pixels)
-            for stage, maps in zip(self.learner.model.stages, output.maps, strict=True):
-                sheet = attention_grid(batch.pixels, maps.weighted.cpu(), varying)
-                board.picture(self._steps_done, f"attention, stage {stage}", sheet)
-
     @property
     def _steps_done(self) -> int:
-        """Steps since the beginning."""
+        """Steps since the beginning of the training."""
         return self.progress.epoch * self.steps + self.progress.step
 
-    def _order(self, epoch: int) -> list[NDArray[np.int64]]:
+    def _batches(self, epoch: int) -> list[NDArray[np.int64]]:
         size, seed = self.recipe.batch_size, self.options.seed
-        return epoch_order(len(self.table), size, seed, epoch, self.least)
+        return epoch_batches(len(self.table), size, seed, epoch, self.smallest)
 
-    def _agree_to_stop(self) -> None:
+    def _stop_together(self) -> None:
         """Stop if any process was asked to; all processes call this at the same moments."""
         if self.group.any(self.stop.signal != 0):
-            raise _AllStop
+            raise _StoppedInAllProcesses
 
-    def _note_broken(
-        self, table: LabelTable, split: str, problems: dict[int, str]
-    ) -> Iterator[TrainingWarning]:
-        """Keep which pictures broke after they were prepared, and tell of the first ones."""
-        instead = "another stands in" if split == "train" else "it is not scored"
-        for row, problem in sorted(problems.items()):
-            known = len(self.progress.faults)
-            if self.progress.met(table.row_images[row], split, problem) and known <= _TOLD:
-                path = table.path(row)
-                more = "; more are only in faults.csv" if known == _TOLD else ""
-                yield TrainingWarning(f"{path}: {problem}; {instead}{more}")
 
-    @contextmanager
-    def _known_failures(self) -> Iterator[None]:
-        """Say of failures that users can do something about what that is."""
-        try:
-            yield
-        except RuntimeError as error:
-            if is_out_of_memory(error):
-                raise VAAError(self._too_much()) from error
-            if self.options.compile and is_compilers(error):
-                raise VAAError(
-                    f"torch cannot compile the model here ({one_line(error, 120)}); "
-                    "leave out --compile"
-                ) from error
-            raise
-
-    def _too_few(self) -> str:
-        among = f" on {self.group.world_size} processes" if self.group.world_size > 1 else ""
-        parts = f" in {self.options.accumulate} parts each" if self.options.accumulate > 1 else ""
-        return (
-            f"{len(self.table)} training pictures in batches of {self.recipe.batch_size}{among}"
-            f"{parts}: batch normalisation needs two at a time, so {self.least} of each at least"
-        )
-
-    def _too_much(self) -> str:
-        size, parts = self.recipe.batch_size, self.options.accumulate
-        among = f" on {self.group.world_size} processes" if self.group.world_size > 1 else ""
-        in_parts = f" in {parts} parts" if parts > 1 else ""
-        half = max(self.least, size // 2)
-        keeps = f", or --accumulate {2 * parts}, which keeps the batch" if size >= 4 * parts else ""
-        return (
-            f"out of memory on {self.compute.device} with batches of {size}{among}{in_parts}; "
-            f"try --batch-size {half}{keeps}"
-        )
-
-    def _no_number(self, rows: NDArray[np.int64]) -> str:
-        kept = self.writer.kept() if self.writer else ""
-        return (
-            f"the loss is no longer a number in {self.progress} (pictures: {self._names(rows)})"
-            f"{kept}; try a smaller --lr or --precision fp32, "
-            f"or --skip-bad-steps {self.options.skip_bad_steps + 10} to go on without such steps"
-        )
-
-    def _names(self, rows: NDArray[np.int64]) -> str:
-        names = ", ".join(self.table.row_images[row] for row in rows[:3].tolist())
-        return f"{names} and {len(rows) - 3} more" if len(rows) > 3 else names
+def _names(images: list[str], rows: NDArray[np.int64]) -> str:
+    names = ", ".join(images[row] for row in rows[:3].tolist())
+    return f"{names} and {len(rows) - 3} more" if len(rows) > 3 else names

@@ -3,7 +3,7 @@
 import difflib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system.files import reading_errors
-from vaa_cli.core.training.options import CHANGEABLE, OPTION_NAMES, TrainingOptions
+from vaa_cli.core.training.option_fields import OPTION_FIELDS
+from vaa_cli.core.training.options import CHANGEABLE, TrainingOptions
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,35 +23,50 @@ _CHECK = TypeAdapter(TrainingOptions)
 
 
 def with_values(
-    options: TrainingOptions, values: Mapping[str, object], where: str
+    options: TrainingOptions, values: Mapping[str, object], source: str = ""
 ) -> TrainingOptions:
     """Options with some of them set to other values.
 
     Args:
-        options: the others.
-        values: by name; `batch-size` is as good as `batch_size`.
-        where: where the values come from, for messages; empty where they need not say.
+        options: the options to start from.
+        values: values by name; `batch-size` is as good as `batch_size`.
+        source: where the values come from, for messages; empty for none.
 
     Raises:
-        VAAError: there is no such option, or the value is not one of its.
+        VAAError: there is no such option, or a value is wrong.
     """
-    where = where and f"{where}: "
+    prefix = source and f"{source}: "
     given = {name.replace("-", "_"): value for name, value in values.items()}
     for name in given:
-        if name not in OPTION_NAMES:
-            all_names = ", ".join(OPTION_NAMES)
-            nearest = difflib.get_close_matches(name, OPTION_NAMES, n=2, cutoff=0.5)
+        if name not in OPTION_FIELDS:
+            all_names = ", ".join(OPTION_FIELDS)
+            nearest = difflib.get_close_matches(name, OPTION_FIELDS, n=2, cutoff=0.5)
             hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"one of {all_names}"
-            raise VAAError(f"{where}no option {name!r}; {hint}")
+            raise VAAError(f"{prefix}no option {name!r}; {hint}")
     try:
-        checked = _CHECK.validate_python(given)
+        parsed = {name: _parsed(name, value) for name, value in given.items()}
+        checked = _CHECK.validate_python(parsed)
     except ValidationError as error:
         first = error.errors()[0]
         message = first["msg"][0].lower() + first["msg"][1:]
-        raise VAAError(f"{where}{first['loc'][0]} = {first['input']!r}: {message}") from error
+        raise VAAError(f"{prefix}{first['loc'][0]} = {first['input']!r}: {message}") from error
     except VAAError as error:
-        raise VAAError(f"{where}{error}") from error
+        raise VAAError(f"{prefix}{error}") from error
     return replace(options, **{name: getattr(checked, name) for name in given})
+
+
+def checked_options(options: TrainingOptions) -> TrainingOptions:
+    """Options whose values were checked, and parsed where they are text.
+
+    Raises:
+        VAAError: a value is wrong.
+    """
+    return with_values(TrainingOptions(), asdict(options))
+
+
+def _parsed(name: str, value: object) -> object:
+    parser = OPTION_FIELDS[name].parser
+    return value if parser is None else parser.function(value)
 
 
 def read_option_file(path: Path) -> dict[str, object]:
@@ -77,7 +93,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, object]:
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or not name.strip():
-            raise VAAError(f"--set {setting}: write it as key=value, such as hidden=256")
+            raise VAAError(f"`set={setting}`: write it as key=value, such as hidden=256")
         try:
             values[name.strip()] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
@@ -88,12 +104,12 @@ def parse_settings(settings: Sequence[str]) -> dict[str, object]:
 def resumed_options(
     kept: Mapping[str, Any], asked: TrainingOptions, named: Iterable[str], run: Path
 ) -> TrainingOptions:
-    """The options of a run that goes on.
+    """The options of a run that is resumed.
 
     Args:
         kept: the options that the run was started with, by name.
-        asked: what the user asks for now.
-        named: which of these the user named.
+        asked: the options that the user asks for now.
+        named: names of those that the user named.
         run: the run, for messages.
 
     Raises:
@@ -104,7 +120,7 @@ def resumed_options(
     changed: dict[str, Any] = {}
     for name in named:
         before, now = getattr(started, name), getattr(asked, name)
-        if before is None:  # what the recipe has
+        if before is None:  # the recipe's value
             before = getattr(recipe, name, None)
         if before != now and name not in CHANGEABLE:
             raise VAAError(

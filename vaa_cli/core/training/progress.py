@@ -1,10 +1,16 @@
-"""How far a training has come: all that is counted in it, as a checkpoint keeps it."""
+"""The progress of a training: all that is counted in it, as a checkpoint keeps it."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from vaa_cli.core.labels.table import LabelTable
+from vaa_cli.core.training.events import TrainingWarning
 from vaa_cli.core.training.options import Recipe
+
+# The number of broken pictures that are reported one by one; all of them are in faults.csv.
+_REPORTED = 5
 
 
 @dataclass
@@ -15,28 +21,28 @@ class Best:
     score: float = -math.inf
 
     def improved(self, epoch: int, score: float) -> bool:
-        """Take an epoch's score into account; tells whether it is the best."""
+        """Take an epoch's score into account; returns whether it is the best."""
         if not score > self.score:
             return False
         self.epoch, self.score = epoch, score
         return True
 
     def forget(self) -> None:
-        """Begin anew: no epoch is the best."""
+        """Begin anew, without a best epoch."""
         self.epoch, self.score = 0, -math.inf
 
 
 @dataclass
 class EpochSums:
-    """What is added up over the steps of one epoch.
+    """Sums over the steps of one epoch.
 
     Attributes:
-        lr: the learning rate at its first step.
-        losses: of each loss part over images.
-        images: that these are of.
+        lr: learning rate of the first step.
+        losses: each part of the loss, summed over images.
+        images: number of these images.
         replaced: pictures that could not be decoded and had others stand in.
-        skipped: steps that were left out, as their loss was no number.
-        seconds: that the steps took.
+        skipped: steps that were left out, as their loss was not finite.
+        seconds: time of the steps.
     """
 
     lr: float = math.nan
@@ -47,19 +53,19 @@ class EpochSums:
     seconds: float = 0.0
 
     def add(self, losses: dict[str, float], images: int) -> None:
-        """Count a batch's losses, each summed over its images."""
+        """Add the losses of a batch, each summed over its images."""
         for name, value in losses.items():
             self.losses[name] += value
         self.images += images
 
     def means(self) -> dict[str, float]:
-        """The mean per image of each part so far; NaN before the first."""
+        """The mean of each part of the loss so far; NaN before the first batch."""
         images = self.images or math.nan
         return {name: value / images for name, value in self.losses.items()}
 
     @property
     def images_per_second(self) -> float:
-        """How fast the epoch goes."""
+        """Images per second of the epoch so far."""
         return self.images / self.seconds if self.seconds else 0.0
 
 
@@ -68,11 +74,11 @@ class Fault:
     """A picture that broke after it was prepared.
 
     Attributes:
-        image: its name in the dataset.
+        image: name of the picture in the dataset.
         split: `train` or `val`.
         problem: what is wrong with it.
-        epoch: the first that met it, from 1.
-        times: how often it was met.
+        epoch: first epoch that met it, from 1.
+        times: number of times that it was met.
     """
 
     image: str
@@ -84,17 +90,17 @@ class Fault:
 
 @dataclass
 class Progress:
-    """Where a training stands.
+    """The position of a training, and what it has come to.
 
     Attributes:
-        epoch: whole epochs done, validated and all.
-        step: steps done of the next one; all of them before it is validated.
-        sums: of the epoch that goes on.
-        skipped: steps left out in all.
-        best: by the options' score on val.
-        best_average: that of the averaged weights.
-        lowest_loss: on val.
-        last_progress: the last epoch with a better score or a lower loss.
+        epoch: number of epochs that are done, with their validation.
+        step: number of steps of the next one; all of them before it is validated.
+        sums: sums of the epoch that goes on.
+        skipped: number of steps left out in all.
+        best: best epoch by the options' score on val.
+        best_average: best epoch of the averaged weights.
+        lowest_loss: lowest loss on val.
+        last_progress: last epoch with a better score or a lower loss.
         log: the rows of log.csv.
         faults: the rows of faults.csv.
     """
@@ -116,7 +122,7 @@ class Progress:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "Progress":
-        """What `state_dict` gave."""
+        """Make the progress that `state_dict` gave."""
         return cls(
             **{
                 **state,
@@ -135,14 +141,52 @@ class Progress:
         """Whether no epoch is left to do."""
         return self.epoch >= recipe.epochs or self.out_of_patience(recipe)
 
+    def end_epoch(self, row: dict[str, float], scores: list[float]) -> bool:
+        """Count an epoch that is done.
+
+        Args:
+            row: its row of log.csv.
+            scores: scores on val of the model, and of the averaged weights if there are any.
+
+        Returns:
+            Whether it is the best epoch.
+        """
+        epoch = self.epoch + 1
+        is_best = self.best.improved(epoch, scores[0])
+        self.best_average.improved(epoch, scores[-1])
+        # While all rare attributes are predicted absent, mA stands still and the loss still falls.
+        if is_best or row["val_loss"] < self.lowest_loss:
+            self.last_progress = epoch
+        self.lowest_loss = min(self.lowest_loss, row["val_loss"])
+        self.log.append(row)
+        self.epoch, self.step = epoch, 0
+        return is_best
+
     def met(self, image: str, split: str, problem: str) -> bool:
-        """Count a broken picture; tells whether it is the first time."""
+        """Count a broken picture; returns whether it is the first time."""
         for fault in self.faults:
             if (fault.image, fault.split) == (image, split):
                 fault.times += 1
                 return False
         self.faults.append(Fault(image, split, problem, self.epoch + 1))
         return True
+
+    def note_broken(
+        self, table: LabelTable, split: str, problems: dict[int, str]
+    ) -> Iterator[TrainingWarning]:
+        """Count broken pictures, and warn of the first ones.
+
+        Args:
+            table: the rows of the split.
+            split: `train` or `val`.
+            problems: what is wrong with pictures, by row.
+        """
+        instead = "another stands in" if split == "train" else "it is not scored"
+        for row, problem in sorted(problems.items()):
+            known = len(self.faults)
+            if self.met(table.row_images[row], split, problem) and known <= _REPORTED:
+                more = "; more are only in faults.csv" if known == _REPORTED else ""
+                yield TrainingWarning(f"{table.path(row)}: {problem}; {instead}{more}")
 
     def __str__(self) -> str:
         return f"epoch {self.epoch + 1}, step {self.step}" if self.step else f"epoch {self.epoch}"

@@ -1,15 +1,14 @@
-"""What a training leaves in its run folder, in the order that lets it be stopped anywhere."""
+"""The files of a training, written in an order that lets it be stopped at any moment."""
 
 import math
-import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from vaa_cli.core.errors import VAAError
+from vaa_cli.core.errors import ResumableError, VAAError
 from vaa_cli.core.models.card import ModelCard, read_card
 from vaa_cli.core.models.model_file import save_model
 from vaa_cli.core.models.vaa import VAA
@@ -21,7 +20,7 @@ from vaa_cli.core.runs.folder import (
     keep_earlier,
     set_aside,
 )
-from vaa_cli.core.runs.log import write_log
+from vaa_cli.core.runs.log import write_faults, write_log
 from vaa_cli.core.runs.lookup import mark_latest
 from vaa_cli.core.system.files import writing_errors
 from vaa_cli.core.training.checkpoint import SCHEMA, save_state
@@ -30,27 +29,27 @@ from vaa_cli.core.training.train_state import TrainState
 
 
 class RunWriter:
-    """Writes a training's files; only one process of those that train together has it.
+    """Writes the files of a training; only the first process of a group has one.
 
     Args:
         run: the run folder.
-        learner: what is saved.
-        card: what the model is like.
-        about: what else a checkpoint holds, plain values by name.
+        state: the state of the training.
+        card: the card of the model.
+        about: further entries of a checkpoint, plain values by name.
         save_every: seconds between checkpoints within an epoch; 0 for none.
-        keep: how many checkpoints stay.
+        keep: number of checkpoints that are kept.
     """
 
     def __init__(
         self,
         run: Path,
-        learner: TrainState,
+        state: TrainState,
         card: ModelCard,
         about: dict[str, Any],
         save_every: float,
         keep: int,
     ) -> None:
-        self._run, self._learner, self._card, self._about = run, learner, card, about
+        self._run, self._state, self._card, self._about = run, state, card, about
         self._save_every, self._keep = save_every, keep
         self._saved_at = time.monotonic()
         self._last = ""
@@ -65,19 +64,19 @@ class RunWriter:
         """Write the checkpoint.
 
         Args:
-            progress: where the training stands.
-            steps: done in all.
+            progress: the position of the training.
+            steps: number of steps in all.
 
         Raises:
-            VAAError: it cannot be written, and the one before is whole; or the weights are no
-                numbers, and would be lost with it.
+            VAAError: the file cannot be written, and the checkpoint before it is whole; or the
+                weights are not finite, and the good ones would be lost.
         """
-        if not self._learner.is_sound():
+        if not self._state.is_finite():
             raise VAAError(
                 f"the weights are no numbers after {progress}{self.kept()}; "
-                "try a smaller --lr or --precision fp32 in a new run"
+                "try a smaller `lr` or `precision=fp32` in a new run"
             )
-        with self._hint():
+        with self._resumable():
             keep_earlier(self._run, self._last_steps, self._keep)
             save_state(
                 self._run / LAST,
@@ -86,44 +85,44 @@ class RunWriter:
                     **self._about,
                     "steps": steps,
                     "progress": progress.state_dict(),
-                    **self._learner.state_dict(),
+                    **self._state.state_dict(),
                 },
             )
         self.saved(progress, steps)
 
     def saved(self, progress: Progress, steps: int) -> None:
-        """Take note that the checkpoint in the folder is of this moment."""
+        """Note that the checkpoint in the folder is of this moment."""
         self._last, self._last_steps = str(progress), steps
         self._saved_at = time.monotonic()
 
     def epoch_done(self, progress: Progress, steps: int) -> None:
-        """Write all files, the checkpoint first: of what is lost after it, it holds what is needed.
+        """Write all files; the checkpoint first, from which the others can be made again.
 
         Raises:
-            VAAError: one cannot be written.
+            VAAError: a file cannot be written.
         """
         self.save(progress, steps)
-        with self._hint():
+        with self._resumable():
             for kept in self._models(progress):
                 if kept.best.epoch == progress.epoch:
                     self._save_model(kept, progress.log[-1])
-            write_log(self._run, progress)
+            self._write_tables(progress)
 
     def settle(self, progress: Progress, steps: int, checkpoint: Path) -> list[str]:
-        """Make the files in the run folder fit the checkpoint that training goes on from.
+        """Make the files in the run folder agree with the checkpoint that training goes on from.
 
-        A best model may be missing, as training was stopped between the checkpoint and it; or be
-        of a later epoch, as the checkpoint is not the last one.
+        A best model may be missing, where training was stopped between the checkpoint and it; or be
+        of a later epoch, where the checkpoint is not the last one.
 
         Returns:
-            What the user should know of it.
+            Warnings for the user.
 
         Raises:
-            VAAError: they cannot be written.
+            VAAError: a file cannot be written.
         """
-        told = []
+        warnings = []
         self.saved(progress, steps)
-        with self._hint():
+        with self._resumable():
             aside = go_back(self._run, checkpoint)
             for kept in self._models(progress):
                 path = self._run / kept.name
@@ -136,23 +135,26 @@ class RunWriter:
                 # The weights of the best epoch are gone; from here on there is a new best.
                 kept.best.forget()
                 if not found:
-                    told.append(f"{path} is missing; the best epoch from here on will be it")
+                    warnings.append(f"{path} is missing; the best epoch from here on will be it")
                 elif aside:
                     set_aside(aside, [path])
-            write_log(self._run, progress)
+            self._write_tables(progress)
         if aside:
-            told.append(f"{aside} keeps what was trained after {progress}")
-        return told
+            warnings.append(f"{aside} keeps what was trained after {progress}")
+        return warnings
 
     def kept(self) -> str:
-        """The last checkpoint, as messages go on with it."""
+        """A clause on the last checkpoint, for messages; empty if there is none."""
         return f"; {self._run / LAST} keeps {self._last}" if self._last else ""
 
+    def _write_tables(self, progress: Progress) -> None:
+        write_log(self._run, progress.log)
+        write_faults(self._run, [asdict(fault) for fault in progress.faults])
+
     def _models(self, progress: Progress) -> list["_KeptModel"]:
-        """The models of which the best are kept."""
-        models = [_KeptModel(BEST, "val_", progress.best, self._learner.model)]
-        if self._learner.average:
-            average = self._learner.average.model
+        models = [_KeptModel(BEST, "val_", progress.best, self._state.model)]
+        if self._state.ema:
+            average = self._state.ema.model
             models.append(_KeptModel(BEST_AVERAGE, "ema_val_", progress.best_average, average))
         return models
 
@@ -168,22 +170,27 @@ class RunWriter:
         mark_latest(self._run)
 
     @contextmanager
-    def _hint(self) -> Iterator[None]:
-        """Say of a failed write what there is to go on from."""
+    def _resumable(self) -> Iterator[None]:
+        """Mention the last checkpoint where writing fails."""
         try:
             with writing_errors(self._run):
                 yield
         except VAAError as error:
             if not self._last:
                 raise
-            again = f"vaa train --resume {shlex.quote(str(self._run))}"
-            raise VAAError(
-                f"{error}{self.kept()}, whole; make room and go on with: {again}"
-            ) from error
+            raise ResumableError(f"{error}{self.kept()}, whole") from error
 
 
-class _KeptModel(NamedTuple):
-    """A model of which the best is kept: its file, its figures' prefix in the log, its best."""
+@dataclass(frozen=True)
+class _KeptModel:
+    """A model whose best epoch is kept in a file.
+
+    Attributes:
+        name: name of the file.
+        prefix: prefix of the model's figures in the log.
+        best: its best epoch.
+        model: the model.
+    """
 
     name: str
     prefix: str

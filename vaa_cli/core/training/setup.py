@@ -1,4 +1,4 @@
-"""What a training begins with: the model card and the run's config.json."""
+"""The model card and the config.json that a training begins with."""
 
 import math
 import platform
@@ -10,16 +10,21 @@ import torch
 import torchvision
 
 from vaa_cli.core.datasets.prepared import Prepared
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.images.batch import BatchSource
+from vaa_cli.core.images.loader import PictureLoader
+from vaa_cli.core.images.ram_cache import RAMCache
 from vaa_cli.core.models.backbones import IMAGENET_MEAN, IMAGENET_STD
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.models.devices import Compute
 from vaa_cli.core.system.distributed import ProcessGroup
 from vaa_cli.core.training.options import TrainingOptions
+from vaa_cli.core.training.seeding import require_deterministic
 from vaa_cli.core.training.validation import THRESHOLD
 
 
 def model_card(data: Prepared, options: TrainingOptions) -> ModelCard:
-    """What a model that is to be trained is like; no epoch is done."""
+    """The card of a model before its first epoch."""
     return ModelCard(
         backbone=options.backbone,
         attributes=data.attributes,
@@ -39,9 +44,10 @@ def model_card(data: Prepared, options: TrainingOptions) -> ModelCard:
     )
 
 
-def _config(
+def run_config(
     data: Prepared, options: TrainingOptions, compute: Compute, group: ProcessGroup
 ) -> dict[str, Any]:
+    """The content of config.json: options, data, device and versions."""
     return {
         "options": asdict(options),
         "recipe": asdict(options.resolved()),
@@ -55,3 +61,39 @@ def _config(
             "torchvision": torchvision.__version__,
         },
     }
+
+
+def smallest_batch(options: TrainingOptions, compute: Compute, group: ProcessGroup) -> int:
+    """The fewest images that a batch needs.
+
+    Batch normalisation needs two images at a time: in each process and each part of a batch, or
+    with synchronised statistics in each part.
+
+    Raises:
+        VAAError: several processes cannot train on this device.
+    """
+    if group.world_size > 1 and compute.device.type not in ("cpu", "cuda"):
+        raise VAAError(f"{group.world_size} processes cannot train together on {compute}; use cpu")
+    at_once = max(2, group.world_size) if options.sync_bn else 2 * group.world_size
+    return at_once * options.accumulate
+
+
+def set_algorithms(deterministic: bool) -> None:
+    """Choose deterministic algorithms, or the fastest ones."""
+    if deterministic:
+        require_deterministic()
+    else:
+        torch.backends.cudnn.benchmark = True  # all batches but one are of the same size
+
+
+def open_batch_sources(
+    data: Prepared, options: TrainingOptions, compute: Compute, group: ProcessGroup
+) -> tuple[BatchSource, BatchSource]:
+    """Start decoding pictures: the sources of the batches of train and of val."""
+    arguments = (options.workers, compute.pins_memory, data.box_margin, group.local_world_size)
+    size = options.image_size
+    if options.cache == "ram":
+        train = RAMCache(data.split("train"), size, True, *arguments)
+        return train, RAMCache(data.split("val"), size, False, *arguments)
+    loader = PictureLoader(size, *arguments)
+    return loader, loader

@@ -1,7 +1,7 @@
-"""What val says of a model that is being trained."""
+"""Scoring a model on val while it is trained."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,16 +20,17 @@ from vaa_cli.core.models.inference import apply_model
 from vaa_cli.core.models.losses import cross_entropy, reduce_terms
 from vaa_cli.core.models.vaa import VAA, VAAOutput
 from vaa_cli.core.system.distributed import ProcessGroup
+from vaa_cli.core.training.options import BestBy
 
 THRESHOLD = 0.5
 
 
 class TableLogits(NamedTuple):
-    """What is said of the rows of a table.
+    """The logits of the rows of a table.
 
     Attributes:
         logits: `[n x c]` float32, NaN in the rows of broken pictures.
-        problems: what is wrong with these, by row.
+        problems: what is wrong with these pictures, by row.
     """
 
     logits: Tensor
@@ -40,11 +41,11 @@ class Validator:
     """A model that is being trained, on its device, with the loader that feeds it.
 
     Args:
-        model: the model, in evaluation mode or not.
-        card: what the model needs to know of its images.
+        model: the model, in either mode.
+        card: its card.
         compute: device and precision.
-        loader: decodes pictures to the card's size.
-        batch_size: pictures a step.
+        loader: decodes pictures to the card's image size.
+        batch_size: pictures in a batch.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Validator:
         self._loader = loader
 
     def output(self, pixels: Tensor) -> VAAOutput:
-        """What the model says of uint8 images `[n x 3 x h x w]`."""
+        """Compute logits and maps of uint8 images `[n x 3 x h x w]`."""
         return apply_model(self.model, self.card, self.compute, pixels)
 
     def logits(self, pixels: Tensor) -> Tensor:
@@ -73,26 +74,26 @@ class Validator:
         group: ProcessGroup | None = None,
         after_batch: Callable[[], None] | None = None,
     ) -> TableLogits:
-        """Aggregated logits of all rows of a table, computed by all processes together.
+        """Compute the aggregated logits of all rows of a table, in all processes together.
 
         Args:
             table: the pictures.
-            group: the processes that share the work; all of them get all that comes of it.
-            after_batch: called after each batch, as often in each process.
+            group: the processes that share the work; all of them get the whole result.
+            after_batch: called after each batch, equally often in each process.
         """
         group = group or ProcessGroup()
-        share = group.shard(len(table))
-        batches = batched(table_requests(table, share), self.batch_size)
+        rows = group.shard(len(table))
+        batches = batched(table_requests(table, rows), self.batch_size)
         device = self.compute.device
-        logits = torch.full((len(share), len(self.card.attributes)), math.nan, device=device)
+        logits = torch.full((len(rows), len(self.card.attributes)), math.nan, device=device)
         problems: dict[int, str] = {}
         loaded = self._loader.load(batches)
         for start in range(0, -(-len(table) // group.world_size), self.batch_size):
             batch = next(loaded, None)
             if batch is not None:
                 if batch.decoded:
-                    places = torch.tensor(batch.decoded, device=device) + start
-                    logits[places] = self.logits(batch.pixels)
+                    positions = torch.tensor(batch.decoded, device=device) + start
+                    logits[positions] = self.logits(batch.pixels)
                 for position, problem in batch.problems.items():
                     problems[batch.requests[position].row] = problem
             if after_batch is not None:
@@ -103,11 +104,11 @@ class Validator:
 
 @dataclass(frozen=True)
 class Validation:
-    """What val says of a model.
+    """The figures of a model on val.
 
     Attributes:
-        scores: of its predictions.
-        loss: their cross-entropy (eq. 3), by the aggregated logits.
+        scores: scores of its predictions.
+        loss: cross-entropy (eq. 3) of the aggregated logits.
         problems: what is wrong with the pictures that could not be scored, by row.
     """
 
@@ -125,12 +126,66 @@ def validate(
     """Score a model on a split; the arguments are those of `Validator.table_logits`.
 
     Raises:
-        VAAError: the predictions are no numbers.
+        VAAError: the predictions are not finite.
     """
     logits, problems = validator.table_logits(split, group, after_batch)
     whole = np.array([row for row in range(len(split)) if row not in problems], dtype=np.int64)
     logits, labels = logits[whole], split.labels[whole]
     loss = reduce_terms(cross_entropy(logits, torch.from_numpy(labels))).item()
     if len(whole) and not math.isfinite(loss):
-        raise VAAError("the predictions on val are no longer numbers; try a smaller --lr")
+        raise VAAError("the predictions on val are no longer numbers; try a smaller `lr`")
     return Validation(score(logits.sigmoid().numpy(), labels, THRESHOLD), loss, problems)
+
+
+@dataclass(frozen=True)
+class EpochValidation:
+    """The figures of an epoch on val.
+
+    Attributes:
+        figures: the columns of log.csv.
+        scores: the score that chooses the best epoch, of the model and, if there is one, of the
+            averaged weights.
+        problems: what is wrong with the pictures that could not be scored, by row.
+    """
+
+    figures: dict[str, float]
+    scores: list[float]
+    problems: dict[int, str]
+
+    @property
+    def is_unscored(self) -> bool:
+        """Whether no attribute can be scored."""
+        return any(map(math.isnan, self.scores))
+
+
+def validate_epoch(
+    validators: Sequence[Validator],
+    val: LabelTable,
+    group: ProcessGroup,
+    best_by: BestBy,
+    after_batch: Callable[[], None],
+) -> EpochValidation:
+    """Score the model, and the averaged weights if there are any, after an epoch.
+
+    Args:
+        validators: of the model, and of the averaged weights.
+        val: the validation split.
+        group: the processes that share the work.
+        best_by: the score that chooses the best epoch.
+        after_batch: called after each batch, equally often in each process.
+
+    Raises:
+        VAAError: the predictions are not finite.
+    """
+    figures: dict[str, float] = {}
+    scores = []
+    problems: dict[int, str] = {}
+    for prefix, validator in zip(("val", "ema_val"), validators, strict=False):
+        result = validate(validator, val, group, after_batch)
+        totals, problems = result.scores.totals, result.problems
+        by_name = {"mA": totals.mean_accuracy, "mAP": totals.mean_average_precision}
+        figures[f"{prefix}_loss"] = result.loss
+        figures |= {f"{prefix}_{name}": value for name, value in by_name.items()}
+        figures[f"{prefix}_instance_f1"] = totals.instance_f1
+        scores.append(by_name[best_by])
+    return EpochValidation(figures, scores, problems)

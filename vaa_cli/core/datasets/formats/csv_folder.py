@@ -33,7 +33,7 @@ def read(source: Path) -> LabelTable:
     table = table_from_csv(path)
     # ./a.jpg is a.jpg: the same picture must not be told as two, which could part in two splits.
     images = [normpath(name) if "//" in name or "./" in name else name for name in table.row_images]
-    return replace(table, row_row_images==_picture_root(table, path))
+    return replace(table, row_images=images, root=_picture_root(table, path))
 
 
 def find_labels(source: Path) -> Path:

@@ -1,0 +1,48 @@
+"""The options of `vaa train`, generated from the fields of `TrainingOptions`."""
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, get_origin
+
+import typer
+
+from vaa_cli.core.training.option_fields import OPTION_FIELDS, OptionField
+
+Command = Callable[..., None]
+
+
+def with_training_options(command: Command) -> Command:
+    """Add an option for each training option that has help to a command.
+
+    The command gets them as keyword arguments; which of them the user typed, the context knows.
+    Types, bounds, defaults and help stand in `TrainingOptions` alone.
+    """
+    signature = inspect.signature(command)
+    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    generated = [_parameter(field) for field in OPTION_FIELDS.values() if field.help]
+    command.__signature__ = signature.replace(parameters=[*own, *generated])  # type: ignore[attr-defined]
+    command.__annotations__ = {
+        parameter.name: parameter.annotation for parameter in (*own, *generated)
+    }
+    return command
+
+
+def _parameter(field: OptionField) -> inspect.Parameter:
+    assert field.help is not None
+    switch = f"--{field.name.replace('_', '-')}"
+    is_number = field.type in (int, float)
+    # What people write as text is parsed by core, which also knows the words for what is wrong.
+    kind = str if field.parser is not None or get_origin(field.type) is tuple else field.type
+    default = field.default if field.help.default is None else field.help.default
+    option = typer.Option(
+        f"{switch}/--no-{switch[2:]}" if field.type is bool else switch,
+        help=field.help.text,
+        rich_help_panel=field.help.panel or None,
+        min=field.lowest if is_number and kind is field.type else None,
+        max=field.highest if is_number and kind is field.type else None,
+        show_default=not field.is_optional,
+    )
+    annotation: Any = Annotated[kind | None if field.is_optional else kind, option]
+    return inspect.Parameter(
+        field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
