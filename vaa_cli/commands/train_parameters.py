@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any
 
 import typer
 
@@ -30,16 +30,18 @@ def with_training_options(command: Command) -> Command:
 def _parameter(field: OptionField) -> inspect.Parameter:
     assert field.help is not None
     switch = f"--{field.name.replace('_', '-')}"
-    is_number = field.type in (int, float)
     # What people write as text is parsed by core, which also knows the words for what is wrong.
-    kind = str if field.parser is not None or get_origin(field.type) is tuple else field.type
+    kind = str if field.parser is not None else field.type
+    bounds = [field.lowest, field.highest]
+    if kind is int:
+        bounds = [None if bound is None else int(bound) for bound in bounds]
     default = field.default if field.help.default is None else field.help.default
     option = typer.Option(
         f"{switch}/--no-{switch[2:]}" if field.type is bool else switch,
         help=field.help.text,
         rich_help_panel=field.help.panel or None,
-        min=field.lowest if is_number and kind is field.type else None,
-        max=field.highest if is_number and kind is field.type else None,
+        min=bounds[0] if kind in (int, float) else None,
+        max=bounds[1] if kind in (int, float) else None,
         show_default=not field.is_optional,
     )
     annotation: Any = Annotated[kind | None if field.is_optional else kind, option]

@@ -41,7 +41,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.runs import locked
+from vaa_cli.core.runs.folder import locked
 try:
     with locked(Path(sys.argv[1])):
         print("locked", flush=True)

@@ -26,7 +26,7 @@ from vaa_cli.core.models.inference import Normalisation
 from vaa_cli.core.models.losses import LossParts, VAALoss
 from vaa_cli.core.models.model_file import load_model
 from vaa_cli.core.models.vaa import VAA
-from vaa_cli.core.training import loop as training
+from vaa_cli.core.training import validation
 from vaa_cli.core.training.events import (
     EpochReport,
     Finished,
@@ -150,7 +150,7 @@ def test_patience_ends_training_without_progress(
     epochs: int,
 ) -> None:
     turns = judgements(values)
-    monkeypatch.setattr(training, "validate", lambda *_: next(turns))
+    monkeypatch.setattr(validation, "validate", lambda *_: next(turns))
     *_, finished = training_events(data, replace(OPTIONS, epochs=6, patience=2), tmp_path / "run")
     assert isinstance(finished, Finished)
     assert finished.best_epoch == best
@@ -248,7 +248,7 @@ def test_a_bad_step_names_its_pictures_and_the_last_checkpoint(
     assert f"pictures: {data.splits['train'].row_images[rows[0]]}, " in message
     assert "and 5 more" in message
     assert f"{run / 'last.ckpt'} keeps epoch 1" in message
-    assert "--skip-bad-steps" in message
+    assert "`skip_bad_steps=10`" in message
     assert torch.load(run / "last.ckpt", weights_only=True)["progress"]["epoch"] == 1
 
 
@@ -288,8 +288,8 @@ def test_a_step_that_is_left_out_changes_nothing(
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
-        ({}, ("batches of 8;", "--batch-size 4", "--accumulate 2")),
-        ({"accumulate": 2}, ("batches of 8 in 2 parts;", "--batch-size 4", "--accumulate 4")),
+        ({}, ("batches of 8;", "`batch_size=4`", "`accumulate=2`")),
+        ({"accumulate": 2}, ("batches of 8 in 2 parts;", "`batch_size=4`", "`accumulate=4`")),
     ],
 )
 def test_out_of_memory_says_what_to_try(

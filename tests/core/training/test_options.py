@@ -419,7 +419,7 @@ def test_later_settings_win() -> None:
 
 @pytest.mark.parametrize("word", ["hidden", "", "=3", " =3", "hidden:3", "--hidden"])
 def test_a_setting_without_a_name_or_a_value(word: str) -> None:
-    with pytest.raises(VAAError, match=re.escape(f"--set {word}: ") + ".*key=value"):
+    with pytest.raises(VAAError, match=re.escape(f"`set` {word}: ") + ".*key=value"):
         parse_settings(["keep=2", word])
 
 

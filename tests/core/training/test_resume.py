@@ -35,6 +35,7 @@ from vaa_cli.core.datasets.prepared import Prepared
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.models.card import read_card
 from vaa_cli.core.models.model_file import save_model
+from vaa_cli.core.runs import log
 from vaa_cli.core.runs.folder import locked
 from vaa_cli.core.system.files import write_text
 from vaa_cli.core.training import run_writer
@@ -213,7 +214,7 @@ def test_killed_between_two_files(
 
     with monkeypatch.context() as patch:
         patch.setattr(run_writer, "save_model", killing(save_model))
-        patch.setattr(run_writer, "write_text", killing(write_text))
+        patch.setattr(log, "write_text", killing(write_text))
         with pytest.raises(Killed):
             list(training_events(data, SHORT, run))
     resume(data, run, SHORT)

@@ -67,7 +67,7 @@ class PrepareOptions:
         partition: number of the partition, from 0, where the dataset has several.
         attributes: attributes to keep, see `choose_attributes`.
         merge: join prepared folders by the names of their attributes.
-        box_margin: context on each side of a box, as a fraction of its width and height; None for 0.
+        box_margin: context on each side of a box, as a fraction of its width and height; None is 0.
         crops: cut people out into small files.
         short_side: pixels of the shorter side of larger crops; None for 256.
         check: `quick` reads how each picture begins and ends, `full` decodes it, `none` opens none.

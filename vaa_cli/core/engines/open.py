@@ -34,9 +34,8 @@ def open_engine(
         return _open_export(path, exported, options, group)
     if options.precision == "int8":
         raise VAAError(
-            "int8 needs an export that was calibrated with pictures: export the model for openvino "
-            "with `precision=int8` and `calibrate=PICTURES`, then predict with the file that it "
-            "writes"
+            "int8 needs pictures to be calibrated with: vaa export with `to=openvino`, "
+            "`precision=int8` and `calibrate=PICTURES`, then predict with `run=FILE.xml`"
         )
     read_card(path)  # a file that is no model is refused before torch is loaded
     name = options.engine if options.engine != "auto" else _fastest_engine(options)

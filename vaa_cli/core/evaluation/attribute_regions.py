@@ -23,7 +23,7 @@ MASK_VALUES = "mask_values.csv"
 
 
 class AttributeRegions(Protocol):
-    """AttributeRegions of a table's pictures.
+    """Regions of attributes in the pictures of a table.
 
     Attributes:
         rows: of the table, those of which places are known, ascending.
@@ -41,7 +41,7 @@ class AttributeRegions(Protocol):
 
 
 class BoxRegions:
-    """AttributeRegions from a CSV with the columns image, attribute, left, top, width, height.
+    """Regions from a CSV with the columns image, attribute, left, top, width, height.
 
     Args:
         path: the CSV. Images are named as in the dataset, or from the CSV's folder.
@@ -102,7 +102,7 @@ class BoxRegions:
 
 
 class MaskRegions:
-    """AttributeRegions from masks: a picture a photo, whose pixels are numbers that `mask_values.csv` names.
+    """Regions from masks, one a picture, whose pixels are numbers that `mask_values.csv` names.
 
     Args:
         folder: of the masks, called as their photos are, with the ending .png.

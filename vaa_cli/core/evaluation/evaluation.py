@@ -64,7 +64,7 @@ class Evaluation:
 
     @property
     def unscored(self) -> list[str]:
-        """Attributes with labels that cannot be scored, without a positive or without a negative."""
+        """Labelled attributes that cannot be scored, without a positive or without a negative."""
         names = unscored(self.split.card.attributes, self.scores)
         return [name for name in names if name not in self.split.unlabelled]
 

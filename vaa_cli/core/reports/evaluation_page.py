@@ -69,8 +69,8 @@ def evaluation_page(content: PageContent) -> str:
         *_training(content),
         *_details(content),
     ]
-    style = web_page.asset("charts.css") + web_page.asset("content.css")
-    return web_page.page(content.title, body, style, web_page.asset("content.js"))
+    style = web_page.asset("charts.css") + web_page.asset("evaluation.css")
+    return web_page.page(content.title, body, style, web_page.asset("evaluation.js"))
 
 
 def _about(content: PageContent) -> Iterator[str]:

@@ -96,13 +96,7 @@ def locked(run: Path) -> Iterator[None]:
     make_folder(run)
     lock = FileLock(run / _LOCK)
     with writing_errors(run):
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise VAAError(
-                f"{run} is being trained by another process; wait for it or stop it, "
-                "or name another --run"
-            ) from error
+        _acquire(lock, run)
         for path in run.iterdir():
             if _LEFTOVER.fullmatch(path.name):
                 path.unlink(missing_ok=True)
@@ -119,6 +113,29 @@ def locked(run: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):  # someone put something into it
                 for folder in made:
                     folder.rmdir()
+
+
+def require_unlocked(run: Path) -> None:
+    """Check that no other process is training in a run folder.
+
+    Raises:
+        VAAError: one is, or the folder cannot be written.
+    """
+    if (run / _LOCK).exists():
+        lock = FileLock(run / _LOCK)
+        with writing_errors(run):
+            _acquire(lock, run)
+            lock.release()
+
+
+def _acquire(lock: FileLock, run: Path) -> None:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise VAAError(
+            f"{run} is being trained by another process; wait for it or stop it, "
+            "or name another `run`"
+        ) from error
 
 
 def is_kept(run: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The processes that do one piece of work together, as torchrun starts them."""
+"""The processes that share one piece of work, as torchrun starts them."""
 
 import json
 import os
@@ -14,23 +14,28 @@ from vaa_cli.core.errors import VAAError, one_line
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-# How the backends that raise plain RuntimeErrors put it.
+# Messages of the backends that raise plain RuntimeErrors.
 _LOST = re.compile(r"gloo|NCCL|Connection (closed|reset)")
-# What torchrun tells each process that it starts.
+# The environment variables that torchrun sets in each process.
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """This process's place among those that work together; a group of one needs nothing.
+    """This process among those that share the work; a group of one needs nothing.
 
     Every process calls the same methods in the same order. Tensors are on a CPU or a CUDA GPU.
 
     Attributes:
-        rank: this process, from 0.
-        size: how many there are, on all hosts.
-        local_rank: this process among those of its host.
-        local_size: how many there are on this host.
+        rank: number of this process, from 0.
+        world_size: number of processes on all hosts.
+        local_rank: number of this process on its host.
+        local_world_size: number of processes on its host.
+
+    Example:
+        >>> group = ProcessGroup(rank=1, world_size=4)
+        >>> list(group.shard(10))
+        [1, 5, 9]
     """
 
     rank: int = 0
@@ -40,10 +45,10 @@ class ProcessGroup:
 
     @classmethod
     def from_environment(cls) -> "ProcessGroup":
-        """As torchrun tells it; a group of one where it does not.
+        """The group that torchrun set up; a group of one without torchrun.
 
         Raises:
-            VAAError: it tells no numbers.
+            VAAError: the environment variables are wrong.
         """
         values = [os.environ.get(name) for name in _VARIABLES]
         if None in values:
@@ -60,15 +65,15 @@ class ProcessGroup:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that writes files and speaks."""
+        """Whether this is the process that writes files and prints."""
         return self.rank == 0
 
     @contextmanager
     def connected(self) -> Iterator[None]:
-        """The processes connected, as long as the block lasts; leaves a group of one alone.
+        """Connect the processes for the time of the block; does nothing in a group of one.
 
         Raises:
-            VAAError: they cannot be connected, or another one ended amidst the work.
+            VAAError: they cannot be connected, or another process ended during the block.
         """
         if self.world_size == 1:
             yield
@@ -76,10 +81,10 @@ class ProcessGroup:
         import torch
         import torch.distributed as dist
 
-        # Each kind of tensor goes its own way: what is said between processes needs no GPU.
-        ways = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "cpu:gloo"
+        # Each kind of tensor has its own backend: texts between processes need no GPU.
+        backends = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "cpu:gloo"
         try:
-            dist.init_process_group(ways)
+            dist.init_process_group(backends)
         except (RuntimeError, ValueError) as error:
             raise VAAError(
                 f"{self.world_size} processes cannot be connected ({one_line(error)}); "
@@ -91,18 +96,18 @@ class ProcessGroup:
             if not isinstance(error, dist.DistError) and not _LOST.search(str(error)):
                 raise
             raise VAAError(
-                f"process {self.rank} of {self.world_size} lost the others ({one_line(error, 100)}); "
-                "the one that ended first tells why"
+                f"process {self.rank} of {self.world_size} lost the others "
+                f"({one_line(error, 100)}); the one that ended first tells why"
             ) from error
-        # Not after an error: then others may be waiting for this process, and so would it.
+        # Not after an error: others may then wait for this process, and it would wait for them.
         dist.destroy_process_group()
 
     def shard(self, count: int) -> range:
-        """Which of `count` items are this process's: every size-th one."""
+        """Positions of this process's shard of `count` items: every world_size-th one."""
         return range(self.rank, count, self.world_size)
 
     def all_reduce(self, tensor: "Tensor") -> "Tensor":
-        """The sum over all processes, in place."""
+        """Sum a tensor over all processes, in place."""
         if self.world_size > 1:
             import torch.distributed as dist
 
@@ -110,11 +115,11 @@ class ProcessGroup:
         return tensor
 
     def all_gather(self, rows: "Tensor", count: int) -> "Tensor":
-        """The rows of all processes in the order of the items that `share` dealt out.
+        """Gather the rows of all shards, in the order of the items.
 
         Args:
-            rows: `[k x c]`, of this process's share of the items.
-            count: how many items there are.
+            rows: `[k x c]`, rows of this process's shard.
+            count: number of items in all shards.
 
         Returns:
             `[count x c]`, the same in every process.
@@ -124,7 +129,7 @@ class ProcessGroup:
         import torch
         import torch.distributed as dist
 
-        # Shares differ by one at most; all send as many rows as the largest has.
+        # Shards differ by one row at most; all send as many rows as the largest has.
         largest = -(-count // self.world_size)
         sent = rows.new_zeros((largest, *rows.shape[1:]))
         sent[: len(rows)] = rows
@@ -133,7 +138,7 @@ class ProcessGroup:
         return torch.stack(received, dim=1).flatten(0, 1)[:count]
 
     def broadcast_text(self, text: str) -> str:
-        """The first process's text, in every process."""
+        """The text of the first process, in every process."""
         return self.all_gather_texts(text if self.is_main else "")[0]
 
     def all_gather_texts(self, text: str) -> list[str]:
@@ -143,13 +148,13 @@ class ProcessGroup:
         import torch
         import torch.distributed as dist
 
-        own = bytearray(text.encode(errors="surrogateescape"))
+        content = bytearray(text.encode(errors="surrogateescape"))
         lengths = torch.zeros(self.world_size, dtype=torch.int64)
-        lengths[self.rank] = len(own)
+        lengths[self.rank] = len(content)
         sizes = [int(size) for size in self.all_reduce(lengths).tolist()]
         sent = torch.zeros(max(sizes), dtype=torch.uint8)
-        if own:
-            sent[: len(own)] = torch.frombuffer(own, dtype=torch.uint8)
+        if content:
+            sent[: len(content)] = torch.frombuffer(content, dtype=torch.uint8)
         received = [torch.empty_like(sent) for _ in sizes]
         dist.all_gather(received, sent)
         return [
@@ -158,22 +163,22 @@ class ProcessGroup:
         ]
 
     def all_gather_problems(self, problems: dict[int, str]) -> dict[int, str]:
-        """What is wrong with which rows, from all processes, in every process."""
-        everything: dict[int, str] = {}
+        """The problems of rows that all processes found, in every process."""
+        gathered: dict[int, str] = {}
         for text in self.all_gather_texts(json.dumps(problems)):
-            everything |= {int(row): problem for row, problem in json.loads(text).items()}
-        return everything
+            gathered |= {int(row): problem for row, problem in json.loads(text).items()}
+        return gathered
 
-    def any(self, yes: bool) -> bool:
-        """Whether it is so in any process."""
+    def any(self, value: bool) -> bool:
+        """Whether a value is true in any process."""
         if self.world_size == 1:
-            return yes
+            return value
         import torch
 
-        return bool(self.all_reduce(torch.tensor(float(yes))).item())
+        return bool(self.all_reduce(torch.tensor(float(value))).item())
 
     def broadcast_buffers(self, modules: Iterable["nn.Module"]) -> None:
-        """Give the buffers of modules the first process's values, as running means differ."""
+        """Give the buffers of modules, such as running statistics, the first process's values."""
         if self.world_size > 1:
             import torch.distributed as dist
 
@@ -183,15 +188,15 @@ class ProcessGroup:
 
 
 def end_process(code: int) -> NoReturn:
-    """End this process with an exit code, also when an error left it connected to others.
+    """End this process with an exit code, also where an error left it connected to others.
 
-    As the interpreter shuts down, gloo's threads of such a process may abort it
-    (pytorch/pytorch#179291), and its exit code would be lost: then it ends without that.
+    While the interpreter shuts down, threads of gloo may abort such a process
+    (pytorch/pytorch#179291), and its exit code would be lost. It then ends without shutting down.
     """
     distributed = sys.modules.get("torch.distributed")  # not imported for this
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):  # nobody reads it any more
+            with suppress(OSError, ValueError):  # its reader may have closed it
                 stream.flush()
         os._exit(code)
     sys.exit(code)

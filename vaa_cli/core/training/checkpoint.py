@@ -54,7 +54,7 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
         try:
             torch.save(state, file)
         except RuntimeError as error:
-            # On a full disk torch's writer fails once more as it closes; the first error is the reason.
+            # On a full disk torch's writer fails again as it closes; the first error is the reason.
             if isinstance(error.__context__, OSError):
                 raise error.__context__ from None
             raise

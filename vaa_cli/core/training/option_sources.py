@@ -5,9 +5,9 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, ValidationError, create_model
 
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system.files import reading_errors
@@ -19,7 +19,15 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-_CHECK = TypeAdapter(TrainingOptions)
+_HINTS: dict[str, Any] = get_type_hints(TrainingOptions, include_extras=True)
+# A model with the fields of the options, which checks types and bounds. Numbers are not read from
+# text, and NaN and infinity are refused.
+_FIELDS: dict[str, Any] = {
+    name: (hint, OPTION_FIELDS[name].default) for name, hint in _HINTS.items()
+}
+_CHECK = create_model(
+    "TrainingOptions", __config__=ConfigDict(strict=True, allow_inf_nan=False), **_FIELDS
+)
 
 
 def with_values(
@@ -45,7 +53,7 @@ def with_values(
             raise VAAError(f"{prefix}no option {name!r}; {hint}")
     try:
         parsed = {name: _parsed(name, value) for name, value in given.items()}
-        checked = _CHECK.validate_python(parsed)
+        checked = _CHECK.model_validate(parsed)
     except ValidationError as error:
         first = error.errors()[0]
         message = first["msg"][0].lower() + first["msg"][1:]
@@ -93,7 +101,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, object]:
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or not name.strip():
-            raise VAAError(f"`set={setting}`: write it as key=value, such as hidden=256")
+            raise VAAError(f"`set` {setting}: write it as key=value, such as hidden=256")
         try:
             values[name.strip()] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:

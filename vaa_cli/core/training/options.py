@@ -8,7 +8,7 @@ pydantic, so that `vaa --help` answers at once.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
@@ -85,8 +85,8 @@ def parse_image_size(value: object) -> object:
     Raises:
         VAAError: the value is none of these, or a side is shorter than 32.
     """
-    if isinstance(value, list | tuple):
-        value = "x".join(map(str, value))
+    if isinstance(value, list):
+        return tuple(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
         return value
     sides = str(value).lower().split("x")
@@ -195,9 +195,6 @@ class TrainingOptions:
         >>> options.resolved().lr
         0.0003
     """
-
-    # Read by pydantic: numbers are not read from text, and NaN and infinity are refused.
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"strict": True, "allow_inf_nan": False}
 
     backbone: Annotated[
         str,
