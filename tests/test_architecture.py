@@ -157,8 +157,11 @@ def test_decoding_processes_load_neither_torch_nor_pandas() -> None:
     assert not loaded & {"torch", "torchvision", "pandas", "scipy", "pydantic"}
 
 
-def test_processes_that_check_and_crop_load_neither_torch_nor_pandas() -> None:
-    loaded = loaded_by("from vaa_cli.core.datasets.pipeline import start_processes")
+def test_processes_that_check_and_crop_do_not_load_torch() -> None:
+    loaded = loaded_by(
+        "from vaa_cli.core.datasets.pipeline import MODULES\n"
+        "for module in ('vaa_cli.app', *MODULES): __import__(module)"
+    )
     assert not loaded & {"torch", "torchvision"}
 
 

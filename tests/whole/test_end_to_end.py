@@ -15,7 +15,7 @@ from safetensors import safe_open
 from sklearn.metrics import average_precision_score, recall_score
 from torchvision.models import get_model, get_model_weights
 
-from tests.helpers.command import QUICK, contents, read_rows, run_vaa
+from tests.helpers.command import QUICK, contents, read_rows, run_process, run_vaa
 from tests.helpers.figures import ATTRIBUTES, make_dataset
 
 CCP = Path(__file__).parents[3] / "shared" / "ccp"
@@ -332,7 +332,7 @@ def test_the_three_lines_of_the_readme(tmp_path: Path) -> None:
     torch.save(get_model("densenet201", weights=None).state_dict(), cache / weights)
     environment = {"TORCH_HOME": str(tmp_path / "torch")}
     assert run_vaa("prepare", "dataset", cwd=tmp_path).code == 0
-    trained = run_vaa("train", "--backbone", "densenet", cwd=tmp_path, environment=environment)
+    trained = run_process("train", "--backbone", "densenet", cwd=tmp_path, environment=environment)
     assert trained.code == 0, trained.err
     predicted = run_vaa("predict", "images/", cwd=tmp_path)
     assert predicted.code == 0, predicted.err

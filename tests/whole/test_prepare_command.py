@@ -15,7 +15,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from tests.helpers.command import QUICK, assert_one_line_error, contents, run_vaa
+from tests.helpers.command import QUICK, assert_one_line_error, contents, run_process, run_vaa
 from tests.helpers.dataset_trees import (
     WIDER_TRAINVAL,
     Person,
@@ -81,7 +81,7 @@ def test_every_format_is_told_and_read(tmp_path: Path, tree: str) -> None:
 
 
 def test_the_help_names_every_format(tmp_path: Path) -> None:
-    shown = run_vaa("prepare", "--help", cwd=tmp_path, environment={"COLUMNS": "300"}).out
+    shown = run_process("prepare", "--help", cwd=tmp_path, environment={"COLUMNS": "300"}).out
     assert ", ".join(form.name for form in FORMATS) in shown
 
 

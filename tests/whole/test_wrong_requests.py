@@ -13,8 +13,9 @@ from tests.helpers.command import (
     assert_one_line_error,
     contents,
     limit_file_size,
+    run_process,
     run_vaa,
-    without_torch,
+    run_without_torch,
 )
 from tests.helpers.figures import make_dataset
 from vaa_cli.core.errors import VAAError
@@ -99,8 +100,7 @@ def test_empty_splits_are_warned_of_and_then_refused(dataset: Path) -> None:
     assert prepared.code == 0
     assert "there are no val pictures" in prepared.err
     assert "there are no test pictures" in prepared.err
-    environment = without_torch(dataset)
-    trained = run_vaa("train", *QUICK, cwd=dataset.parent, environment=environment)
+    trained = run_without_torch("train", *QUICK, cwd=dataset.parent)
     assert_one_line_error(trained, "'val'", "no pictures", "train (12)")
     assert not (dataset.parent / "runs").exists()
     again = run_vaa("prepare", "dataset", cwd=dataset.parent)
@@ -114,9 +114,9 @@ def test_evaluating_a_split_without_pictures(workspace: Path, dataset: Path) -> 
     path.write_text(path.read_text().replace(",test,", ",train,"))
     assert run_vaa("prepare", "dataset", cwd=dataset.parent).code == 0
     run = (workspace / "runs" / "latest").resolve()
-    outcome = run_vaa(
+    outcome = run_without_torch(
         "evaluate", "--run", run, "--data", "prepared",
-        cwd=dataset.parent, environment=without_torch(dataset),
+        cwd=dataset.parent,
     )  # fmt: skip
     assert_one_line_error(outcome, "'test'", "no pictures", "val (")
 
@@ -146,8 +146,7 @@ def test_wrong_options_of_train(
 ) -> None:
     before = contents(workspace / "runs")
     quick = [] if options[0] in ("--image-size", "--weights") else list(QUICK)
-    environment = without_torch(tmp_path)
-    outcome = run_vaa("train", *quick, *options, cwd=workspace, environment=environment)
+    outcome = run_without_torch("train", *quick, *options, cwd=workspace)
     assert_one_line_error(outcome, *parts)
     assert contents(workspace / "runs") == before
 
@@ -177,14 +176,14 @@ def test_told_before_torch_is_loaded(tmp_path: Path, words: str, part: str) -> N
     Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
     save_file({"a": torch.zeros(1)}, tmp_path / "liar.safetensors", {"vaa": '{"schema": 1}'})
     (tmp_path / "empty").mkdir()
-    outcome = run_vaa(*words.split(), cwd=tmp_path, environment=without_torch(tmp_path))
+    outcome = run_without_torch(*words.split(), cwd=tmp_path)
     assert_one_line_error(outcome, part)
 
 
 def test_no_network_and_no_cached_weights(workspace: Path, tmp_path: Path) -> None:
     # A proxy that nobody listens to stands for a missing network, here and where there is one.
     environment = {"TORCH_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
-    outcome = run_vaa(
+    outcome = run_process(
         "train", "--backbone", "resnet18", "--run", tmp_path / "run",
         cwd=workspace, environment=environment,
     )  # fmt: skip
@@ -203,7 +202,7 @@ def test_no_trained_run(tmp_path: Path, command: tuple[str, ...]) -> None:
 
 def test_a_process_whose_number_is_none(tmp_path: Path) -> None:
     told = {"RANK": "first", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
-    outcome = run_vaa("evaluate", cwd=tmp_path, environment=without_torch(tmp_path) | told)
+    outcome = run_process("evaluate", cwd=tmp_path, environment=told)
     assert_one_line_error(outcome, "RANK", "are no numbers", "'first'")
 
 
@@ -256,9 +255,9 @@ def test_data_of_other_attributes(workspace: Path, dataset: Path) -> None:
     rewrite(dataset, "red,hat,striped", "x,y,z")
     assert run_vaa("prepare", "dataset", cwd=dataset.parent).code == 0
     run = (workspace / "runs" / "latest").resolve()
-    outcome = run_vaa(
+    outcome = run_without_torch(
         "evaluate", "--run", run, "--data", "prepared",
-        cwd=dataset.parent, environment=without_torch(dataset),
+        cwd=dataset.parent,
     )  # fmt: skip
     assert_one_line_error(outcome, "none of the model's attributes")
 
@@ -267,7 +266,7 @@ def test_a_prepared_folder_in_pieces(dataset: Path) -> None:
     folder = dataset.parent
     assert run_vaa("prepare", "dataset", cwd=folder).code == 0
     (folder / "prepared" / "dataset.json").write_text('{"schema": 1, "na')
-    outcome = run_vaa("train", *QUICK, cwd=folder, environment=without_torch(dataset))
+    outcome = run_without_torch("train", *QUICK, cwd=folder)
     assert_one_line_error(outcome, "dataset.json", "broken")
 
 
@@ -282,9 +281,7 @@ def test_output_folders_that_cannot_be_written(dataset: Path) -> None:
     assert_one_line_error(outcome, "cannot write /proc/prepared")
     assert (folder / "file").read_text() == "mine"
     assert run_vaa("prepare", "dataset", cwd=folder).code == 0
-    outcome = run_vaa(
-        "train", *QUICK, "--run", "file/run", cwd=folder, environment=without_torch(dataset)
-    )
+    outcome = run_without_torch("train", *QUICK, "--run", "file/run", cwd=folder)
     assert_one_line_error(outcome, "cannot write file/run")
     assert contents(folder) == ["dataset", "file", "prepared"]
 
@@ -302,7 +299,7 @@ def test_full_disk_while_preparing(dataset: Path) -> None:
     folder = dataset.parent
     assert run_vaa("prepare", "dataset", cwd=folder).code == 0
     before = {path.name: path.read_bytes() for path in (folder / "prepared").iterdir()}
-    outcome = run_vaa("prepare", "dataset", cwd=folder, before=lambda: limit_file_size(64))
+    outcome = run_process("prepare", "dataset", cwd=folder, before=lambda: limit_file_size(64))
     assert_one_line_error(outcome, "cannot write", "File too large")
     assert {path.name: path.read_bytes() for path in (folder / "prepared").iterdir()} == before
     assert contents(folder) == ["dataset", "prepared"]
@@ -311,7 +308,7 @@ def test_full_disk_while_preparing(dataset: Path) -> None:
 def test_full_disk_while_training(dataset: Path) -> None:
     folder = dataset.parent
     assert run_vaa("prepare", "dataset", cwd=folder).code == 0
-    outcome = run_vaa(
+    outcome = run_process(
         "train", *QUICK, "--epochs", "1", "--run", "run", cwd=folder,
         before=lambda: limit_file_size(1_000_000),
     )  # fmt: skip
@@ -333,7 +330,7 @@ def test_full_disk_while_predicting(workspace: Path) -> None:
     assert done.stderr.endswith("\nerror: cannot write stdout: No space left on device\n")
     assert "Traceback" not in done.stderr
 
-    outcome = run_vaa(
+    outcome = run_process(
         "predict", "dataset/images", "--workers", "0", "--out", "small.csv", cwd=workspace,
         before=lambda: limit_file_size(1000),
     )  # fmt: skip
@@ -342,6 +339,6 @@ def test_full_disk_while_predicting(workspace: Path) -> None:
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
-    outcome = run_vaa("prepare", "nowhere", "--debug", cwd=tmp_path)
+    outcome = run_process("prepare", "nowhere", "--debug", cwd=tmp_path)
     assert outcome.code != 0
     assert "Traceback" in outcome.err

@@ -27,8 +27,9 @@ from tests.helpers.command import (
     assert_one_line_error,
     contents,
     limit_file_size,
+    run_process,
     run_vaa,
-    without_torch,
+    run_without_torch,
 )
 from tests.helpers.figures import make_dataset, make_prepared
 from vaa_cli.core.datasets.prepared import Prepared
@@ -368,7 +369,7 @@ def test_ctrl_c_then_a_full_disk_then_on_to_the_end(folder: Path) -> None:
     assert "Traceback" not in messages
 
     before = (folder / run / "last.ckpt").read_bytes()
-    outcome = run_vaa(
+    outcome = run_process(
         "train", "--resume", run, cwd=folder, before=lambda: limit_file_size(10_000_000)
     )
     assert_one_line_error(
@@ -387,16 +388,15 @@ def test_ctrl_c_then_a_full_disk_then_on_to_the_end(folder: Path) -> None:
 def test_one_training_a_folder(workspace: Path, tmp_path: Path) -> None:
     shutil.copytree((workspace / "runs" / "latest").resolve(), tmp_path / "run")
     with locked(tmp_path / "run"):
-        outcome = run_vaa(
+        outcome = run_without_torch(
             "train", "--resume", tmp_path / "run",
-            cwd=workspace, environment=without_torch(tmp_path),
+            cwd=workspace,
         )  # fmt: skip
     assert_one_line_error(outcome, "run is being trained by another process")
 
 
 def test_requests_to_resume_that_make_no_sense(workspace: Path, tmp_path: Path) -> None:
     run, prepared = workspace / "runs" / "latest", workspace / "prepared"
-    environment = without_torch(tmp_path)
     (tmp_path / "empty").mkdir()
     for arguments, parts in (
         (["--resume", "--data", prepared], ("no run to resume", "vaa train")),
@@ -406,10 +406,8 @@ def test_requests_to_resume_that_make_no_sense(workspace: Path, tmp_path: Path) 
         (["--resume", run, "--set", "hidden=32"], ("hidden 512, not 32",)),
         ([run], ("vaa train --resume", "latest")),
     ):
-        outcome = run_vaa("train", *arguments, cwd=tmp_path / "empty", environment=environment)
+        outcome = run_without_torch("train", *arguments, cwd=tmp_path / "empty")
         assert_one_line_error(outcome, *parts)
     assert contents(tmp_path / "empty") == []
-    outcome = run_vaa(
-        "train", *QUICK, "--run", "runs/latest", cwd=workspace, environment=environment
-    )
+    outcome = run_without_torch("train", *QUICK, "--run", "runs/latest", cwd=workspace)
     assert_one_line_error(outcome, "exists already", "vaa train --resume runs/latest")

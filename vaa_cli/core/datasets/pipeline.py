@@ -209,12 +209,7 @@ def prepare(
     require_apart(out, sources)
     if options.check != "none" or options.crops:
         start_early(["vaa_cli.app", *MODULES])
-    table, origin = _merge(sources) if options.merge else _read(sources, options)
-    table = choose_attributes(table, options.attributes)
-    require_column_names(table)
-    require_apart(out, [table.root / name for name in set(map(dirname, table.row_images))])
-    if not options.follow_links and not origin.checked:
-        require_inside(origin.folder, table.root, table.distinct_images.names)
+    table, origin = _chosen_rows(sources, out, options)
     rows = len(table)
     check = options.check or ("none" if origin.checked else "quick")
     table, dropped = _usable(table, check, options.strict, track)
@@ -235,6 +230,19 @@ def prepare(
     return PreparedResult(
         out, origin.name, table, priors, rows, dropped, statistics, has_own_splits, staging
     )
+
+
+def _chosen_rows(
+    sources: Sequence[Path], out: Path, options: PrepareOptions
+) -> tuple[LabelTable, _Source]:
+    """Read the rows with the chosen attributes; no picture is opened."""
+    table, origin = _merge(sources) if options.merge else _read(sources, options)
+    table = choose_attributes(table, options.attributes)
+    require_column_names(table)
+    require_apart(out, [table.root / name for name in set(map(dirname, table.row_images))])
+    if not options.follow_links and not origin.checked:
+        require_inside(origin.folder, table.root, table.distinct_images.names)
+    return table, origin
 
 
 def _read(sources: Sequence[Path], options: PrepareOptions) -> tuple[LabelTable, _Source]:

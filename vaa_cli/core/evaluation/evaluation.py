@@ -150,17 +150,20 @@ def evaluate(
         probabilities = table_probabilities(predictor, labelled.table)
     if probabilities is None:
         return None
-    pointing = None
+    evaluation = _scored(labelled, probabilities)
     if reader is not None and regions is not None:
         pointing = score_attention(reader, labelled.table, regions)
-    card, labels = labelled.card, labelled.table.labels
-    totals = []
+        evaluation = replace(evaluation, pointing=pointing)
+    return replace(evaluation, reader=reader)
+
+
+def _scored(split: LabelledSplit, probabilities: NDArray[np.float32]) -> Evaluation:
+    card, labels = split.card, split.table.labels
+    totals: list[Record] = []
     if card.temperatures:
-        totals = calibration_totals(
-            split, probabilities, card.temperatures, card.thresholds, labels
-        )
-    scores = score(probabilities, labels, card.thresholds)
-    return Evaluation(labelled, probabilities, scores, totals, pointing, reader)
+        limits, temperatures = card.thresholds, card.temperatures
+        totals = calibration_totals(split.name, probabilities, temperatures, limits, labels)
+    return Evaluation(split, probabilities, score(probabilities, labels, card.thresholds), totals)
 
 
 def _path(path: Path | str | None) -> Path | None:

@@ -1,4 +1,4 @@
-"""How good predictions are, with rare attributes in mind (method, "What is reported").
+"""Metrics of predictions, with rare attributes in mind (method, "What is reported").
 
 Targets are int8 arrays `[n x c]`: 1 present, 0 absent, -1 unspecified. Unspecified labels count
 nowhere, neither as truth nor as prediction. All arithmetic is NumPy in float64.
@@ -16,7 +16,7 @@ Booleans = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Totals:
-    """What a whole split scores; NaN where nothing defines a figure.
+    """The figures of a whole split; NaN where one is undefined.
 
     mA, mAP and the macro figures are means over the attributes that can be scored. Macro F1 is
     the mean of the attributes' F1. The instance figures are means over the images that have at
@@ -39,7 +39,7 @@ class Totals:
 
 @dataclass(frozen=True)
 class Scores:
-    """What each attribute scores, arrays `[c]`, and the totals.
+    """The figures of each attribute, arrays `[c]`, and the totals.
 
     An attribute without a positive or without a negative cannot be scored: its figures are NaN.
     """
@@ -76,13 +76,9 @@ def score(
         raise ValueError(f"probabilities {probs.shape} and targets {truth.shape} do not match")
     if np.isnan(probs).any():
         raise ValueError("a probability is not a number")
-    limits = np.asarray(thresholds, dtype=np.float64)
-    if limits.shape not in ((), (probs.shape[1],)):
-        raise ValueError(f"{limits.shape} thresholds for {probs.shape[1]} attributes")
-    limits = np.broadcast_to(limits, (probs.shape[1],)).copy()
+    limits = _thresholds(thresholds, probs.shape[1])
 
-    present = truth == 1
-    absent = truth == 0
+    present, absent = truth == 1, truth == 0
     predicted = (probs >= limits) & (present | absent)
     positives, negatives = present.sum(axis=0), absent.sum(axis=0)
     scorable = (positives > 0) & (negatives > 0)
@@ -99,16 +95,14 @@ def score(
     for c in np.flatnonzero(scorable):
         specified = present[:, c] | absent[:, c]
         ap[c] = average_precision(probs[specified, c], present[specified, c])
-
-    with_positives = present.any(axis=1)
-    hits_per_image = hits[with_positives].sum(axis=1)
-    predicted_per_image = predicted[with_positives].sum(axis=1)
-    union_per_image = (present | predicted)[with_positives].sum(axis=1)
-    instance_precision = _mean(shares(hits_per_image, predicted_per_image, empty=0.0))
-    instance_recall = _mean(shares(hits_per_image, present[with_positives].sum(axis=1)))
-    no_prediction = 0.0 if (present | absent).any() else np.nan
-    micro_precision = _ratio(hits.sum(), predicted.sum(), empty=no_prediction)
-    micro_recall = _ratio(hits.sum(), present.sum())
+    macro = {
+        "mean_accuracy": mean_accuracy,
+        "mean_average_precision": ap,
+        "macro_precision": precision,
+        "macro_recall": recall_positive,
+        "macro_f1": f1,
+    }
+    means = {name: _mean(values[scorable]) for name, values in macro.items()}
     return Scores(
         positives=positives,
         negatives=negatives,
@@ -120,21 +114,39 @@ def score(
         f1=f1,
         average_precision=ap,
         thresholds=limits,
-        totals=Totals(
-            mean_accuracy=_mean(mean_accuracy[scorable]),
-            mean_average_precision=_mean(ap[scorable]),
-            instance_accuracy=_mean(shares(hits_per_image, union_per_image)),
-            instance_precision=instance_precision,
-            instance_recall=instance_recall,
-            instance_f1=float(_harmonic_mean(instance_precision, instance_recall)),
-            macro_precision=_mean(precision[scorable]),
-            macro_recall=_mean(recall_positive[scorable]),
-            macro_f1=_mean(f1[scorable]),
-            micro_precision=micro_precision,
-            micro_recall=micro_recall,
-            micro_f1=float(_harmonic_mean(micro_precision, micro_recall)),
-        ),
+        totals=Totals(**means, **_pooled_totals(present, absent, predicted)),
     )
+
+
+def _thresholds(thresholds: ArrayLike | float, attributes: int) -> Floats:
+    """A threshold for each attribute."""
+    limits = np.asarray(thresholds, dtype=np.float64)
+    if limits.shape not in ((), (attributes,)):
+        raise ValueError(f"{limits.shape} thresholds for {attributes} attributes")
+    return np.broadcast_to(limits, (attributes,)).copy()
+
+
+def _pooled_totals(present: Booleans, absent: Booleans, predicted: Booleans) -> dict[str, float]:
+    """The totals over images and over all labels; the arguments are `[n x c]`."""
+    with_positives = present.any(axis=1)
+    hits = present & predicted
+    hits_per_image = hits[with_positives].sum(axis=1)
+    predicted_per_image = predicted[with_positives].sum(axis=1)
+    union_per_image = (present | predicted)[with_positives].sum(axis=1)
+    instance_precision = _mean(shares(hits_per_image, predicted_per_image, empty=0.0))
+    instance_recall = _mean(shares(hits_per_image, present[with_positives].sum(axis=1)))
+    no_prediction = 0.0 if (present | absent).any() else np.nan
+    micro_precision = _ratio(hits.sum(), predicted.sum(), empty=no_prediction)
+    micro_recall = _ratio(hits.sum(), present.sum())
+    return {
+        "instance_accuracy": _mean(shares(hits_per_image, union_per_image)),
+        "instance_precision": instance_precision,
+        "instance_recall": instance_recall,
+        "instance_f1": float(_harmonic_mean(instance_precision, instance_recall)),
+        "micro_precision": micro_precision,
+        "micro_recall": micro_recall,
+        "micro_f1": float(_harmonic_mean(micro_precision, micro_recall)),
+    }
 
 
 def average_precision(scores: ArrayLike, positives: ArrayLike) -> float:

@@ -8,22 +8,20 @@ are written straight into batches of a fixed shape in shared memory; nothing her
 import ctypes
 import multiprocessing
 import queue
-import signal
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vaa_cli.core.errors import PictureError, VAAError, one_line
+from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.decode import Decoder
+from vaa_cli.core.images.decoding_process import Answer, DecodingProcess, decode_into
 from vaa_cli.core.images.requests import Request
-from vaa_cli.core.system.processes import METHOD, follow_parent
+from vaa_cli.core.system.processes import METHOD
 
 TIME_LIMIT = 60.0  # seconds that one picture may take
 # Seconds that a process may take to start, which is slow on a busy machine whatever the picture.
@@ -36,10 +34,6 @@ _BATCHES = 3
 _TRIES = 2
 # Bytes of pictures from archives that wait to be decoded: a batch of large ones is a lot.
 _WAITING = 128 << 20
-
-
-# multiprocessing's own lists are not made for several threads that start processes.
-_starting = threading.Lock()
 
 
 @dataclass
@@ -58,13 +52,6 @@ class PixelBatch:
     pixels: NDArray[np.uint8]
     problems: dict[int, str] = field(default_factory=dict)
     more_frames: list[int] = field(default_factory=list)
-
-
-class _Answer(NamedTuple):
-    """What became of one request: what is wrong with it, or whether it has more frames."""
-
-    problem: str | None
-    more_frames: bool = False
 
 
 class DecodingPool:
@@ -116,7 +103,7 @@ class DecodingPool:
             batch = PixelBatch([], pixels)
             for position, request in enumerate(islice(source, self.batch_size)):
                 batch.requests.append(_without_content(request))
-                _note(batch, position, _decode_into(self._decoder, request, pixels[position]))
+                _note(batch, position, decode_into(self._decoder, request, pixels[position]))
             if not batch.requests:
                 return
             pixels[len(batch.requests) :] = 0
@@ -127,18 +114,7 @@ def _without_content(request: Request) -> Request:
     return request if request.content is None else request._replace(content=None)
 
 
-def _decode_into(decoder: Decoder, request: Request, place: NDArray[np.uint8]) -> _Answer:
-    """Decode a picture into its place `[3 x h x w]`, which is black if it is broken."""
-    try:
-        decoded = decoder.decode(request)
-    except PictureError as error:
-        place[:] = 0
-        return _Answer(str(error))
-    place[:] = np.asarray(decoded.picture).transpose(2, 0, 1)
-    return _Answer(None, decoded.has_more_frames)
-
-
-def _note(batch: PixelBatch, position: int, answer: _Answer) -> None:
+def _note(batch: PixelBatch, position: int, answer: Answer) -> None:
     if answer.problem is not None:
         batch.problems[position] = answer.problem
     elif answer.more_frames:
@@ -189,7 +165,7 @@ class _Pass:
         self._tasks: queue.Queue[_Task | None] = queue.Queue()
         self._ordered: queue.Queue[_Pending | Exception | None] = queue.Queue()
         self._lock = threading.Condition()
-        self._running: set[_Process] = set()
+        self._running: set[DecodingProcess] = set()
         self._waiting = 0
         self._ended = False
 
@@ -269,21 +245,21 @@ class _Pass:
 
     def _drive(self) -> None:
         """Give a process one picture after the other, and a new process where one ended."""
-        process: _Process | None = None
+        process: DecodingProcess | None = None
         while (task := self._tasks.get()) is not None and not self._ended:
             try:
                 process, answers = self._answers(process, task)
             except Exception as error:  # likewise
                 task.pending.error = error
-                answers = [_Answer(None)] * len(task.requests)
+                answers = [Answer(None)] * len(task.requests)
             self._take(task, answers)
             del task  # and the bytes that it holds
         if process is not None:
             self._forget(process)
 
     def _answers(
-        self, process: "_Process | None", task: _Task
-    ) -> tuple["_Process | None", list[_Answer]]:
+        self, process: "DecodingProcess | None", task: _Task
+    ) -> tuple["DecodingProcess | None", list[Answer]]:
         problem = ""
         for _ in range(_TRIES):
             current = process or self._start()
@@ -302,9 +278,9 @@ class _Pass:
                 return current, answers
         for position, _ in task.requests:
             task.pending.batch.pixels[position] = 0
-        return None, [_Answer(problem)] * len(task.requests)
+        return None, [Answer(problem)] * len(task.requests)
 
-    def _take(self, task: _Task, answers: list[_Answer]) -> None:
+    def _take(self, task: _Task, answers: list[Answer]) -> None:
         with self._lock:
             for (position, _), answer in zip(task.requests, answers, strict=True):
                 _note(task.pending.batch, position, answer)
@@ -312,8 +288,8 @@ class _Pass:
             self._lock.notify_all()
         self._fill(task.pending, len(answers))
 
-    def _start(self) -> "_Process":
-        process = _Process(self._context, self._shared, self._shape, self._decoder)
+    def _start(self) -> "DecodingProcess":
+        process = DecodingProcess(self._context, self._shared, self._shape, self._decoder)
         with self._lock:
             self._running.add(process)
         if self._ended:
@@ -334,7 +310,7 @@ class _Pass:
             ) from error
         return process
 
-    def _forget(self, process: "_Process") -> str:
+    def _forget(self, process: "DecodingProcess") -> str:
         with self._lock:
             self._running.discard(process)
         return process.end()
@@ -343,78 +319,3 @@ class _Pass:
 def _share_picture(one: Request, next_one: Request) -> bool:
     """Whether two requests are for boxes of one picture, which is then decoded once."""
     return one.box is not None and next_one.box is not None and one.path == next_one.path
-
-
-class _Process:
-    """A process that decodes, and the pipe to it."""
-
-    def __init__(self, context: Any, shared: Any, shape: tuple[int, ...], decoder: Decoder) -> None:
-        self._pipe: Connection
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_work, args=(theirs, shared, shape, decoder), daemon=True
-        )
-        try:
-            with _starting:
-                self._process.start()
-        except OSError as error:
-            raise VAAError(
-                f"the processes that decode pictures could not be started ({one_line(error)}); "
-                "try fewer --workers, or 0"
-            ) from error
-        finally:
-            theirs.close()  # else its end would not close the pipe
-
-    def wait_until_ready(self, seconds: float) -> None:
-        self._receive(seconds)
-
-    def ask(self, slot: int, requests: list[tuple[int, Request]], seconds: float) -> list[_Answer]:
-        """Have requests decoded into a batch.
-
-        Raises:
-            TimeoutError: it took too long.
-            EOFError, OSError: the process died.
-        """
-        self._pipe.send((slot, requests))
-        return [_Answer(*answer) for answer in self._receive(seconds)]
-
-    def _receive(self, seconds: float) -> Any:
-        if not self._pipe.poll(seconds):
-            raise TimeoutError
-        return self._pipe.recv()
-
-    def kill(self) -> None:
-        with suppress(ValueError, AttributeError):  # it has ended
-            self._process.kill()
-
-    def end(self) -> str:
-        """Make sure that it has ended, and say how."""
-        self._pipe.close()
-        self._process.join(0.2)  # one that died needs a moment to be dead
-        self.kill()
-        self._process.join()
-        code = self._process.exitcode or 0
-        self._process.close()
-        if code >= 0:
-            return f"exit code {code}"
-        with suppress(ValueError):  # a real-time signal has no name
-            return f"{signal.Signals(-code).name}, signal {-code}"
-        return f"signal {-code}"
-
-
-def _work(pipe: Connection, shared: Any, shape: tuple[int, ...], decoder: Decoder) -> None:
-    """What a decoding process does, until the pipe closes."""
-    follow_parent()
-    slots = np.frombuffer(memoryview(shared), dtype=np.uint8).reshape(shape)
-    pipe.send(None)  # ready
-    while True:
-        try:
-            slot, requests = pipe.recv()
-        except (EOFError, OSError):
-            return
-        pipe.send(
-            [
-                tuple(_decode_into(decoder, request, slots[slot, position]))
-                for position, request in requests
-            ]
-        )

@@ -4,7 +4,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,9 @@ from vaa_cli.core.images.decode import open_picture
 from vaa_cli.core.images.overlay import overlay, side_by_side
 from vaa_cli.core.images.requests import Request
 from vaa_cli.core.labels.table import ABSENT, PRESENT, UNSPECIFIED, LabelTable
-from vaa_cli.core.prediction.attention import AttentionReader
+
+if TYPE_CHECKING:
+    from vaa_cli.core.prediction.attention import AttentionReader  # which loads torch
 
 _QUALITY = 60
 
@@ -88,7 +90,7 @@ def choose_examples(
 
 
 def render_examples(
-    examples: Sequence[Example], reader: AttentionReader, table: LabelTable, height: int
+    examples: Sequence[Example], reader: "AttentionReader", table: LabelTable, height: int
 ) -> list[RenderedExample]:
     """Draw examples, in their order; those whose pictures broke meanwhile are left out.
 

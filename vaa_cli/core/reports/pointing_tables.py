@@ -16,7 +16,7 @@ from vaa_cli.core.reports.style import TABLE_STYLE
 
 
 def pointing_tables(attributes: Sequence[str], pointing: PointingResult) -> RenderableType:
-    """A table of hits and one of mass: the maps of each stage, beside a uniform and a centred one."""
+    """Tables of hits and of mass: the maps of each stage, beside a uniform and a centred map."""
     maps = {name: s for name, s in _all_maps(pointing).items() if "alone" not in name}
     scored = np.flatnonzero(pointing.regions).tolist()
     parts: list[RenderableType] = []

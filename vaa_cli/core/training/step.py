@@ -139,14 +139,13 @@ def train_step(
         remember: add the predictions to the history.
         stop: whether this process was asked to stop, which all learn with the losses.
     """
-    device = compute.device
     state.parallel.train()
     state.keep_buffers()
-    shown = torch.from_numpy(shard.rows[list(shard.sources)]).to(device)
-    pixels = shard.pixels.to(device, non_blocking=compute.pins_memory)
+    shown = torch.from_numpy(shard.rows[list(shard.sources)]).to(compute.device)
+    pixels = shard.pixels.to(compute.device, non_blocking=compute.pins_memory)
 
     state.optimizer.zero_grad(set_to_none=True)
-    sums = _StepSums(state.loss_names, device)
+    sums = _StepSums(state.loss_names, compute.device)
     probabilities: list[Tensor] = []
     parts = np.array_split(np.arange(len(shard.rows)), accumulate)
     for number, positions in enumerate(parts, start=1):
@@ -172,8 +171,7 @@ def train_step(
 
     result = sums.result()
     if result.is_finite:
-        if remember:
-            # After the loss has read it: H at an epoch holds only the epochs before.
+        if remember:  # after the loss has read it: H at an epoch holds only the epochs before
             _remember(state, shard, torch.cat(probabilities), group, result.replaced > 0)
         state.update()
     else:
