@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := demo
+PACKAGE := build/package
 
-.PHONY: install demo test test-slow format clean
+.PHONY: install demo test test-slow package format clean
 
 install: $(VENV)/installed
 
@@ -33,6 +34,21 @@ test: install
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
+
+# Wheel and sdist, and the four commands from the wheel alone, without extras.
+package: install
+	rm -rf dist $(PACKAGE)
+	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python -m build --outdir dist
+	$(PYTHON) -m venv $(PACKAGE)/venv
+	$(PACKAGE)/venv/bin/python -m pip install --quiet dist/*.whl
+	cp -r sample_data $(PACKAGE)/people
+	cd $(PACKAGE) && PATH="$$PWD/venv/bin:$$PATH" sh -euc '\
+		vaa prepare people && \
+		vaa train --backbone resnet18 --weights none --image-size 64x32 --lr 1e-3 --epochs 1 && \
+		vaa evaluate && \
+		vaa predict people/images > out.csv && \
+		test "$$(wc -l < out.csv)" -eq 1001'
 
 format: install
 	$(BIN)/ruff check --fix .

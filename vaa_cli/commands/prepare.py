@@ -141,7 +141,7 @@ def prepare(
     filename or path), perhaps one named split and box columns (left, top, width, height); all
     others are attributes with cells 1/0, true/false, yes/no, or empty for unspecified. Without a
     split, rows are split 70/10/20 so that each part has its share of every attribute; pictures
-    of one person stay together where the dataset tells people apart.
+    of one person stay together where the dataset has identities.
     """
     from vaa_cli.core.datasets.pipeline import PrepareOptions
     from vaa_cli.core.datasets.pipeline import prepare as prepare_dataset

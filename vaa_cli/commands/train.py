@@ -107,13 +107,13 @@ def _train(plan: Plan, group: ProcessGroup) -> "Stopped | None":
         The position that it was stopped at; None if it came to its end.
     """
     from vaa_cli.core.datasets.prepared import read_prepared
-    from vaa_cli.core.runs.folder import is_kept, require_unlocked
+    from vaa_cli.core.runs.folder import is_kept, require_usable
 
     prepared = read_prepared(plan.data)
     for split in ("train", "val"):
         prepared.split(split)  # an empty one is refused before torch is loaded
     if group.is_main:
-        require_unlocked(plan.run)
+        require_usable(plan.run)
 
     from vaa_cli.commands.train_display import TrainDisplay, position
     from vaa_cli.core.training.events import Stopped

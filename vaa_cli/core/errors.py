@@ -6,7 +6,7 @@ class VAAError(Exception):
 
     The message is one line: what was found, where, and what to do. Advice to change an option names
     it as Python does, between backquotes, such as `workers=0`; the command line prints its own
-    spelling instead, such as --workers 0.
+    spelling instead, such as `workers=0`.
 
     Example:
         >>> import vaa_cli as vaa

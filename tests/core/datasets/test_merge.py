@@ -103,7 +103,7 @@ def test_folders_of_one_dataset(tmp_path: Path) -> None:
 def test_nothing_in_common(tmp_path: Path) -> None:
     first = prepared(tmp_path / "a", [[1]], ["hat"], [0])
     second = prepared(tmp_path / "b", [[1]], ["Hat"], [0])
-    with pytest.raises(VAAError, match=r"no attribute in common.*hat.*Hat.*--attributes"):
+    with pytest.raises(VAAError, match=r"no attribute in common.*hat.*Hat.*`attributes`"):
         merged_table([first, second])
 
 

@@ -134,7 +134,7 @@ def test_a_process_that_never_starts(
     monkeypatch.setattr(decoding_pool, "_START_LIMIT", 0.5)
     pool = DecodingPool(SIZE, 4, 2)
     pool._decoder = SlowToStart(SIZE)
-    with pytest.raises(VAAError, match=r"ready within 0\.5 s; try fewer --workers"):
+    with pytest.raises(VAAError, match=r"ready within 0\.5 s; try fewer `workers`"):
         rows(pool, pictures[:4])
 
 

@@ -266,8 +266,8 @@ def run_script(
 @pytest.mark.parametrize(
     ("limit", "reason"),
     [
-        ("RLIMIT_FSIZE, (1000, 1000)", r"File too large.*--workers 0, .*ulimit -f"),
-        ("RLIMIT_NOFILE, (40, 40)", r"Too many open files.*--workers 0, .*ulimit -n"),
+        ("RLIMIT_FSIZE, (1000, 1000)", r"File too large.*`workers=0`, .*ulimit -f"),
+        ("RLIMIT_NOFILE, (40, 40)", r"Too many open files.*`workers=0`, .*ulimit -n"),
     ],
 )
 def test_what_cannot_be_handed_over_is_an_error(folder: Path, limit: str, reason: str) -> None:
@@ -333,7 +333,7 @@ def test_a_dead_worker_is_an_error_of_the_pass(folder: Path) -> None:
     workers[0].join()  # and nothing is raised here, where nobody expects it
     assert signal.getsignal(signal.SIGCHLD) == handler
     for again in (batches, loader.load([[Request(str(folder / "7.png"))]] * 20)):
-        with pytest.raises(VAAError, match=r"SIGKILL \(signal 9\).*want of memory.*--workers"):
+        with pytest.raises(VAAError, match=r"SIGKILL \(signal 9\).*want of memory.*`workers`"):
             list(again)
 
 
@@ -342,7 +342,7 @@ def test_a_dead_worker_is_an_error_of_the_pass(folder: Path) -> None:
     [
         ([None, -9], r"by SIGKILL \(signal 9\), perhaps .*memory"),
         ([0, -7], r"by SIGBUS \(signal 7\), .*/dev/shm"),
-        ([-11, None], r"by SIGSEGV \(signal 11\), .*broken picture.*--check full"),
+        ([-11, None], r"by SIGSEGV \(signal 11\), .*broken picture.*`check=full`"),
         ([-40], r"by a signal \(signal 40\)"),
         ([None, 3], "with exit code 3;"),
         ([0, None], "left no reason"),

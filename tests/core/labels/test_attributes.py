@@ -127,7 +127,7 @@ def test_an_unknown_attribute(
 
 def test_an_unknown_attribute_on_the_command_line(table: LabelTable) -> None:
     message = refusal(table, "hat,zebra")
-    assert "--attributes" in message and "'zebra'" in message and "Bag, large" in message
+    assert "`attributes`" in message and "'zebra'" in message and "Bag, large" in message
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_file_that_is_not_there(table: LabelTable, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("request_", ["", "hat,,cap", "hat,hat", " "])
 def test_lists_that_are_wrong(table: LabelTable, request_: str) -> None:
-    assert "--attributes" in refusal(table, request_)
+    assert "`attributes`" in refusal(table, request_)
 
 
 def test_no_object_is_made_from_a_file(table: LabelTable, tmp_path: Path) -> None:

@@ -225,7 +225,7 @@ def test_attributes_that_would_be_taken_for_columns(attributes: list[str], boxes
     table = make_table(
         [[1] * len(attributes)], boxes=[(1, 2, 3, 4)] if boxes else None, attributes=attributes
     )
-    with pytest.raises(VAAError, match="--attributes"):
+    with pytest.raises(VAAError, match="`attributes`"):
         require_column_names(table)
 
 

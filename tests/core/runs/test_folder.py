@@ -614,5 +614,5 @@ def test_no_latest_run_is_told(place: str) -> None:
     if place == "gone":
         mark_latest(RUN)
         RUN.rename("runs/moved")
-    with pytest.raises(VAAError, match=r"no trained run in \./runs; .*vaa train.*--run"):
+    with pytest.raises(VAAError, match=r"no trained run in \./runs; .*vaa train.*`run`"):
         model_file(None)

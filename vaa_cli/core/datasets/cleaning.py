@@ -1,4 +1,4 @@
-"""Which rows of a table can be used: their picture is whole, and their box lies in it."""
+"""Leaving out rows that cannot be used: broken pictures, and boxes outside their picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -21,7 +21,7 @@ from vaa_cli.core.system.files import make_folder, whole_file
 from vaa_cli.core.system.processes import in_processes
 
 SHORT_SIDE = 256
-# JPEG at this quality is told from the original by a measurement, not by eye.
+# JPEG at this quality differs from the original in measurements, not to the eye.
 _QUALITY = 95
 # How the names of crops end, and of files in the making.
 _CROP = re.compile(r"-[0-9a-f]{16}\.jpg(\.\d+\.tmp)?$")
@@ -31,7 +31,7 @@ _FEW, _BATCH = 8, 4
 
 @dataclass(frozen=True)
 class CropOptions:
-    """How people are cut out.
+    """The options of crops.
 
     Attributes:
         margin: context around each box, see `boxes.crop_region`.
@@ -54,7 +54,7 @@ class _Job:
 
 
 def staging_folder(out: Path) -> Path:
-    """Where the crops of a prepared folder are gathered, to be found again by the next run."""
+    """The folder in which crops are gathered, and found again by the next run."""
     out = out.resolve()  # beside the folder itself, if this is a link
     return out.with_name(f".{out.name}.crops")
 
@@ -87,10 +87,10 @@ def write_crops(
 
     Args:
         table: the rows.
-        names: of their crops, from `crop_names`.
-        folder: where they go; crops of other names there are removed.
+        names: names of their crops, from `crop_names`.
+        folder: folder of the crops; crops of other names there are removed.
         earlier: a folder that may have some of them, from which they are taken over.
-        options: how people are cut out.
+        options: the options of crops.
         workers: processes; None for one a core.
 
     Yields:
@@ -114,8 +114,8 @@ def cropped(
 
     Args:
         table: the rows.
-        names: of their crops.
-        problems: what `write_crops` gave.
+        names: names of their crops.
+        problems: the problems that `write_crops` gave.
     """
     order = _rows_by_picture(table)
     found = [problem for picture in problems for problem in picture]
@@ -163,7 +163,7 @@ def _remove_others(folder: Path, names: set[str]) -> None:
 
 
 def _write(job: _Job) -> list[str | None]:
-    """What is wrong with each crop, None where it is written or was there."""
+    """The problem of each crop; None where it is written or was there."""
     there = [_is_there(job, name) for name, _ in job.crops]
     if all(there):
         return [None] * len(job.crops)

@@ -78,18 +78,18 @@ def merged_margin(folders: Sequence[Prepared]) -> float:
         if folder.box_margin or any(table.boxes is not None for table in folder.splits.values())
     }
     if len(margins) > 1:
-        told = ", ".join(f"{folder} {margin:g}" for margin, folder in margins.items())
-        raise VAAError(f"the folders have different box margins ({told}); prepare them alike")
+        each = ", ".join(f"{folder} {margin:g}" for margin, folder in margins.items())
+        raise VAAError(f"the folders have different box margins ({each}); prepare them alike")
     return next(iter(margins), 0.0)
 
 
 def _require_shared(folders: Sequence[Prepared], attributes: Sequence[str]) -> None:
     if all(sum(name in folder.attributes for folder in folders) < 2 for name in attributes):
-        told = "; ".join(
+        names = "; ".join(
             f"{folder.folder}: {', '.join(folder.attributes[:3])}, …" for folder in folders
         )
         raise VAAError(
-            f"the folders have no attribute in common ({told}); prepare them with --attributes "
+            f"the folders have no attribute in common ({names}); prepare them with `attributes` "
             "that map their names to the same ones"
         )
 

@@ -54,13 +54,13 @@ class Track(Protocol):
     """Shows the progress of an iteration, as `rich.progress.track` does."""
 
     def __call__(self, items: Iterable[Item], doing: str, total: int, /) -> Iterable[Item]:
-        """Give the same items; `doing` says what is done with them, `total` their number."""
+        """Give the same items; `doing` names the work, `total` is their number."""
         ...
 
 
 @dataclass(frozen=True)
 class PrepareOptions:
-    """How a dataset is prepared.
+    """The options of preparing a dataset.
 
     Attributes:
         format: name of the dataset's format, or `auto` to detect it by the files in the folder.
@@ -186,7 +186,7 @@ def prepare(
     Args:
         source: the dataset folder or a label CSV; with `merge`, several prepared folders.
         out: the prepared folder to write; an earlier one is replaced.
-        options: how; None for the defaults.
+        options: the options; None for the defaults.
         draw: draws the statistics of the training split as a PNG file, given the dataset's name.
         track: shows the progress of long work, see `Track`.
 

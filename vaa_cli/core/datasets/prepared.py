@@ -36,12 +36,12 @@ CONTENTS = (DESCRIPTION, PRIORS, STATISTICS, CROPS, *(f"{split}.csv" for split i
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the rows of a prepared folder come from.
+    """The origin of the rows of a prepared folder.
 
     Attributes:
-        name: what the dataset is called.
-        format: the format it was read from.
-        dropped: what was left out of it.
+        name: name of the dataset.
+        format: name of its format.
+        dropped: rows that were left out.
         box_margin: context to cut out around each box, as a share of its width and height.
     """
 
@@ -56,10 +56,10 @@ class Prepared:
     """A dataset made ready.
 
     Attributes:
-        folder: where it is.
-        name: what the dataset is called.
+        folder: path of the prepared folder.
+        name: name of the dataset.
         splits: the rows of each split, by its name.
-        priors: of the training split.
+        priors: priors of the training split.
         box_margin: see `Origin`.
     """
 
@@ -89,7 +89,7 @@ class Prepared:
 
 
 def require_writable(folder: Path) -> None:
-    """Make sure that a prepared folder may be written at a place.
+    """Check that a prepared folder may be written at a path.
 
     Raises:
         VAAError: a file stands there, or a folder that holds other files, or files that are only
@@ -113,12 +113,12 @@ def write_prepared(
     """Write a prepared folder, whole or not at all.
 
     Args:
-        folder: where; an earlier prepared folder there is replaced.
+        folder: path of the folder; an earlier prepared folder there is replaced.
         table: the rows, with splits.
-        origin: where they come from.
+        origin: their origin.
         crops: a folder beside it that holds all the pictures, to be moved in; None where they
             stay where they are.
-        picture: of the label statistics, as a PNG file.
+        picture: a PNG file of the label statistics.
 
     Returns:
         The priors of the training split.
@@ -187,7 +187,7 @@ def read_prepared(folder: Path | str) -> Prepared:
 
 
 def data_fingerprint(data: Prepared) -> str:
-    """What a resumed training must find as it was: names, boxes, labels; not the folder."""
+    """A digest of the names, boxes and labels, which a resumed training must find unchanged."""
     digest = hashlib.sha256(repr((data.attributes, data.box_margin)).encode())
     for split in ("train", "val"):
         table = data.split(split)

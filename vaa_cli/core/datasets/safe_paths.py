@@ -1,4 +1,4 @@
-"""Making sure that a dataset's pictures lie in its folder, whatever links there are."""
+"""Refusing pictures outside the dataset folder, whatever links there are."""
 
 import os
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from vaa_cli.core.errors import VAAError
 
 
 def require_inside(folder: Path, root: Path, images: Iterable[str]) -> None:
-    """Make sure that no link leads a picture's path out of the dataset folder.
+    """Check that no link leads the path of a picture out of the dataset folder.
 
     A dataset from elsewhere could name any file of this machine. The folder may be a link itself.
 
@@ -32,5 +32,5 @@ def require_inside(folder: Path, root: Path, images: Iterable[str]) -> None:
         ):
             raise VAAError(
                 f"{path} leads out of {folder}, to {os.path.realpath(path)}; if you trust the "
-                "dataset, add --follow-links"
+                "dataset, add `follow_links`"
             )

@@ -1,1 +1,1 @@
-"""What computes a trained model: PyTorch, OpenVINO or ONNX Runtime; and exports for them."""
+"""Engines that compute a trained model: PyTorch, OpenVINO, ONNX Runtime; and exports for them."""

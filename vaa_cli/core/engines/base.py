@@ -41,7 +41,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How a trained model is computed.
+    """Engine, precision and device of a trained model.
 
     Attributes:
         engine: one of `ENGINES`; `auto` chooses the fastest that is installed.

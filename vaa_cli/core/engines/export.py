@@ -31,7 +31,7 @@ _COMPARED, CALIBRATED = 16, 300
 
 @dataclass(frozen=True)
 class Parity:
-    """How close an exported model is to the original.
+    """The differences between an exported model and the original.
 
     Attributes:
         pictures: number of pictures that were compared.

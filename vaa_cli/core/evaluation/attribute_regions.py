@@ -1,4 +1,4 @@
-"""Where attributes are, from tables of boxes and from masks; both in upright pictures' pixels."""
+"""Regions of attributes, from tables of boxes and from masks, in pixels of upright pictures."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,16 +26,16 @@ class AttributeRegions(Protocol):
     """Regions of attributes in the pictures of a table.
 
     Attributes:
-        rows: of the table, those of which places are known, ascending.
+        rows: rows of the table whose regions are known, ascending.
     """
 
     rows: list[int]
 
     def of(self, row: int) -> list[Region]:
-        """The places of attributes that the labels say are present, in what the model sees.
+        """The regions of attributes that are labelled present, in the part that the model sees.
 
         Raises:
-            VAAError: the picture, or what tells its regions, is missing or broken.
+            VAAError: the picture, or the file of its regions, is missing or broken.
         """
         ...
 
@@ -48,7 +48,7 @@ class BoxRegions:
         table: the pictures that are scored, with the labels of `attributes`.
         known: the names of all pictures of the dataset, whatever their split.
         attributes: the model's; boxes of others are passed over.
-        margin: context around people's boxes, see `boxes.crop_region`.
+        margin: context around boxes of people, see `boxes.crop_region`.
 
     Raises:
         VAAError: the CSV is wrong, or none of its boxes is of these pictures and attributes.
@@ -105,10 +105,10 @@ class MaskRegions:
     """Regions from masks, one a picture, whose pixels are numbers that `mask_values.csv` names.
 
     Args:
-        folder: of the masks, called as their photos are, with the ending .png.
+        folder: folder of the masks, named as their pictures are, with the ending .png.
         table: the pictures that are scored, with the labels of `attributes`.
         attributes: the model's; other names in `mask_values.csv` are passed over.
-        margin: context around people's boxes, see `boxes.crop_region`.
+        margin: context around boxes of people, see `boxes.crop_region`.
 
     Raises:
         VAAError: the names of the values are missing or wrong, there are no masks of these
@@ -152,7 +152,7 @@ def _size(path: Path) -> tuple[int, int]:
 
 
 def _check_same_size(mask: Path, picture: Path) -> None:
-    """Compare what their headers say, so that it is told before anything is computed."""
+    """Compare the sizes in their headers, before anything is computed."""
     has, needs = _size(mask), _size(picture)
     if has != needs:
         raise VAAError(
@@ -162,7 +162,7 @@ def _check_same_size(mask: Path, picture: Path) -> None:
 
 
 def _name_in(known: set[str], root: Path, folder: Path, name: str) -> str | None:
-    """What the dataset calls a picture that a table in a folder names."""
+    """The dataset's name of a picture that a table in a folder names; None if it has none."""
     if name in known:
         return name
     try:
@@ -212,9 +212,9 @@ def _mask(file: Path) -> NDArray[np.integer]:
 def _present(
     table: LabelTable, row: int, margin: float, regions: Mapping[int, Booleans]
 ) -> list[Region]:
-    """The places among regions of a whole picture, in the part of it that the model sees."""
+    """The labelled regions of a whole picture, in the part of it that the model sees."""
 
-    def places() -> Iterator[Region]:
+    def regions_seen() -> Iterator[Region]:
         box = table.box(row)
         for attribute, inside in sorted(regions.items()):
             if table.labels[row, attribute] != PRESENT:
@@ -227,6 +227,6 @@ def _present(
                 yield Region(row, attribute, inside)
 
     try:
-        return list(places())
+        return list(regions_seen())
     except PictureError as error:
         raise VAAError(f"{table.path(row)}: {error}") from error

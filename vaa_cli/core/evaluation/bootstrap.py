@@ -1,4 +1,4 @@
-"""How far figures may be from what more pictures would say: the bootstrap over images.
+"""Intervals of figures, by the bootstrap over images.
 
 Efron and Tibshirani, An Introduction to the Bootstrap, 1993: pictures are drawn again, with
 replacement, and each figure is computed of each draw; an interval is between percentiles. Runs
@@ -55,10 +55,10 @@ def bootstrap(
     """The figures of one or several runs on the same draws of pictures.
 
     Args:
-        runs: of each the probabilities `[n x c]` and thresholds, `[c]` or one for all.
+        runs: probabilities `[n x c]` and thresholds, `[c]` or one for all, of each run.
         targets: `[n x c]`: 1 present, 0 absent, -1 unspecified.
-        samples: draws.
-        seed: of the draws.
+        samples: number of draws.
+        seed: seed of the draws.
     """
     truth = np.asarray(targets)
     scorers = [_Scorer(np.asarray(p, dtype=np.float64), truth, limits) for p, limits in runs]
@@ -84,7 +84,7 @@ def interval(estimate: ArrayLike, values: ArrayLike) -> tuple[Floats, Floats]:
 
     Args:
         estimate: the figure of all pictures, a number or `[c]`.
-        values: of the draws, `[b]` or `[b x c]`.
+        values: the figure of each draw, `[b]` or `[b x c]`.
 
     Returns:
         Both ends; NaN where most draws cannot be scored.
@@ -101,7 +101,7 @@ def interval(estimate: ArrayLike, values: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def _draws(pictures: int, samples: int, seed: int) -> Iterator[Floats]:
-    """How often each picture is drawn, `[b x n]`, a part of the draws at a time."""
+    """The number of times that each picture is drawn, `[b x n]`, some draws at a time."""
     rng = np.random.default_rng(seed)
     at_once = max(1, _AT_ONCE // pictures)
     for start in range(0, samples, at_once):
@@ -116,7 +116,7 @@ def _draws(pictures: int, samples: int, seed: int) -> Iterator[Floats]:
 
 
 class _Scorer:
-    """What does not change between draws of one run."""
+    """Scores the draws of one run; holds all that does not change between them."""
 
     def __init__(
         self, probabilities: Floats, truth: NDArray[np.int8], thresholds: ArrayLike | float

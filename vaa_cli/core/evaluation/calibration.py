@@ -1,7 +1,7 @@
 """Temperatures and thresholds, fitted on val, careful where an attribute is rare.
 
 Temperature scaling is Guo et al.'s (On Calibration of Modern Neural Networks, ICML 2017), a
-temperature an attribute. An attribute with few labels of its rarer kind says little of its own: its
+temperature an attribute. An attribute with few labels of its rarer kind has an unsure estimate: its
 temperature and threshold are drawn towards those of all attributes together, by n / (n + s), n
 being its rarer labels and s the shrinkage; as an average of log temperatures and of the
 thresholds' logits.
@@ -26,7 +26,7 @@ Booleans = NDArray[np.bool_]
 
 Metric = Literal["mA", "F1"]
 
-# Lower ones would push probabilities to where float32 cannot tell them from 1.
+# Lower ones would push probabilities to 1 in float32.
 _LOG_TEMPERATURES = (math.log(0.5), math.log(20.0))
 # Thresholds that are tried, about; millions of scores are no better than some of them.
 _CANDIDATES = 10_000
@@ -36,12 +36,12 @@ _LOWEST, _HIGHEST = 1e-30, 1 - 2**-24
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is fitted for each attribute, `[c]`.
+    """Temperatures and thresholds of the attributes, `[c]` each.
 
     Attributes:
-        temperatures: the logits are divided by these.
-        thresholds: of the probabilities that come of it.
-        weights: how much of an attribute's own it is, in [0, 1]; the rest is that of all.
+        temperatures: divisors of the logits.
+        thresholds: thresholds of the calibrated probabilities.
+        weights: weight of the attribute's own fit, in [0, 1]; the rest is that of all attributes.
     """
 
     temperatures: Floats
@@ -57,7 +57,7 @@ def fit_calibration(
     Args:
         logits: `[n x c]`, of a split that is not scored later.
         targets: `[n x c]`, 1 present, 0 absent, -1 unspecified.
-        metric: what thresholds make large: mean accuracy or F1.
+        metric: metric that the thresholds maximise: mean accuracy or F1.
         shrinkage: s, in labels.
 
     Raises:
@@ -93,7 +93,7 @@ def fit_temperature(logits: Floats, present: Booleans) -> float:
 
     Labels are taken as a little unsure, the less the more there are of their kind (Platt,
     Probabilistic Outputs for Support Vector Machines, 1999): else the temperature of logits that
-    tell a few of them apart for sure would be 0.
+    separate a few of them perfectly would be 0.
     """
     positives = int(present.sum())
     negatives = len(present) - positives

@@ -1,4 +1,4 @@
-"""Runs side by side, with how sure the differences between them are."""
+"""Figures of several runs side by side, with intervals of their differences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from vaa_cli.core.evaluation.records import Record, number
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and the interval that 95 % of the draws of pictures lie in; NaN if there is none."""
+    """A figure and the interval of 95 % of the bootstrap draws; NaN if there is none."""
 
     value: float
     low: float
@@ -30,9 +30,9 @@ class Compared:
 
     Attributes:
         figure: mA, mAP, instance F1 or AP.
-        attribute: whose; None for a total.
-        values: of each run.
-        differences: of each run but the first, to the first.
+        attribute: name of the attribute; None for a total.
+        values: the figure of each run.
+        differences: the difference of each run but the first to the first.
     """
 
     figure: str
@@ -51,11 +51,11 @@ def compare_predictions(
     """Compare runs on the same pictures: totals, then mA and AP of each attribute.
 
     Args:
-        runs: of each the probabilities `[n x c]` and thresholds, `[c]` or one for all.
+        runs: probabilities `[n x c]` and thresholds, `[c]` or one for all, of each run.
         targets: `[n x c]`: 1 present, 0 absent, -1 unspecified.
-        attributes: the names.
-        samples: draws of pictures; each run is scored on the same.
-        seed: of the draws.
+        attributes: names of the attributes.
+        samples: number of draws; each run is scored on the same.
+        seed: seed of the draws.
     """
     scores = [score(probabilities, targets, limits) for probabilities, limits in runs]
     draws = bootstrap(runs, targets, samples, seed)
@@ -94,7 +94,7 @@ def _estimate(value: float, draws: Floats) -> Estimate:
 
 
 def comparison_records(compared: Sequence[Compared], names: Sequence[str]) -> list[Record]:
-    """A record a figure and run: its value and difference to the first run, with intervals."""
+    """A record for each figure and run: value, difference to the first run, and their intervals."""
     records: list[Record] = []
     for one in compared:
         differences = [None, *one.differences]

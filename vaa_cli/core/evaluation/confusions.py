@@ -1,4 +1,4 @@
-"""Which attributes are mistaken for each other."""
+"""Pairs of attributes that are confused with each other."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from vaa_cli.core.labels.table import ABSENT, PRESENT
 
 @dataclass(frozen=True)
 class Confusions:
-    """How often one attribute was missed and another wrongly seen, in the same picture.
+    """Counts of pictures in which one attribute was missed and another wrongly predicted.
 
     Attributes:
         together: `[c x c]`, pictures in which the row's was missed and the column's wrongly seen.
         missed: `[c]`, pictures in which each was missed.
         wrongly_predicted: `[c]`.
-        pictures: how many there are in all.
+        pictures: number of pictures.
     """
 
     together: NDArray[np.int64]
@@ -44,6 +44,6 @@ class Confusions:
 
     @property
     def lift(self) -> NDArray[np.float64]:
-        """How many times as often as if the two mistakes had nothing to do with each other."""
+        """The ratio to the count that independent mistakes would have."""
         expected = np.outer(self.missed, self.wrongly_predicted) / max(self.pictures, 1)
         return shares(self.together, expected)

@@ -41,7 +41,7 @@ def precision_recall(scores: ArrayLike, positives: ArrayLike) -> PrecisionRecall
 
 
 def reliability(probabilities: ArrayLike, positives: ArrayLike) -> Reliability:
-    """What share of the pictures has an attribute that is said to be there with some probability.
+    """The fraction of pictures with an attribute, in bins of its predicted probability.
 
     Args:
         probabilities: `[n]`, in [0, 1].

@@ -1,4 +1,4 @@
-"""Does attention land where the attribute is? Scored without having been trained on regions.
+"""The pointing game: whether attention lands on the region of an attribute.
 
 The pointing game is Zhang et al.'s (Top-down Neural Attention by Excitation Backprop, ECCV 2016):
 a map scores where its maximum lies within a small tolerance of the object.
@@ -25,11 +25,11 @@ _CENTRED_SPREAD = 0.25
 
 @dataclass(frozen=True)
 class Region:
-    """Where an attribute is in what the model sees of a picture.
+    """The region of an attribute in the part of a picture that the model sees.
 
     Attributes:
-        row: of the table.
-        attribute: its position among the model's.
+        row: row of the table.
+        attribute: position of the attribute in the model.
         inside: `[h x w]`, which pixels of the picture, or of the person's part, show it.
     """
 
@@ -40,11 +40,11 @@ class Region:
 
 @dataclass(frozen=True)
 class MapScores:
-    """How maps score on the places of each attribute, `[c]`; NaN for one without regions.
+    """The scores of maps on the regions of each attribute, `[c]`; NaN for one without regions.
 
     Attributes:
-        hits: the share of the places that the map's maximum hits.
-        mass: the share of the map that is inside, on average.
+        hits: fraction of the regions that the maximum of the map hits.
+        mass: mean fraction of the map that is inside the region.
     """
 
     hits: Floats
@@ -53,13 +53,13 @@ class MapScores:
 
 @dataclass(frozen=True)
 class PointingResult:
-    """What the maps of a model score, and beside them maps that have not looked.
+    """The scores of a model's maps, and of two maps that know nothing of the picture.
 
     Attributes:
-        regions: `[c]`, how many places each attribute has.
-        maps: for each kind of map that was asked for, its scores.
-        uniform: of a map that is the same everywhere; as maxima, all points are as likely.
-        centred: of a normal distribution around the centre, with a standard deviation of a
+        regions: `[c]`, number of regions of each attribute.
+        maps: scores of each kind of map.
+        uniform: scores of a map that is the same everywhere; all its points count as maxima.
+        centred: scores of a normal distribution around the centre, with a standard deviation of a
             quarter of the height and of the width.
     """
 
@@ -70,20 +70,20 @@ class PointingResult:
 
 
 def score_pointing(
-    seen: Iterable[tuple[Region, Mapping[str, ArrayLike]]], attributes: int
+    maps_of_regions: Iterable[tuple[Region, Mapping[str, ArrayLike]]], attributes: int
 ) -> PointingResult:
     """Score maps against regions.
 
     Args:
-        seen: each place with the maps of its picture and attribute, by the same kinds for all:
-            `[mh x mw]`, 0 or more, covering what the model sees of the picture.
-        attributes: how many the model has.
+        maps_of_regions: each region with the maps of its picture and attribute, by the same kinds
+            for all: `[mh x mw]`, 0 or more, covering the part that the model sees.
+        attributes: number of attributes of the model.
     """
     counts = np.zeros(attributes, dtype=np.int64)
     maps = defaultdict[str, _Sum](lambda: _Sum(attributes))
     uniform, centred = _Sum(attributes), _Sum(attributes)
-    for place, kinds in seen:
-        attribute, inside = place.attribute, place.inside
+    for region, kinds in maps_of_regions:
+        attribute, inside = region.attribute, region.inside
         near = is_near(inside)
         height, width = inside.shape
         counts[attribute] += 1
@@ -117,7 +117,7 @@ class _Sum:
 
 
 def is_near(inside: Booleans) -> Booleans:
-    """The points that count as hits: at most 15 pixels away, were the shorter side 224."""
+    """The points that count as hits: within 15 pixels of the region if the shorter side were 224."""
     if not inside.any():
         return inside
     tolerance = _TOLERANCE * min(inside.shape)
@@ -126,9 +126,9 @@ def is_near(inside: Booleans) -> Booleans:
 
 
 def hits(heat: Floats, near: Booleans) -> float:
-    """Whether a map's maximum hits, 1 or 0: the middle of its largest cell.
+    """Whether the maximum of a map hits, 1 or 0: the middle of its largest cell.
 
-    Where several cells are the largest, the share of them that does.
+    Where several cells are the largest, the fraction of them that does.
     """
     rows, columns = np.nonzero(heat == heat.max())
     down = ((rows + 0.5) * near.shape[0] / heat.shape[0]).astype(np.int64)
@@ -137,7 +137,7 @@ def hits(heat: Floats, near: Booleans) -> float:
 
 
 def mass_inside(heat: Floats, inside: Booleans) -> float:
-    """The share of a map inside a place, each cell spread evenly over the pixels that it covers."""
+    """The fraction of a map inside a region; each cell is spread over the pixels that it covers."""
     total = float(heat.sum())
     if total <= 0:
         return 0.0
@@ -147,12 +147,12 @@ def mass_inside(heat: Floats, inside: Booleans) -> float:
 
 
 def _overlaps(cells: int, pixels: int) -> Floats:
-    """`[cells x pixels]`, which share of each cell each pixel is."""
+    """`[cells x pixels]`, the fraction of each cell that each pixel is."""
     edges = np.arange(cells + 1) * (pixels / cells)
     starts = np.arange(pixels)
     overlap = np.minimum(edges[1:, None], starts + 1) - np.maximum(edges[:-1, None], starts)
-    shares: Floats = np.clip(overlap, 0, None) * (cells / pixels)
-    return shares
+    fractions: Floats = np.clip(overlap, 0, None) * (cells / pixels)
+    return fractions
 
 
 def _centred(height: int, width: int) -> Floats:
@@ -163,7 +163,7 @@ def _centred(height: int, width: int) -> Floats:
     return np.outer(down, across)
 
 
-_KINDS = {"hits": "share of maxima on the place", "mass": "share of the map on the place"}
+_KINDS = {"hits": "maxima in the region", "mass": "fraction of the map in the region"}
 
 
 def pointing_records(pointing: PointingResult) -> list[Record]:

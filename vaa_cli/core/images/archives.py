@@ -50,7 +50,7 @@ def _is_wanted(name: str) -> bool:
     return is_picture(name) and not any(part.startswith((".", "__MACOSX")) for part in parts)
 
 
-# Headers whose content tells of the member that follows.
+# Headers that describe the member that follows.
 _EXTENDED = {
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
@@ -81,7 +81,7 @@ class _Header(tarfile.TarInfo):
 
 
 class _Tar(tarfile.TarFile):
-    """A tar archive of which one can tell whether it ended as archives end."""
+    """A tar archive that knows whether it ended as archives end."""
 
     tarinfo = _Header
     has_ended = False
@@ -146,7 +146,7 @@ def _unpacked(path: str) -> BufferedIOBase:
 
 
 def _read_end(archive: _Tar, stream: BufferedIOBase) -> None:
-    """Make sure that an archive is whole, where no member follows.
+    """Check that an archive is whole where no member follows.
 
     tarfile takes the end of the file, and in places a broken header, for the archive's end.
     """
@@ -204,7 +204,7 @@ class _ZipMember:
             raise PictureError("compressed in a way that is not read: neither stored nor deflated")
         try:
             with self._archive.open(self._member) as file:
-                # Not all that it can inflate to: only what it says.
+                # Only the size in its header, not all that it could inflate to.
                 content = file.read(size + 1)
         except Exception as error:  # likewise
             raise PictureError(_broken(error)) from error

@@ -10,7 +10,7 @@ CROP_MARGIN = 256 / 224
 
 
 class Crop(NamedTuple):
-    """What chance makes of a picture: a part of the enlarged one, perhaps mirrored."""
+    """A random crop of the enlarged picture, perhaps mirrored."""
 
     top: int
     left: int
@@ -37,7 +37,7 @@ def augment(picture: Image.Image, size: tuple[int, int], rng: np.random.Generato
     Args:
         picture: RGB, any size.
         size: height and width of the crop; the picture is first scaled to 256 / 224 of these.
-        rng: where the chance comes from.
+        rng: random number generator.
     """
     (height, width), (large_height, large_width) = size, enlarged(size)
     top, left, mirrored = draw_crop(size, rng)

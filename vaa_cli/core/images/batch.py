@@ -15,7 +15,7 @@ class Batch:
     """Decoded pictures.
 
     Attributes:
-        requests: what was asked for, `n` of them.
+        requests: the requests, `n` of them.
         pixels: `[m x 3 x h x w]` uint8, the pictures that could be decoded.
         decoded: the positions of these `m` among the requests.
         problems: what is wrong with each of the others, by position.
@@ -27,14 +27,15 @@ class Batch:
     problems: dict[int, str]
 
     def filled(self) -> tuple[Tensor, list[int]]:
-        """A picture for every request, where training goes on without the broken ones.
+        """A picture for every request, so that training goes on without the broken ones.
 
         Returns:
             `[n x 3 x h x w]`, in which other pictures of the batch stand in for the broken ones,
-            taken evenly from all of them; and whose picture stands at each of the `n` places.
+            taken evenly from all of them; and the position of the picture at each of the `n`
+            positions.
 
         Raises:
-            VAAError: not one could be decoded.
+            VAAError: none could be decoded.
         """
         sources = list(range(len(self.requests)))
         if not self.problems:
@@ -48,12 +49,12 @@ class Batch:
             )
         for i, position in enumerate(broken):
             sources[position] = self.decoded[i * len(self.decoded) // len(broken)]
-        places = {position: place for place, position in enumerate(self.decoded)}
-        return self.pixels[[places[position] for position in sources]], sources
+        index = {position: i for i, position in enumerate(self.decoded)}
+        return self.pixels[[index[position] for position in sources]], sources
 
 
 class BatchSource(Protocol):
-    """Where batches come from: decoded as they are needed, or kept in memory."""
+    """A source of batches: decoded as they are needed, or kept in memory."""
 
     def load(self, batches: Iterable[list[Request]]) -> Iterator[Batch]:
         """A batch for each list of requests, in order. One such pass at a time."""

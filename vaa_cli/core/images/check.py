@@ -1,4 +1,4 @@
-"""Finding out which pictures can be used, and how large they are, without decoding most of them."""
+"""Checking which pictures can be used, and their sizes, without decoding most of them."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -35,8 +35,8 @@ def check_picture(path: Path | str, decode: bool = True) -> Checked:
     Args:
         path: the file.
         decode: decode all of it. Else its header must be right and its data must end as its
-            format ends; what cannot be told in this way (other formats, data behind the end) is
-            decoded all the same.
+            format ends; other formats, and files with data behind their end, are decoded
+            all the same.
     """
     try:
         return (None if decode else _size_by_ends(path)) or _size_by_decoding(path)
@@ -68,7 +68,7 @@ def _size_by_decoding(path: Path | str) -> tuple[int, int]:
 
 
 def _size_by_ends(path: Path | str) -> tuple[int, int] | None:
-    """The size that the first bytes tell; None where first and last do not make a whole picture."""
+    """The size in the header; None where the ends of the file are not those of a whole picture."""
     try:
         descriptor = os.open(path, _FLAGS)
     except OSError:
@@ -86,7 +86,7 @@ def _size_by_ends(path: Path | str) -> tuple[int, int] | None:
             head = _read_at(descriptor, 0, count)
             try:
                 return _size_by_head(head, end, descriptor)
-            except Exception:  # perhaps cut off; whatever else is wrong, decoding tells it
+            except Exception:  # perhaps cut off; decoding finds whatever else is wrong
                 if len(head) < count:
                     return None
         return None

@@ -41,7 +41,7 @@ def picture_formats() -> tuple[str, ...]:
 
 @cache
 def picture_endings() -> tuple[str, ...]:
-    """How the names of files in these formats end: .jpg, .png, …"""
+    """The suffixes of files in these formats: .jpg, .png, …"""
     formats = set(picture_formats())
     return tuple(end for end, name in Image.registered_extensions().items() if name in formats)
 
@@ -59,7 +59,7 @@ class Decoded(NamedTuple):
     """The first frame of a picture, upright, in the mode that its file has.
 
     Attributes:
-        picture: what `part_of` takes.
+        picture: the picture, for `part_of`.
         has_more_frames: the file holds more of them, as animations and documents do.
     """
 
@@ -69,7 +69,7 @@ class Decoded(NamedTuple):
 
 @contextmanager
 def _explained(source: Source) -> Iterator[None]:
-    """Tell in few words what is wrong with a picture.
+    """Turn any error into a few words on what is wrong with a picture.
 
     Raises:
         PictureError: whatever is done with it in the block failed.
@@ -180,7 +180,7 @@ def open_picture(
 
 
 def _has_more_frames(picture: ImageFile.ImageFile) -> bool:
-    # A camera's MPO holds the same scene once more, which is nothing to tell of.
+    # A camera's MPO holds the same scene once more, which is no second frame.
     if picture.format == "MPO":
         return False
     try:
@@ -190,7 +190,7 @@ def _has_more_frames(picture: ImageFile.ImageFile) -> bool:
 
 
 def orientation_of(picture: Image.Image) -> int:
-    """The EXIF orientation, 1 (upright) to 8; 1 where it is not said."""
+    """The EXIF orientation, 1 (upright) to 8; 1 where there is none."""
     try:
         return int(picture.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:  # the parser of broken EXIF data raises anything; the picture may be fine

@@ -41,7 +41,7 @@ class PixelBatch:
     """Decoded pictures, in a place that the next batches use again.
 
     Attributes:
-        requests: what was asked for, `n` of them.
+        requests: the requests, `n` of them.
         pixels: `[b x 3 x h x w]` uint8, b the batch size; a broken picture and what is behind the
             `n`-th is black. Valid until the next batch is asked for.
         problems: what is wrong with broken pictures, by position.
@@ -300,12 +300,12 @@ class _Pass:
             self._forget(process)
             raise VAAError(
                 f"no process that decodes pictures was ready within {_START_LIMIT:g} s; "
-                "try fewer --workers, or 0"
+                "try fewer `workers`, or 0"
             ) from error
         except (EOFError, OSError) as error:
             end = self._forget(process)
             raise VAAError(
-                f"the processes that decode pictures end as they start ({end}); try --workers 0, "
+                f"the processes that decode pictures end as they start ({end}); try `workers=0`, "
                 "which may show why"
             ) from error
         return process

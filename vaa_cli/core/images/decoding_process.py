@@ -19,7 +19,7 @@ _starting = threading.Lock()
 
 
 class Answer(NamedTuple):
-    """What became of one request: what is wrong with it, or whether it has more frames."""
+    """The answer to one request: a problem, or whether the picture has more frames."""
 
     problem: str | None
     more_frames: bool = False
@@ -51,7 +51,7 @@ class DecodingProcess:
         except OSError as error:
             raise VAAError(
                 f"the processes that decode pictures could not be started ({one_line(error)}); "
-                "try fewer --workers, or 0"
+                "try fewer `workers`, or 0"
             ) from error
         finally:
             theirs.close()  # else its end would not close the pipe
@@ -79,7 +79,7 @@ class DecodingProcess:
             self._process.kill()
 
     def end(self) -> str:
-        """Make sure that it has ended, and say how."""
+        """End the process, and describe how it ended."""
         self._pipe.close()
         self._process.join(0.2)  # one that died needs a moment to be dead
         self.kill()
@@ -94,7 +94,7 @@ class DecodingProcess:
 
 
 def _work(pipe: Connection, shared: Any, shape: tuple[int, ...], decoder: Decoder) -> None:
-    """What a decoding process does, until the pipe closes."""
+    """Decode requests until the pipe closes."""
     follow_parent()
     slots = np.frombuffer(memoryview(shared), dtype=np.uint8).reshape(shape)
     pipe.send(None)  # ready

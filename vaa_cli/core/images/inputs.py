@@ -1,4 +1,4 @@
-"""What `vaa predict` is given: files, folders, archives, globs, names on stdin, CSVs.
+"""The pictures that words of a command line mean: files, folders, archives, globs, CSVs, stdin.
 
 All of it is found as it is asked for: a folder of a million files has its first picture at once.
 """
@@ -44,7 +44,7 @@ def find_inputs(names: Sequence[str], stdin: TextIO) -> Inputs:
         names: each a picture, a folder (all pictures below it: its files, then its folders,
             sorted by name unless there are more than 10,000), a tar or zip archive, a glob, a CSV
             with an image column and perhaps boxes, or `-` for names on stdin, one a line.
-        stdin: where `-` reads.
+        stdin: stream of names for `-`.
 
     Raises:
         VAAError: a name means nothing that exists, a folder has no pictures, or a CSV is wrong.

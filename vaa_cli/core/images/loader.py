@@ -43,7 +43,7 @@ class _Decoded(NamedTuple):
 
 
 class _Packed:
-    """What is ready to be sent to another process, and is itself again when it arrives there.
+    """An answer that is pickled already, and unpickled where it arrives.
 
     A worker's answers are pickled, which shares their memory, in a thread of multiprocessing's
     queue. Where that fails the queue loses the answer, and who asked for it waits for ever. So it
@@ -165,7 +165,7 @@ class PictureLoader:
         workers: processes that decode; 0 decodes in this one, None chooses for the machine.
         pin: put batches into page-locked memory, from which a GPU copies faster.
         box_margin: context around boxes, see `boxes.crop_region`.
-        processes_here: how many processes with such a loader share this machine's cores.
+        processes_here: number of processes with such a loader on this machine.
     """
 
     def __init__(
@@ -214,7 +214,7 @@ class PictureLoader:
             # It may be this process that runs out of files, as each batch is one.
             if re.search(r"open files|ancdata", message):
                 raise VAAError(_not_handed_over(os.strerror(errno.EMFILE))) from error
-            if "Pin memory thread" in message:  # it has told on stderr what went wrong
+            if "Pin memory thread" in message:  # it has printed on stderr what went wrong
                 raise VAAError(_not_handed_over(one_line(error))) from error
             raise
 
@@ -227,7 +227,7 @@ class PictureLoader:
         except OSError as error:
             raise VAAError(
                 f"the processes that decode pictures could not be started ({one_line(error)}); "
-                "try fewer --workers, or 0"
+                "try fewer `workers`, or 0"
             ) from error
         self._workers = [
             child for child in multiprocessing.active_children() if child not in others

@@ -1,4 +1,4 @@
-"""Why a process that decodes pictures failed, in words that help."""
+"""Messages on why a process that decodes pictures failed, with remedies."""
 
 import errno
 import os
@@ -17,23 +17,23 @@ def _not_handed_over(reason: str) -> str:
     known = [what for number, what in _REMEDIES.items() if os.strerror(number) in reason]
     return (
         "a process that decodes pictures could not hand them over in shared memory "
-        f"({reason}); try --workers 0, or {(known or ['a larger /dev/shm'])[0]}"
+        f"({reason}); try `workers=0`, or {(known or ['a larger /dev/shm'])[0]}"
     )
 
 
 _CAUSES = {
-    "SIGKILL": "perhaps killed by the system for want of memory; try fewer --workers, or 0",
-    "SIGTERM": "so it was told to end from outside; try again",
+    "SIGKILL": "perhaps killed by the system for want of memory; try fewer `workers`, or 0",
+    "SIGTERM": "so something outside ended it; try again",
     "SIGBUS": "most likely /dev/shm is full; make it larger (in a container: --shm-size), or try "
-    "--workers 0",
+    "`workers=0`",
 }
 
 
-_FAULT = "perhaps at a broken picture; vaa prepare with --check full decodes each"
+_FAULT = "perhaps at a broken picture; vaa prepare with `check=full` decodes each"
 
 
 def _died(workers: Sequence[BaseProcess]) -> str:
-    """What is known of the end of those workers that have ended."""
+    """A message on the end of the workers that have ended."""
     codes = {worker.exitcode for worker in workers} - {None}
     killed = sorted(-code for code in codes if code is not None and code < 0)
     failed = sorted(code for code in codes if code is not None and code > 0)
@@ -44,7 +44,7 @@ def _died(workers: Sequence[BaseProcess]) -> str:
             name = "a signal"
         end = f"by {name} (signal {killed[0]}), {_CAUSES.get(name, _FAULT)}"
     elif failed:
-        end = f"with exit code {failed[0]}; --workers 0 may show why"
+        end = f"with exit code {failed[0]}; `workers=0` may show why"
     else:
-        end = "and left no reason; try again, or with --workers 0"
+        end = "and left no reason; try again, or with `workers=0`"
     return f"a process that decodes pictures ended {end}"

@@ -1,4 +1,4 @@
-"""Pictures of where a model looks."""
+"""Attention maps laid over pictures."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 Pixels = NDArray[np.uint8]
 
-# Dark to bright through blue, violet and orange, so that brightness alone tells the order.
+# Dark to bright through blue, violet and orange, so that brightness alone shows the order.
 COLOURS = np.array([(0, 0, 30), (70, 20, 130), (190, 50, 110), (250, 140, 50), (255, 245, 160)])
 # The strongest colour still shows what is below it.
 _STRONGEST = 0.75
@@ -21,7 +21,7 @@ def overlay(pixels: ArrayLike, heat: ArrayLike, top: float | None = None) -> Pix
     Args:
         pixels: `[h x w x 3]` uint8.
         heat: `[mh x mw]`, 0 or more.
-        top: what has the brightest colour. Default: the map's own maximum.
+        top: value of the brightest colour; None for the maximum of the map.
 
     Returns:
         `[h x w x 3]` uint8.
@@ -31,19 +31,19 @@ def overlay(pixels: ArrayLike, heat: ArrayLike, top: float | None = None) -> Pix
     values = (values / top).clip(max=1) if top > 0 else np.zeros_like(values)
     size = (picture.shape[1], picture.shape[0])
     smooth = np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BILINEAR))
-    places = np.linspace(0, 1, len(COLOURS))
-    colour = np.stack([np.interp(smooth, places, COLOURS[:, i]) for i in range(3)], axis=-1)
+    stops = np.linspace(0, 1, len(COLOURS))
+    colour = np.stack([np.interp(smooth, stops, COLOURS[:, i]) for i in range(3)], axis=-1)
     share = _STRONGEST * smooth[:, :, None]
     return np.clip(picture * (1 - share) + colour * share, 0, 255).round().astype(np.uint8)
 
 
 def attention_grid(pixels: ArrayLike, maps: ArrayLike, chosen: Sequence[int]) -> Pixels:
-    """A sheet with a row a picture: itself, then where the model looks for some attributes.
+    """A sheet with a row a picture: the picture, then the maps of some attributes.
 
     Args:
         pixels: `[n x 3 x h x w]` uint8.
         maps: `[n x c x mh x mw]`, 0 or more.
-        chosen: positions of the attributes that are shown.
+        chosen: positions of the attributes.
 
     Returns:
         `[H x W x 3]` uint8.

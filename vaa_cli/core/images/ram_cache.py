@@ -40,7 +40,7 @@ class RAMCache:
         workers: processes that decode, see `PictureLoader`; they end when all is decoded.
         pin: put batches into page-locked memory, from which a GPU copies faster.
         box_margin: context around boxes, see `boxes.crop_region`.
-        processes_here: how many processes with such a cache share this machine's memory and cores.
+        processes_here: number of processes with such a cache on this machine.
 
     Raises:
         VAAError: there is not enough memory, or a decoding process died.
@@ -123,7 +123,7 @@ class RAMCache:
 
 
 def bytes_needed(table: LabelTable, size: tuple[int, int], augmented: bool) -> int:
-    """The memory that a cache of a table takes; the arguments are those of `RAMCache`."""
+    """The bytes that a cache of a table takes; the arguments are those of `RAMCache`."""
     height, width = _kept_size(size, augmented)
     return len(table) * 3 * height * width
 
@@ -140,7 +140,7 @@ def _check_memory(needed: int, processes_here: int) -> None:
     raise VAAError(
         f"the decoded pictures take {_gigabytes(needed)} of memory{each}, and "
         f"{_gigabytes(free)} are free, of which training needs some; train without the cache, "
-        "or with a smaller --image-size"
+        "or with a smaller `image_size`"
     )
 
 
@@ -149,7 +149,7 @@ def _gigabytes(count: int) -> str:
 
 
 def free_memory() -> int | None:
-    """Bytes that can be had without swapping; None where the system does not tell."""
+    """Bytes that can be allocated without swapping; None where the system does not say."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):  # with what the system would give back

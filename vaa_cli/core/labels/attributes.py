@@ -43,7 +43,7 @@ def choose_attributes(table: LabelTable, request: str | None) -> LabelTable:
     elif request.lower().endswith(_FILES):
         choice, place = _read(Path(request)), request
     else:
-        choice, place = _from_list(request.split(","), "--attributes"), "--attributes"
+        choice, place = _from_list(request.split(","), "`attributes`"), "`attributes`"
     if list(choice.items()) == list(everything.items()):
         return replace(table, benchmark=None)
     columns = {name: column for column, name in enumerate(table.attributes)}
@@ -71,10 +71,10 @@ def positions_of(request: str, attributes: Sequence[str]) -> list[int]:
     Raises:
         VAAError: the model has no such attribute, or one is named twice.
     """
-    names = [*_from_list(request.split(","), "--attributes")]
+    names = [*_from_list(request.split(","), "`attributes`")]
     for name in names:
         if name not in attributes:
-            raise VAAError(_unknown(name, name, attributes, "--attributes", "model"))
+            raise VAAError(_unknown(name, name, attributes, "`attributes`", "model"))
     return [attributes.index(name) for name in names]
 
 

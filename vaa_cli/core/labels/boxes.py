@@ -1,4 +1,4 @@
-"""People's boxes in pictures: clipping them, and what is cut out for one."""
+"""Boxes of people in pictures: clipping them, and the pixels to cut out for one."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from vaa_cli.core.errors import PictureError
 
 
 class Box(NamedTuple):
-    """A person's place in a picture as it is seen (after EXIF rotation), in pixels."""
+    """The box of a person in a picture as it is seen (after EXIF rotation), in pixels."""
 
     left: float
     top: float
@@ -26,9 +26,9 @@ def crop_region(
     """The whole pixels to cut out for a box: left, top, right, bottom.
 
     Args:
-        box: clipped to the picture here.
-        width: of the picture, in pixels.
-        height: of the picture, in pixels.
+        box: the box, which is clipped to the picture.
+        width: width of the picture in pixels.
+        height: height of the picture in pixels.
         margin: context on each side, as a share of the clipped box's width and height; it ends
             where the picture does.
 
@@ -70,12 +70,12 @@ def clip_boxes(
 
 
 def no_area(box: Box, width: float, height: float) -> str:
-    """What is wrong with a box that holds no whole pixel of its picture.
+    """A message on a box that holds no whole pixel of its picture.
 
     Args:
-        box: as it was given.
-        width: of the picture, in pixels; infinite where it is unknown.
-        height: of the picture.
+        box: the box as it was given.
+        width: width of the picture in pixels; infinite where it is unknown.
+        height: height of the picture.
     """
     where = f" inside the {width:g} x {height:g} picture" if np.isfinite(width) else ""
     return f"the box {box} has no area{where}"

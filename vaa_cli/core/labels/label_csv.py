@@ -147,7 +147,7 @@ def read_prepared_csv(path: Path, root: Path, attributes: tuple[str, ...]) -> La
 
 
 def require_column_names(table: LabelTable) -> None:
-    """Make sure that a table's attributes can be columns of a CSV and are told apart from others.
+    """Check that a table's attributes can be columns of a CSV beside the other columns.
 
     Raises:
         VAAError: one is named as a column that is none of an attribute.
@@ -159,7 +159,7 @@ def require_column_names(table: LabelTable) -> None:
     if wrong:
         raise VAAError(
             f"an attribute cannot be named {wrong[0]!r}, as a column of the tables is; give it "
-            "another name with --attributes"
+            "another name with `attributes`"
         )
 
 
@@ -218,7 +218,7 @@ def _parse_labels(frame: pd.DataFrame, path: Path) -> NDArray[np.int8]:
 
 
 def _meaning(cell: str) -> int | None:
-    """The label that a cell says; None where it is none."""
+    """The label of a cell; None where it is none."""
     for cells, label in (
         (_YES, PRESENT), (_NO, ABSENT), (_MISSING, UNSPECIFIED), (_MINUS_ONES, _MINUS_ONE)
     ):  # fmt: skip
@@ -228,7 +228,7 @@ def _meaning(cell: str) -> int | None:
 
 
 def _resolve_minus_ones(labels: NDArray[np.int8]) -> NDArray[np.int8]:
-    # CelebA writes absent as -1 and has no 0; WIDER has both, and -1 then tells nothing for sure.
+    # CelebA writes absent as -1 and has no 0; WIDER has both, and there -1 is unspecified.
     minus_ones = labels == _MINUS_ONE
     labels[minus_ones] = UNSPECIFIED if (labels == ABSENT).any() else ABSENT
     return labels

@@ -11,7 +11,7 @@ from vaa_cli.core.labels.table import ABSENT, PRESENT, UNSPECIFIED, LabelTable
 
 @dataclass(frozen=True)
 class Priors:
-    """How often each attribute is present in the training split; arrays `[c]`."""
+    """Counts of each attribute's labels in the training split, `[c]`, and its prior."""
 
     attributes: tuple[str, ...]
     positives: NDArray[np.int64]
@@ -30,7 +30,7 @@ class Priors:
 
     @property
     def prior(self) -> NDArray[np.float64]:
-        """a_c, the share of positives among the specified labels; NaN where there are none."""
+        """a_c, the fraction of positives among the specified labels; NaN where there are none."""
         specified = self.positives + self.negatives
         unknown = np.full(len(specified), np.nan)
         prior: NDArray[np.float64] = np.divide(
@@ -40,7 +40,7 @@ class Priors:
 
     @property
     def constant(self) -> NDArray[np.bool_]:
-        """Which attributes never vary in training, so that nothing about them can be learnt."""
+        """Whether each attribute never varies in training, so that it cannot be learned."""
         constant: NDArray[np.bool_] = (self.positives == 0) | (self.negatives == 0)
         return constant
 

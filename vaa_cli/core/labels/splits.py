@@ -22,7 +22,7 @@ def assign_splits(
 
     Args:
         table: the rows.
-        seed: of the random order.
+        seed: seed of the random order.
         val_share: the share of train that becomes val where the dataset's own split has no val;
             None for 0.1, 0 to leave it without.
 
@@ -34,13 +34,13 @@ def assign_splits(
     """
     if table.splits is None:
         if val_share is not None:
-            raise VAAError("--val-share is for datasets with a split of their own; this has none")
+            raise VAAError("`val_share` is for datasets with a split of their own; this has none")
         return stratified_parts(table, SHARES, seed)
     splits = table.splits.copy()
     require_train(table)
     train, val = np.flatnonzero(splits == TRAIN), np.flatnonzero(splits == VAL)
     if len(val) and val_share:
-        raise VAAError(f"--val-share: the dataset has a val split of its own ({len(val)})")
+        raise VAAError(f"`val_share`: the dataset has a val split of its own ({len(val)})")
     share = VAL_SHARE if val_share is None else val_share
     if share and not len(val):
         parts = stratified_parts(table.select(train), (1 - share, share), seed)
@@ -49,7 +49,7 @@ def assign_splits(
 
 
 def require_train(table: LabelTable) -> None:
-    """Make sure that a table with splits has rows to learn from.
+    """Check that a table with splits has rows to train on.
 
     Raises:
         VAAError: it has none in train.
@@ -81,12 +81,12 @@ def stratified_parts(
     Iterative stratification (Sechidis et al., ECML PKDD 2011): labels are dealt out from the
     rarest on, since the common ones can be evened out later and the rare ones cannot. Present and
     absent count as a label each, so that attributes that most people have keep their negatives.
-    Rows of one person stay together, or of one picture where the table tells no people apart.
+    Rows of one person stay together, or of one picture where the table has no identities.
 
     Args:
         table: the rows; its own splits are not looked at.
         shares: the size of each part, summing to 1.
-        seed: of the random order.
+        seed: seed of the random order.
 
     Returns:
         `[n]` the part of each row.
@@ -156,7 +156,7 @@ def _apportion(
 
 
 def _bare_parts(marks: NDArray[np.bool_], parts: NDArray[np.int64], n: int) -> int:
-    """How many (label, part) pairs lack a label that n pictures or more have."""
+    """The number of (label, part) pairs without a label that n pictures or more have."""
     enough = marks.sum(axis=0) >= n
     held = np.stack([marks[parts == p].sum(axis=0) for p in range(n)])
     return int((held[:, enough] == 0).sum())

@@ -25,7 +25,7 @@ class Pair:
         together: rows that have both.
         share: the share of the rows with `first` that have `second`.
         overall: the share of all these rows that have `second`.
-        phi: how far the two come together (1) or exclude each other (-1); 0 is independence.
+        phi: correlation of the two, from -1 (exclude each other) to 1 (always together).
     """
 
     first: str
@@ -38,7 +38,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class LabelStatistics:
-    """How the labels of a split are spread and come together.
+    """Counts and co-occurrence of the labels of a split.
 
     Attributes:
         priors: positives, negatives and unspecified of each of the `c` attributes.
@@ -101,7 +101,7 @@ class LabelStatistics:
         expected in 5 rows or more were the two independent (Cochran's rule).
 
         Args:
-            count: how many of each at the most.
+            count: largest number of each.
 
         Returns:
             The pairs of the highest phi above 0, and those of the lowest below 0; strongest first.

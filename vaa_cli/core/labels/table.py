@@ -46,10 +46,10 @@ class LabelTable:
         splits: `[n]` int8 positions in `SPLITS`, or None where the dataset has no split.
         boxes: `[n x 4]` left, top, width, height in pixels, NaN for the whole picture; or None.
         identities: `[n]` numbers, the same for rows of the same person; or None where the dataset
-            tells no people apart.
+            has no identities.
         benchmark: the attributes that the dataset's benchmark scores, where it labels more; None
             for all. These are kept where the user chooses nothing else.
-        notes: what the reader left out, in words.
+        notes: notes of the reader on what it left out.
     """
 
     root: Path
@@ -72,7 +72,7 @@ class LabelTable:
         return DistinctImages(names.tolist(), row_index.astype(np.int64, copy=False))
 
     def path(self, row: int) -> Path:
-        """Where the picture of a row is."""
+        """The path of a row's picture."""
         return self.root / self.row_images[row]
 
     def box(self, row: int) -> Box | None:
@@ -135,7 +135,7 @@ def leaves_folder(name: str) -> bool:
 
 
 def repeated_rows(table: LabelTable) -> NDArray[np.bool_]:
-    """Which rows `[n]` are the same picture and box as a row before them."""
+    """Whether each row `[n]` is the same picture and box as a row before it."""
     columns = [table.distinct_images.row_index]
     if table.boxes is not None:
         columns += list(table.boxes.T + 0.0)  # so that -0 equals 0
@@ -155,7 +155,7 @@ def attribute_tuple(names: Sequence[str], place: object) -> tuple[str, ...]:
 
     Args:
         names: as they were read.
-        place: where they are from, in words that an error can start with.
+        place: their origin, for the beginning of an error message.
 
     Raises:
         VAAError: there is none, or one stands there twice.

@@ -1,4 +1,4 @@
-"""What a model file says of its model beside the weights; nothing here needs torch."""
+"""The card of a model file: all but the weights. Nothing here needs torch."""
 
 import json
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ class ModelCard:
         box_margin: context around boxes that it was trained with, see `boxes.crop_region`.
         mean: per channel, of images in [0, 1].
         std: per channel.
-        stages: which stages carry attention.
+        stages: stages that carry attention.
         classifier: kind of attention classifier.
         hidden: channels of attention modules and classifiers.
         data: the prepared folder that it was trained on.
@@ -59,7 +59,7 @@ class ModelCard:
     temperatures: tuple[float, ...] = ()
 
     def to_json(self) -> str:
-        """The card as the model file keeps it."""
+        """The card as text, for the metadata of a model file."""
         return json.dumps({"schema": SCHEMA, **asdict(self)}, allow_nan=False)
 
     @classmethod
@@ -81,7 +81,7 @@ class ModelCard:
 
 
 def read_card(path: Path) -> ModelCard:
-    """Read what a model file says of its model, and not the weights.
+    """Read the card of a model file, without the weights.
 
     Raises:
         VAAError: it cannot be read or is not a model that vaa wrote.
@@ -92,11 +92,11 @@ def read_card(path: Path) -> ModelCard:
 
 @contextmanager
 def opened_model(path: Path, framework: str) -> Iterator[tuple[Any, ModelCard]]:
-    """A model file, open, and its card; what is wrong with it is told in one line.
+    """Open a model file and read its card; errors are turned into one line.
 
     Args:
         path: the file.
-        framework: whose tensors it gives, `pt` or `numpy`.
+        framework: framework of the tensors, `pt` or `numpy`.
 
     Raises:
         VAAError: it cannot be read or is not a model that vaa wrote.

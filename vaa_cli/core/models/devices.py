@@ -1,4 +1,4 @@
-"""Where and in which precision the model is computed."""
+"""The device and the precision that a model is computed with."""
 
 from dataclasses import dataclass
 from typing import get_args
@@ -17,7 +17,7 @@ class Compute:
     """A device and the precision that suits it.
 
     Attributes:
-        device: where tensors live.
+        device: device of the tensors.
         precision: `fp32`, `bf16` or `fp16`.
     """
 
@@ -70,7 +70,7 @@ class Compute:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error of torch's says that a GPU's or the machine's memory is used up."""
+    """Whether an error of torch means that memory is used up."""
     # On a CPU it is a plain RuntimeError.
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 

@@ -105,7 +105,7 @@ class VAALoss(nn.Module):
     Args:
         priors: `[c]`, see `attribute_weights`.
         gamma: focusing exponent of the focal loss.
-        weights: how the primary focal loss is weighted, see `attribute_weights`.
+        weights: weighting of the primary focal loss, see `attribute_weights`.
         primary: `focal` (eq. 4), or `bce` for the unweighted baseline (eq. 3).
         attention: `bce` (eq. 6), or `focal` for focal terms in its place.
 

@@ -17,8 +17,8 @@ class PredictionHistory:
     Args:
         samples: number of training samples N.
         attributes: number of attributes C.
-        length: how many epochs are remembered, 2 to 100; the paper's 5.
-        device: where the history lives; with the model, so that no step waits for a copy.
+        length: number of epochs that are held, 2 to 100; the paper's 5.
+        device: device of the history; that of the model, so that no step waits for a copy.
 
     Raises:
         ValueError: the length is out of range.
@@ -31,8 +31,8 @@ class PredictionHistory:
             raise ValueError(f"history length {length} is not between 2 and 100")
         self.length = length
         self._values = torch.zeros(samples, length, attributes, dtype=torch.int16, device=device)
-        # Counts 0, 1, …, length, then goes round length … 2·length − 1: it tells both how many
-        # probabilities are held and, modulo length, which one is the oldest.
+        # Counts 0, 1, …, length, then goes round length … 2·length − 1: it holds both how many
+        # probabilities there are and, modulo length, which one is the oldest.
         self._cursor = torch.zeros(samples, dtype=torch.uint8, device=device)
 
     @property
@@ -41,10 +41,10 @@ class PredictionHistory:
         return self._values.nbytes + self._cursor.nbytes
 
     def update(self, indices: Tensor, probabilities: Tensor) -> None:
-        """Remember one epoch's probabilities of some samples, forgetting their oldest.
+        """Add the probabilities of one epoch for some samples, in place of their oldest.
 
         Args:
-            indices: `[n]`, which training samples, without repeats.
+            indices: `[n]`, positions of the training samples, without repeats.
             probabilities: `[n x c]`, of the aggregated logits.
         """
         fixed = (probabilities.detach().float().clamp(0, 1) * _STEPS).round() - _OFFSET
@@ -58,7 +58,7 @@ class PredictionHistory:
         """Standard deviation with the small-sample correction (eq. 5).
 
         Args:
-            indices: `[n]`, which training samples.
+            indices: `[n]`, positions of the training samples.
 
         Returns:
             `[n x c]`, float32; 0 for a sample with fewer than two remembered probabilities.
@@ -80,7 +80,7 @@ class PredictionHistory:
         return {"values": self._values, "cursor": self._cursor}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take over what `state_dict` gave.
+        """Load what `state_dict` gave.
 
         Raises:
             ValueError: it belongs to another number of samples, epochs or attributes.

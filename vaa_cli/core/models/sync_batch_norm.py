@@ -14,7 +14,7 @@ def synchronise(model: nn.Module, device: torch.device) -> nn.Module:
 
     Args:
         model: changed in place; its weights and buffers keep their names.
-        device: where it is. On CUDA it gets torch's own `SyncBatchNorm`, which a CPU cannot run.
+        device: its device. On CUDA it gets torch's own `SyncBatchNorm`, which a CPU cannot run.
 
     Returns:
         The model, which is another object only if it was a batch normalisation itself.

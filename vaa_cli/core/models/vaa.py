@@ -14,7 +14,7 @@ ATTENTION_STAGES = (2, 3, 4)
 
 
 class AttentionMaps(NamedTuple):
-    """Where one attention module looks, both `[n x c x h x w]`.
+    """The maps of one attention module, both `[n x c x h x w]`.
 
     Attributes:
         attention: a of eq. 2; for each image and attribute it sums to 1. float32.
@@ -31,13 +31,13 @@ class AttentionMaps(NamedTuple):
 
 
 class VAAOutput(NamedTuple):
-    """What the model says of a batch.
+    """The output of the model for a batch.
 
     Attributes:
         logits: ŷ, the mean over the primary and all attention logits, `[n x c]`.
         primary: ŷ_p, the backbone's own logits, `[n x c]`.
         attention: ŷ_{a_i} of each attention module, each `[n x c]`.
-        maps: where each of them looks.
+        maps: maps of each attention module.
     """
 
     logits: Tensor
@@ -172,7 +172,7 @@ class VAA(nn.Module):
         backbone: a full name, see `backbone_names.backbone_name`.
         attributes: number of attributes C.
         image_size: height and width of the images; the spatial classifiers are made for it.
-        stages: which of the stages 2, 3, 4 carry attention.
+        stages: stages that carry attention, of 2, 3 and 4.
         classifier: `spatial`, `spatial-full` or `pooled`.
         hidden: channels of the attention modules and spatial classifiers.
         weights: state dict of the backbone under torchvision's names; None for a random start.

@@ -73,8 +73,8 @@ def _imagenet_weights(name: str) -> dict[str, Tensor]:
         reason = getattr(error, "reason", error)
         raise VAAError(
             f"cannot download the ImageNet weights of {name} ({reason}): put the file "
-            f"{entry.url} at {cache}, or give a file with --weights FILE, or start from "
-            "scratch with --weights none"
+            f"{entry.url} at {cache}, or give a file with `weights=FILE`, or start from "
+            "scratch with `weights=none`"
         ) from error
     except OSError as error:
         raise VAAError(f"cannot keep the ImageNet weights of {name}: {error}") from error

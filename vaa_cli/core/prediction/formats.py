@@ -37,13 +37,13 @@ def format_for(path: Path | None, asked: str | None) -> str:
 
 @dataclass(frozen=True)
 class Columns:
-    """What is told of each picture.
+    """The columns of each row.
 
     Attributes:
         attributes: names of the C attributes.
         thresholds: C probabilities at or above which one is decided to be present.
-        boxes: tell boxes.
-        decisions: tell 1 or 0 by the thresholds in place of probabilities.
+        boxes: whether rows have boxes.
+        decisions: whether rows have decisions by the thresholds, 1 or 0, in place of probabilities.
         min_confidence: leave out what is less sure; the confidence of a probability p is
             max(p, 1 - p).
     """
@@ -55,18 +55,20 @@ class Columns:
     min_confidence: float = 0.0
 
     def values(self, prediction: Prediction) -> list[float | int | None]:
-        """What is told of the attributes: None where a picture is broken or it is left out."""
+        """The values of the attributes; None for broken pictures and for values left out."""
         if prediction.probabilities is None:
             return [None] * len(self.attributes)
         found = prediction.probabilities
-        told = found >= np.array(self.thresholds) if self.decisions else found
-        values = told.astype(int).tolist() if self.decisions else told.tolist()
+        if self.decisions:
+            values = (found >= np.array(self.thresholds)).astype(int).tolist()
+        else:
+            values = found.tolist()
         sure = np.maximum(found, 1 - found) >= self.min_confidence
         return [value if kept else None for value, kept in zip(values, sure, strict=True)]
 
 
 class Rows(Protocol):
-    """Where predictions are written to."""
+    """Writes predictions as rows."""
 
     def write(self, prediction: Prediction) -> None:
         """Write a row, the first time after what comes before all rows."""
@@ -85,9 +87,9 @@ class CSVRows:
     """`image`, box columns if there are boxes, the attributes, `error`.
 
     Args:
-        file: where.
-        columns: what.
-        begun: the header is there already.
+        file: the file to write to.
+        columns: the columns of a row.
+        begun: whether the header is in the file already.
     """
 
     def __init__(self, file: BinaryIO, columns: Columns, begun: bool = False) -> None:
@@ -138,8 +140,8 @@ class JSONRows:
     Attributes that are left out are not among them; those of a broken picture are null.
 
     Args:
-        file: where.
-        columns: what.
+        file: the file to write to.
+        columns: the columns of a row.
     """
 
     def __init__(self, file: BinaryIO, columns: Columns) -> None:
@@ -152,8 +154,8 @@ class JSONRows:
         if columns.boxes:
             row["box"] = list(request.box) if request.box else None
         named = zip(columns.attributes, columns.values(prediction), strict=True)
-        told = {name: round(value, _DIGITS) for name, value in named if value is not None}
-        row["attributes"] = None if prediction.probabilities is None else told
+        values = {name: round(value, _DIGITS) for name, value in named if value is not None}
+        row["attributes"] = None if prediction.probabilities is None else values
         row["error"] = prediction.problem
         try:
             line = json.dumps(row, ensure_ascii=False).encode()
@@ -173,8 +175,8 @@ class ParquetRows:
     """The columns of the CSV with types; empty cells are null.
 
     Args:
-        file: where.
-        columns: what.
+        file: the file to write to.
+        columns: the columns of a row.
 
     Raises:
         VAAError: pyarrow is not installed.
@@ -268,12 +270,12 @@ class PrettyRows:
 
 
 def prediction_line(prediction: Prediction, columns: Columns, top: int) -> Text:
-    """What is likeliest in a picture: `photo.jpg  hat 98%  bag 74%  (long hair 12%)`.
+    """The likeliest attributes of a picture: `photo.jpg  hat 98%  bag 74%  (long hair 12%)`.
 
     Args:
-        prediction: of one picture.
-        columns: what is told; attributes below their thresholds stand in parentheses.
-        top: how many attributes.
+        prediction: the prediction of one picture.
+        columns: the columns; attributes below their thresholds stand in parentheses.
+        top: number of attributes.
     """
     request = prediction.request
     line = Text(printable(request.path), style="bold")
@@ -281,12 +283,12 @@ def prediction_line(prediction: Prediction, columns: Columns, top: int) -> Text:
     if prediction.probabilities is None:
         return line.append(f"  {printable(prediction.problem or '')}", style="red")
     values = columns.values(prediction)
-    for place in np.argsort(-prediction.probabilities, kind="stable")[:top].tolist():
-        if values[place] is None:  # not sure enough
+    for position in np.argsort(-prediction.probabilities, kind="stable")[:top].tolist():
+        if values[position] is None:  # not sure enough
             continue
-        probability = prediction.probabilities[place]
-        told = f"{printable(columns.attributes[place])} {100 * probability:.0f}%"
-        is_present = probability >= columns.thresholds[place]
+        probability = prediction.probabilities[position]
+        text = f"{printable(columns.attributes[position])} {100 * probability:.0f}%"
+        is_present = probability >= columns.thresholds[position]
         line.append("  ", style="not bold")
-        line.append(told if is_present else f"({told})", style="green" if is_present else "dim")
+        line.append(text if is_present else f"({text})", style="green" if is_present else "dim")
     return line

@@ -110,7 +110,7 @@ def job_file(job: Job, resume: bool) -> Iterator[Output]:
             try:
                 yield Output(file, kept, begun=end > 0)
             except BaseException:
-                with contextlib.suppress(OSError):  # a full disk, which is told already
+                with contextlib.suppress(OSError):  # a full disk, which is reported already
                     file.flush()
                 if os.path.getsize(part) == 0:
                     part.unlink()
@@ -158,7 +158,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _require_same(job: Job, settings: Path) -> None:
-    """Make sure that an interrupted job was begun as it goes on."""
+    """Check that an interrupted job was begun with the same settings."""
     again = f"start again without `resume`, or remove {_beside(job.path, _PART)}"
     try:
         begun = json.loads(settings.read_text())
@@ -175,7 +175,7 @@ def _require_same(job: Job, settings: Path) -> None:
 
 
 def _whole_rows(part: Path, job: Job) -> tuple[int, int]:
-    """How many rows can be kept, and where they end, in bytes; 0, 0 without a whole header."""
+    """The number of rows to keep, and the byte that they end at; 0, 0 without a whole header."""
     rows, end = 0, len(job.header)
     position, quotes = end, 0
     with part.open("rb") as file:

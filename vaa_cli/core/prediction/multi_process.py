@@ -22,7 +22,7 @@ Round = list[list[ImageSource]]
 
 @dataclass(frozen=True)
 class _BatchReport:
-    """What a process knows of its batch beside the probabilities.
+    """The report of a process on its batch, beside the probabilities.
 
     Attributes:
         paths: paths of the pictures.

@@ -1,4 +1,4 @@
-"""What was calibrated, and what it changed."""
+"""Tables of a calibration, and of the totals without and with it."""
 
 from collections.abc import Sequence
 
@@ -21,8 +21,8 @@ def calibration_table(
 
     Args:
         attributes: the names.
-        calibration: what was fitted.
-        labels: `[n x c]`, on which it was fitted.
+        calibration: the calibration.
+        labels: `[n x c]`, the labels that it was fitted on.
     """
     positives = (labels == PRESENT).sum(axis=0)
     table = Table(**TABLE_STYLE)
@@ -41,7 +41,7 @@ def calibration_table(
 
 
 def totals_table(records: list[Record]) -> RenderableType:
-    """What `calibration_totals` gives, for a terminal."""
+    """The records of `calibration_totals` as a table."""
     table = Table(**TABLE_STYLE)
     first, *others = records[0]
     table.add_column(first)

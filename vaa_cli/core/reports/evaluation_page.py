@@ -27,18 +27,18 @@ _TOGETHER = 3
 
 @dataclass(frozen=True)
 class PageContent:
-    """All that a page tells.
+    """The content of a page.
 
     Attributes:
-        title: of the page.
-        about: what was scored, by name.
-        attributes: the names.
-        priors: their shares of positives in training; None where there are none.
+        title: title of the page.
+        about: model, data and split, by name.
+        attributes: names of the attributes.
+        priors: their priors in training; None where there is none.
         stages: those whose attention examples show.
         probabilities: `[n x c]`.
         labels: `[n x c]`.
         scores: their figures, at the model's thresholds.
-        draws: of the bootstrap, for intervals.
+        draws: draws of the bootstrap, for intervals.
         epochs: the rows of the training's log, oldest first; none if it is not there.
         calibration: see `calibration_report.calibration_totals`; none if it is not calibrated.
         examples: pictures.
@@ -177,9 +177,9 @@ def _bar(value: float, low: float, high: float) -> str:
     low, high = np.clip([low, high], 0, 1).tolist()
     if not math.isnan(low):
         span = f'<i style="left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%"></i>'
-    told = f"{_figure(value)}, 95 %: {_figure(low)} to {_figure(high)}"
+    hint = f"{_figure(value)}, 95 %: {_figure(low)} to {_figure(high)}"
     return (
-        f'<td data-value="{float(value)}" title="{told}"><span class="bar" aria-hidden="true">'
+        f'<td data-value="{float(value)}" title="{hint}"><span class="bar" aria-hidden="true">'
         f'<b style="width:{100 * value:.1f}%"></b>{span}</span> {_figure(value)}'
         f'<small class="quiet range"> {_figure(low)}–{_figure(high)}</small></td>'
     )
@@ -348,7 +348,7 @@ def _curves(content: PageContent, c: int) -> str:
         ),
         web_charts.line_chart(
             f"Reliability of {name}",
-            Axis("probability that is said"),
+            Axis("predicted probability"),
             Axis("share that has it"),
             [
                 Line("", [0.0, 1.0], [0.0, 1.0]),
@@ -365,11 +365,11 @@ def _picture(content: PageContent, shown: RenderedExample) -> str:
     share = content.probabilities[example.row, example.attribute]
     truth = "has it" if label == PRESENT else "does not have it"
     name = text(content.attributes[example.attribute])
-    told = f"{share:.0%}, {truth}"
+    caption = f"{share:.0%}, {truth}"
     return (
         f'<figure><img src="{shown.source}" width="{width}" height="{height}" '
         f'alt="A picture that {truth} ({name}), and where the model looks" decoding="async">'
-        f"<figcaption>{told}</figcaption></figure>"
+        f"<figcaption>{caption}</figcaption></figure>"
     )
 
 

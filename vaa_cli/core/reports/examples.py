@@ -1,4 +1,4 @@
-"""The pictures that tell most about a model, attribute by attribute, as small JPEGs."""
+"""Pictures that a model is most right, wrong and unsure about, as small JPEGs."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ _QUALITY = 60
 
 
 class Example(NamedTuple):
-    """A picture that is shown for an attribute.
+    """A picture that stands for an attribute.
 
     Attributes:
         kind: one of `KINDS`.
-        row: of the table.
-        attribute: its position.
+        row: row of the table.
+        attribute: position of the attribute.
     """
 
     kind: str
@@ -45,10 +45,10 @@ KINDS = {
 
 @dataclass(frozen=True)
 class RenderedExample:
-    """An example as it is shown: the picture and where each stage looks, side by side.
+    """An example as a picture: the photo and the maps of each stage, side by side.
 
     Attributes:
-        example: which.
+        example: the example.
         source: a `data:` address with a JPEG.
         size: its width and height.
     """
@@ -67,7 +67,7 @@ def choose_examples(
         probabilities: `[n x c]`.
         targets: `[n x c]`: 1 present, 0 absent, -1 unspecified.
         thresholds: `[c]`.
-        each: how many of each kind.
+        each: number of each kind.
     """
     shares = np.asarray(probabilities, dtype=np.float64)
     truth, limits = np.asarray(targets), np.asarray(thresholds, dtype=np.float64)
@@ -95,10 +95,10 @@ def render_examples(
     """Draw examples, in their order; those whose pictures broke meanwhile are left out.
 
     Args:
-        examples: which.
+        examples: the examples.
         reader: the model.
         table: their pictures.
-        height: of each, in pixels.
+        height: height of each, in pixels.
     """
     wanted: dict[int, list[int]] = {}
     for place, example in enumerate(examples):

@@ -1,4 +1,4 @@
-"""Where a model looks, as a figure: a row a stage, a column an attribute."""
+"""The attention maps of a picture as a figure: a row a stage, a column an attribute."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -27,14 +27,14 @@ _LONGEST_TITLE = 100
 def explanation_figure(
     picture: Image.Image, explanation: Explanation, card: ModelCard, chosen: Sequence[int]
 ) -> bytes:
-    """Draw what is said of a picture and where each stage looked for some attributes.
+    """Draw the prediction of a picture and the maps of each stage for some attributes.
 
     A map is attention times confidence, in multiples of what a cell would have if attention were
     the same everywhere and sure; the scale beside a row is that row's.
 
     Args:
-        picture: what the model saw of it, RGB, of any size.
-        explanation: of that picture, which is not broken.
+        picture: the part of the picture that the model saw, RGB, of any size.
+        explanation: the explanation of that picture, which is not broken.
         card: the model's.
         chosen: positions of the attributes that have a column.
 

@@ -1,4 +1,4 @@
-"""What becomes of explanations: a figure a picture, or the arrays of all of them in one file."""
+"""Explanations as files: a figure a picture, or the arrays of all of them in one file."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Figures:
         folder: made when the first figure is written.
         card: the model's.
         chosen: positions of the attributes that are shown; None for the likeliest of each picture.
-        top: how many the likeliest are.
+        top: number of likeliest attributes.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Arrays:
         self._explanations: list[Explanation] = []
 
     def add(self, explanation: Explanation) -> None:
-        """Keep what is said of a picture that is not broken."""
+        """Keep the explanation of a picture that is not broken."""
         self._explanations.append(explanation)
 
     def write(self, path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
 
-# Nothing may be fetched, by whatever a name in a dataset says; what is inline is ours.
+# Nothing may be fetched, whatever a name in a dataset holds; inline code is ours.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
@@ -54,7 +54,7 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]]) ->
     """A table that scrolls by itself where it is wider than the page.
 
     Args:
-        caption: what it shows, as text.
+        caption: caption as text.
         header: the names of the columns, as text.
         rows: cells as HTML; the first of a row is its header.
     """

@@ -1,4 +1,4 @@
-"""What all figures that matplotlib draws have in common; matplotlib is optional."""
+"""Fonts and files of all figures that matplotlib draws; matplotlib is optional."""
 
 import logging
 import warnings
@@ -18,12 +18,12 @@ _FONTS = "DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Arial Unicode M
 
 
 def require_matplotlib() -> None:
-    """Make sure that figures can be drawn.
+    """Check that figures can be drawn.
 
     Raises:
         VAAError: matplotlib is not installed.
     """
-    # Else it tells on stderr of the fonts and folders that it looks for when first used.
+    # Else it prints on stderr which fonts and folders it looks for when it is first used.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         import matplotlib  # noqa: F401
@@ -35,7 +35,7 @@ def require_matplotlib() -> None:
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """A block in which figures are drawn, without the user's matplotlibrc and with his fonts."""
+    """A block in which figures are drawn, with the installed fonts and without a matplotlibrc."""
     import matplotlib
     from matplotlib.font_manager import fontManager
 

@@ -1,4 +1,4 @@
-"""Where a model looks, scored: tables for people and for machines."""
+"""Tables of the pointing game."""
 
 from collections.abc import Sequence
 

@@ -24,8 +24,8 @@ def statistics_figure(statistics: LabelStatistics, name: str) -> bytes:
     """Draw priors, imbalance ratios and P(column | row), from the rarest to the most common.
 
     Args:
-        statistics: of the training split.
-        name: the dataset's.
+        statistics: statistics of the training split.
+        name: name of the dataset.
 
     Returns:
         A PNG file; the more attributes there are, the larger.

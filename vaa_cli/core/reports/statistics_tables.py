@@ -12,7 +12,7 @@ from vaa_cli.core.labels.statistics import LabelStatistics, Pair
 from vaa_cli.core.labels.table import LabelTable
 from vaa_cli.core.reports.style import BAR_WIDTH, TABLE_STYLE, cell
 
-# Each character of a bar has eight steps, to tell rare from rarer.
+# Each character of a bar has eight steps, which show rare and rarer.
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 # With more attributes, 80 columns leave no room for names beside the matrix.
 _MATRIX = 16
@@ -24,7 +24,7 @@ def statistics_tables(statistics: LabelStatistics) -> Group:
     """Priors and imbalance, the pairs that stand out, and the co-occurrence matrix if it fits.
 
     Args:
-        statistics: of the training split.
+        statistics: statistics of the training split.
 
     Returns:
         What a rich console prints; made for 80 columns or more.
@@ -83,9 +83,7 @@ def _attributes_table(statistics: LabelStatistics) -> Table:
 def _pairs(statistics: LabelStatistics) -> list[RenderableType]:
     together, apart = statistics.strongest(_PAIRS)
     if not together and not apart:
-        return [
-            Text("No two attributes have pictures enough to tell whether they come together.\n")
-        ]
+        return [Text("No two attributes have enough pictures to see whether they come together.\n")]
     parts: list[RenderableType] = []
     for pairs, title in ((together, "Come together most"), (apart, "Avoid each other most")):
         if pairs:

@@ -1,4 +1,4 @@
-"""What all tables on a terminal have in common."""
+"""The style of all tables on a terminal."""
 
 from typing import Any
 

@@ -18,7 +18,7 @@ class Line:
     """A line of a chart.
 
     Attributes:
-        name: what it shows, as text; empty for a guide, which is dashed and not named.
+        name: name of the line; empty for a guide, which is dashed and not named.
         x: its points.
         y: likewise; those that are no numbers are left out.
     """
@@ -43,10 +43,10 @@ def line_chart(
     """Lines over an axis.
 
     Args:
-        title: what the chart shows, for those who do not see it.
+        title: title of the chart, for screen readers.
         across: the axis below.
         up: the axis on the left.
-        lines: what is drawn.
+        lines: the lines.
         size: width and height.
     """
     named = sum(bool(line.name) for line in lines)
@@ -84,7 +84,7 @@ def scatter(
     """Named points, whose names show where they are pointed at.
 
     Args:
-        title: what the chart shows.
+        title: title of the chart, for screen readers.
         across: the axis below.
         up: the axis on the left.
         points: names as text, and coordinates.

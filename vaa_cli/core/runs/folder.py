@@ -1,4 +1,4 @@
-"""Run folders: the files in them, which is the newest, and who may write."""
+"""Run folders: the files in them, and the lock of the process that trains there."""
 
 import contextlib
 import json
@@ -14,7 +14,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.system.files import make_folder, reading_errors, write_text, writing_errors
+from vaa_cli.core.system.files import (
+    make_folder,
+    reading_errors,
+    require_folders_above,
+    write_text,
+    writing_errors,
+)
 
 CONFIG = "config.json"
 BEST = "best.safetensors"
@@ -115,12 +121,13 @@ def locked(run: Path) -> Iterator[None]:
                     folder.rmdir()
 
 
-def require_unlocked(run: Path) -> None:
-    """Check that no other process is training in a run folder.
+def require_usable(run: Path) -> None:
+    """Check that a training can have a run folder, before anything is loaded for it.
 
     Raises:
-        VAAError: one is, or the folder cannot be written.
+        VAAError: another process is training there, or a file stands in the way.
     """
+    require_folders_above(run)
     if (run / _LOCK).exists():
         lock = FileLock(run / _LOCK)
         with writing_errors(run):
@@ -156,7 +163,7 @@ def keep_earlier(run: Path, step: int, keep: int) -> None:
     Args:
         run: the run folder.
         step: the steps that the last checkpoint has done.
-        keep: how many checkpoints may be there after the next; older ones are removed.
+        keep: number of checkpoints after the next one; older ones are removed.
 
     Raises:
         VAAError: the folder cannot be written.

@@ -11,7 +11,7 @@ from vaa_cli.core.system.files import writing_errors
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """Where a training goes on.
+    """The point that a training is resumed from.
 
     Attributes:
         run: its run folder.
@@ -69,7 +69,7 @@ def model_file(run: Path | None) -> Path:
         link = RUNS / LATEST
         if not link.exists():
             raise VAAError(
-                f"no trained run in ./{RUNS}; train one with: vaa train, or name one with --run"
+                f"no trained run in ./{RUNS}; train one with: vaa train, or name one with `run`"
             )
         run = RUNS / link.resolve().name  # messages name the run itself
     if run.is_dir():

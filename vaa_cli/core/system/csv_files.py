@@ -74,7 +74,7 @@ def read_header(path: Path) -> tuple[list[str], int]:
 def read_csv(path: Path) -> pd.DataFrame:
     """Read a CSV as text: every cell a string, empty cells empty, blank rows left out.
 
-    The index tells each row's number as a spreadsheet shows it: a header on top is row 1.
+    The index is the number of each row as a spreadsheet shows it: a header on top is row 1.
 
     Raises:
         VAAError: it cannot be read, is no CSV, or names a column twice.
@@ -83,7 +83,7 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 
 def csv_chunks(path: Path) -> Iterator[pd.DataFrame]:
-    """What `read_csv` gives, some thousands of rows at a time; one without rows at the least.
+    """Read a CSV as `read_csv` does, some thousands of rows at a time; one chunk at least.
 
     Raises:
         VAAError: as `read_csv`.

@@ -67,8 +67,8 @@ def replace_whole(file: BinaryIO, written: Path, path: Path, sync: bool = True) 
 
     Args:
         file: open for writing still.
-        written: what it is called now.
-        path: what it is to be called; a file there is replaced.
+        written: its path now.
+        path: the path to give it; a file there is replaced.
         sync: wait for the disk.
     """
     file.flush()
@@ -171,18 +171,18 @@ def make_folder(path: Path) -> None:
     Raises:
         VAAError: it cannot be made; names the file that stands in the way, if that is the reason.
     """
-    _require_folders_above(path)
+    require_folders_above(path)
     with writing_errors(path):
         path.mkdir(parents=True, exist_ok=True)
 
 
 def require_replaceable(path: Path, contents: Collection[str]) -> None:
-    """Make sure that a folder may be written at a place.
+    """Check that a folder may be written at a path.
 
     Raises:
         VAAError: a file stands there, or a folder that holds more than `contents`.
     """
-    _require_folders_above(path)
+    require_folders_above(path)
     with writing_errors(path):
         if path.exists() and not path.is_dir():
             raise VAAError(f"{path} is a file; name a folder to write")
@@ -198,7 +198,7 @@ def require_replaceable(path: Path, contents: Collection[str]) -> None:
 
 
 def require_apart(path: Path, sources: Iterable[Path]) -> None:
-    """Make sure that what is read is not in the folder that will be replaced.
+    """Check that no file that is read lies in the folder that will be replaced.
 
     Args:
         path: the folder to write.
@@ -217,7 +217,12 @@ def require_apart(path: Path, sources: Iterable[Path]) -> None:
             )
 
 
-def _require_folders_above(path: Path) -> None:
+def require_folders_above(path: Path) -> None:
+    """Check that nothing but folders stands above a path.
+
+    Raises:
+        VAAError: a file does.
+    """
     for place in path.parents:
         if place.exists() and not place.is_dir():
             raise VAAError(f"cannot write {path}: {place} is a file")

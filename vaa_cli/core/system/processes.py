@@ -48,7 +48,7 @@ def in_processes(
     few: int = _FEW,
     batch: int = _BATCH,
 ) -> Iterator[Result]:
-    """What `work` gives for each item, in order.
+    """Call `work` on each item in other processes; gives the results in order.
 
     Args:
         work: a function of a module, which other processes can import.
@@ -96,7 +96,7 @@ def _usable_cores() -> int:
 
 
 def decoding_workers(processes_here: int = 1) -> int:
-    """How many processes should decode pictures for each of those that share this machine."""
+    """The number of decoding processes for each process that shares this machine."""
     return max(1, min(8, _usable_cores() // processes_here))
 
 

@@ -1,4 +1,4 @@
-"""A moving average of a model's weights, which is often better than the last of them."""
+"""A moving average of the weights, which often scores better than the last ones."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ class ExponentialMovingAverage:
     ExponentialMovingAverage warms it up, so that the random start is soon forgotten.
 
     Args:
-        model: starts the average.
-        decay: what the average keeps of itself at an update, below 1.
+        model: the model whose weights start the average.
+        decay: fraction of itself that the average keeps at an update, below 1.
     """
 
     def __init__(self, model: VAA, decay: float) -> None:
@@ -47,7 +47,7 @@ class ExponentialMovingAverage:
         return {"updates": self._updates, "model": self.model.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
+        """Load what `state_dict` gave."""
         self._updates = state["updates"]
         self.model.load_state_dict(state["model"])
 

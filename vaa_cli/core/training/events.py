@@ -1,4 +1,4 @@
-"""What a training tells of itself as it goes on."""
+"""The events of a training."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,15 +9,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Started:
-    """What training begins with, or goes on with.
+    """The start of a training, or of a resumed one.
 
     Attributes:
-        compute: where and in which precision.
-        steps: of an epoch.
-        epochs: in all, unless patience ends it before.
-        parameters: of the model.
-        epochs_done: 0 but for a resumed training.
-        steps_done: of the epoch after these.
+        compute: device and precision.
+        steps: steps in an epoch.
+        epochs: number of epochs, unless patience ends the training before.
+        parameters: number of parameters of the model.
+        epochs_done: number of epochs done; 0 but for a resumed training.
+        steps_done: number of steps done of the next epoch.
     """
 
     compute: "Compute"
@@ -30,13 +30,13 @@ class Started:
 
 @dataclass(frozen=True)
 class StepReport:
-    """Where an epoch stands: mean loss parts so far.
+    """A step that is done.
 
     Attributes:
-        epoch: from 1.
-        step: steps done in this epoch.
-        losses: `loss`, `primary`, `attention_3`, … by name.
-        images_per_second: of all processes, since the epoch began.
+        epoch: number of the epoch, from 1.
+        step: number of steps done in this epoch.
+        losses: means of `loss`, `primary`, `attention_3`, … over the epoch so far.
+        images_per_second: speed of all processes since the epoch began.
     """
 
     epoch: int
@@ -47,7 +47,7 @@ class StepReport:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """An epoch that is done: the row that log.csv gets."""
+    """An epoch that is done, with its row of log.csv."""
 
     epoch: int
     row: dict[str, float]
@@ -56,19 +56,19 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class TrainingWarning:
-    """Something that training goes on after, but that one should know of."""
+    """A problem that the training goes on after."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """Asked to stop, training has saved all that it needs to go on.
+    """The training was asked to stop, and all that is needed to resume it is saved.
 
     Attributes:
-        signal: the number of the signal that asked for it.
-        epochs_done: whole epochs.
-        steps_done: of the epoch after these.
+        signal: number of the signal that asked for it.
+        epochs_done: number of epochs done.
+        steps_done: number of steps done of the next epoch.
     """
 
     signal: int
@@ -78,12 +78,12 @@ class Stopped:
 
 @dataclass(frozen=True)
 class Finished:
-    """How training ended.
+    """The end of a training.
 
     Attributes:
-        best_epoch: from 1.
-        best_score: on val, by what the options ask.
-        stopped_early: whether patience ended it.
+        best_epoch: number of the best epoch, from 1.
+        best_score: its score on val, by the option `best_by`.
+        stopped_early: whether patience ended the training.
     """
 
     best_epoch: int

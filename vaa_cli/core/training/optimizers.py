@@ -1,4 +1,4 @@
-"""Optimisers and the learning rate's way, for the two recipes."""
+"""Optimizers and learning rate schedulers of the two recipes."""
 
 import math
 from typing import Any
@@ -15,7 +15,7 @@ PLATEAU_EPOCHS, PLATEAU_FACTOR, PLATEAU_TIMES = 10, 0.1, 3
 def make_optimizer(
     model: nn.Module, recipe: Recipe, momentum: float, device: torch.device
 ) -> torch.optim.Optimizer:
-    """AdamW or SGD over all weights of a model, as the recipe has it."""
+    """AdamW or SGD over all weights of a model, by the recipe."""
     fused = device.type in ("cpu", "cuda")
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(
@@ -38,7 +38,7 @@ def make_optimizer(
 def make_scheduler(
     optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int, warmup_share: float
 ) -> LambdaLR | ReduceLROnPlateau:
-    """The learning rate's way: by step for AdamW, by the validation score for SGD."""
+    """The scheduler of the learning rate: by steps for AdamW, by the score on val for SGD."""
     if recipe.optimizer == "sgd":
         return ReduceLROnPlateau(
             optimizer,

@@ -1,4 +1,4 @@
-"""Chance that depends on the place in a training alone, so that none of it need be saved."""
+"""Seeds that follow from the position in a training, so that no generator's state is saved."""
 
 import os
 import random
@@ -14,8 +14,8 @@ def seed_all(seed: int, *place: int) -> None:
     uninterrupted one draws, whatever was drawn before.
 
     Args:
-        seed: of the training.
-        place: numbers that tell where the training stands, each 0 or more.
+        seed: seed of the training.
+        position: numbers of the position in the training, each 0 or more.
     """
     words = np.random.SeedSequence(seed, spawn_key=place).generate_state(4)
     random.seed(int(words[0]))

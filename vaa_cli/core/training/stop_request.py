@@ -18,15 +18,15 @@ class StopRequest:
     A second Ctrl-C stops at once, by KeyboardInterrupt.
 
     Args:
-        told: called when the first of them comes.
+        on_request: called when the first of them comes.
 
     Attributes:
         signal: the number of the signal that came; 0 for none.
     """
 
-    def __init__(self, told: Callable[[], None] | None = None) -> None:
+    def __init__(self, on_request: Callable[[], None] | None = None) -> None:
         self.signal = 0
-        self._told = told
+        self._on_request = on_request
         self._when = 0.0
         self._before: dict[int, Any] = {}
 
@@ -50,5 +50,5 @@ class StopRequest:
                 raise KeyboardInterrupt
             return
         self.signal, self._when = number, time.monotonic()
-        if self._told is not None:
-            self._told()
+        if self._on_request is not None:
+            self._on_request()

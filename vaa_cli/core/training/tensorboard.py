@@ -26,7 +26,7 @@ def available() -> bool:
 
 
 def require_tensorboard() -> None:
-    """Make sure that TensorBoard's files can be written.
+    """Check that TensorBoard's files can be written.
 
     Raises:
         VAAError: tensorboard is not installed.

@@ -168,7 +168,7 @@ def validate_epoch(
     """Score the model, and the averaged weights if there are any, after an epoch.
 
     Args:
-        validators: of the model, and of the averaged weights.
+        validators: validators of the model and of the averaged weights.
         val: the validation split.
         group: the processes that share the work.
         best_by: the score that chooses the best epoch.

@@ -107,7 +107,7 @@ def test_two_formats(root: Path, first: str, second: str) -> None:
         TREES[tree][1](root)
     message = refusal(detect, root)
     assert TREES[first][0] in message and TREES[second][0] in message
-    assert "--format" in message
+    assert "`format`" in message
     others = [name for name in ("wider", "pa100k", "market1501", "duke", "celeba")
               if name not in (TREES[first][0], TREES[second][0])]  # fmt: skip
     assert not [name for name in others if name in message]

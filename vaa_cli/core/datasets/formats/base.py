@@ -1,4 +1,4 @@
-"""What the reader of a dataset format offers."""
+"""The interface of the readers of dataset formats."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ class DatasetFormat:
     """A dataset format.
 
     Attributes:
-        name: as `--format` takes it.
-        title: what people call the dataset.
-        looks_for: the files that tell it, in words.
+        name: name of the format, as `vaa prepare` takes it.
+        title: name of the dataset for people.
+        looks_for: the files that it is detected by, in words.
         find: gives the file or folder by which a dataset folder is of this format, or None.
         read: reads a dataset folder.
         read_partition: reads a dataset folder with one of its partitions, counted from 0; None

@@ -108,7 +108,7 @@ def _counted(lines: Iterator[Line], count: int, path: Path) -> Iterator[Line]:
         yield line
     if found != count:
         raise VAAError(
-            f"{path}: line 1 tells of {count} pictures and {found} follow; the file is damaged"
+            f"{path}: line 1 announces {count} pictures and {found} follow; the file is damaged"
         )
 
 
@@ -128,7 +128,7 @@ def _read_parts(path: Path) -> dict[str, int]:
 
 
 def _lines(path: Path) -> Iterator[Line]:
-    """What stands in each line that is not empty."""
+    """The number and the cells of each line that is not empty."""
     with _reading_errors(path), path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.reader(file) if path.suffix == ".csv" else (line.split() for line in file)
         for number, cells in enumerate(rows, start=1):

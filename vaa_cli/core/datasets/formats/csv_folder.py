@@ -31,7 +31,7 @@ def read(source: Path) -> LabelTable:
     """
     path = find_labels(source)
     table = table_from_csv(path)
-    # ./a.jpg is a.jpg: the same picture must not be told as two, which could part in two splits.
+    # ./a.jpg is a.jpg: else one picture would count as two, perhaps in two splits.
     images = [normpath(name) if "//" in name or "./" in name else name for name in table.row_images]
     return replace(table, row_images=images, root=_picture_root(table, path))
 

@@ -57,7 +57,7 @@ def read(root: Path, partition: int = 0) -> LabelTable:
     if (root / MATLAB_FILE).exists():
         return _read_mat(root, partition)
     if partition:
-        raise VAAError(f"--partition {partition}: {root} has no {MATLAB_FILE}, so no partitions")
+        raise VAAError(f"`partition={partition}`: {root} has no {MATLAB_FILE}, so no partitions")
     return _read_tree(root)
 
 
@@ -66,7 +66,7 @@ def read(root: Path, partition: int = 0) -> LabelTable:
 
 def _read_mat(root: Path, partition: int) -> LabelTable:
     path = root / MATLAB_FILE
-    # Publishers give no names that all releases share: fields are told by position.
+    # Publishers give no names that all releases have: fields are read by position.
     table, names, _, partitions = values.fields(
         values.variable(read_mat(path), "peta", path), 4, f"{path}: peta"
     )
@@ -132,7 +132,7 @@ def _read_tree(root: Path) -> LabelTable:
         without_labels += owners.count(None)
         without_pictures += len(people.keys() - set(owners))
     if not rows:
-        raise VAAError(f"{files[0].parent.parent.parent}: no picture is one that {LABELS} tells of")
+        raise VAAError(f"{files[0].parent.parent.parent}: no picture is named in {LABELS}")
     attributes = tuple(sorted(names))
     columns = {name: column for column, name in enumerate(attributes)}
     labels = np.zeros((len(rows), len(attributes)), dtype=np.int8)
@@ -154,7 +154,7 @@ def _read_tree(root: Path) -> LabelTable:
 
 
 def _read_labels(path: Path) -> dict[str, frozenset[str]]:
-    """What each line names first, a picture or a person, and the attributes that are present."""
+    """The picture or person that each line names first, and the attributes that are present."""
     try:
         with reading_errors(path):
             lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -167,7 +167,7 @@ def _read_labels(path: Path) -> dict[str, frozenset[str]]:
         if not name:
             continue
         if name in people:
-            raise VAAError(f"{path}: line {number} tells of {name!r} a second time; keep one")
+            raise VAAError(f"{path}: line {number} names {name!r} a second time; keep one")
         if "/" in name or "\\" in name or leaves_folder(name):
             raise VAAError(
                 f"{path}: line {number}: {name!r} is no picture or person of this folder"
@@ -177,7 +177,7 @@ def _read_labels(path: Path) -> dict[str, frozenset[str]]:
 
 
 def _owners(pictures: Sequence[str], people: Sequence[str]) -> list[str | None]:
-    """The line that tells of each picture: its own name, or a person whose id it starts with."""
+    """The line of each picture: its own name, or a person whose id it starts with."""
     ids = {name: name for name in people}
     named = {Path(name).stem: name for name in people if is_picture(name)} | ids
 

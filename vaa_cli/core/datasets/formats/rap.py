@@ -38,7 +38,7 @@ def read(root: Path, partition: int = 0) -> LabelTable:
         VAAError: the annotation file is missing or broken, or there is no such partition.
     """
     path, content = annotation(root)
-    # Releases spell the names of fields in several ways (partion): they are told by position.
+    # Releases spell the names of fields in several ways (partion): they are read by position.
     partitions, numbers, _, names, _, files = values.fields(content, 6, f"{path}: RAP_annotation")
     attributes = values.attribute_names(names, f"{path}: attribute names")
     images = image_paths(files, f"{path}: image names")

@@ -1,4 +1,4 @@
-"""What the two releases of RAP share: the file's name, the pictures' folder, what is in a row."""
+"""The common parts of the two releases of RAP: file, picture folder, rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from vaa_cli.core.labels.table import LabelTable
 
 FILE = "RAP_annotation.mat"
 FOLDER, PICTURES = "RAP_annotation", "RAP_dataset"
-# By this field the second release is told from the first, which has no such names.
+# This field is in the second release only, as the first has no such names.
 SECOND_RELEASE = "partition_attribute"
 
 
@@ -61,7 +61,7 @@ def image_paths(names: Any, place: str) -> list[str]:
 def labels_of(
     value: Any, attributes: Sequence[str], images: Sequence[str], place: str
 ) -> NDArray[np.int8]:
-    """The labels, of which 2 is what the annotators could not tell.
+    """The labels, of which 2 is unspecified.
 
     Raises:
         VAAError: they are of another size or another kind.
@@ -78,7 +78,7 @@ def rap_table(
         table: all rows.
         benchmark: the attributes that the benchmark scores.
         parts: 1-based indices by the name of the split.
-        place: which partition of which file this is.
+        place: the partition and its file, for messages.
 
     Raises:
         VAAError: an index is none of a picture, or a picture is in two splits.

@@ -1,4 +1,4 @@
-"""Which format a dataset is in."""
+"""The table of dataset formats, and the detection of a dataset's format."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +25,14 @@ FORMATS: tuple[DatasetFormat, ...] = tuple(
 
 @dataclass(frozen=True)
 class Detection:
-    """A dataset's format, and the file or folder that told it."""
+    """The format of a dataset, and the file or folder that it was detected by."""
 
     format: DatasetFormat
     evidence: Path
 
 
 def detect(source: Path) -> Detection:
-    """Tell a dataset's format by its files; a file is a CSV.
+    """Detect the format of a dataset by its files; a single file is a CSV.
 
     Raises:
         VAAError: there is no such folder, or none or several of the formats are in it.
@@ -53,7 +53,7 @@ def detect(source: Path) -> Detection:
         raise VAAError(f"{source} is in no known format; looked for {looks}")
     if len(found) > 1:
         names = " and ".join(f"{one.format.name} ({one.evidence})" for one in found)
-        raise VAAError(f"{source} could be {names}; choose with --format")
+        raise VAAError(f"{source} could be {names}; choose with `format`")
     return found[0]
 
 
@@ -65,5 +65,5 @@ def format_named(name: str) -> DatasetFormat:
     """
     by_name = {format.name: format for format in FORMATS}
     if name not in by_name:
-        raise VAAError(f"--format {name!r}: no such format; use auto, {', '.join(by_name)}")
+        raise VAAError(f"`format` {name!r}: no such format; use auto, {', '.join(by_name)}")
     return by_name[name]

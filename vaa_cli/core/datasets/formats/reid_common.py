@@ -37,7 +37,7 @@ def read_people(root: Path, variable: str, renamed: Mapping[str, str]) -> LabelT
 
     Args:
         root: the dataset folder.
-        variable: of the attribute file, which is named after it.
+        variable: variable in the attribute file, which is named after it.
         renamed: names that say what a yes means, for fields that do not.
 
     Raises:

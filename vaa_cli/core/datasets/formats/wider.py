@@ -39,7 +39,7 @@ Person = tuple[str, list[int], list[float]]
 
 @dataclass
 class _Place:
-    """How far a file was read: pictures and people in the last of them are counted from 1."""
+    """The position in a file; pictures, and people in a picture, are counted from 1."""
 
     path: Path
     picture: int = 0
@@ -127,7 +127,7 @@ def _shallow(events: Iterable[Event]) -> Iterator[Event]:
 def _follow(
     events: Iterable[tuple[str, str, Any]], place: _Place
 ) -> Iterator[tuple[str, str, Any]]:
-    """The same events; the place says where they come from."""
+    """The same events; `place` is moved along with them."""
     for prefix, event, value in events:
         if prefix == "images.item" and not event.startswith("end_") and event != "map_key":
             place.picture, place.name, place.person = place.picture + 1, None, 0

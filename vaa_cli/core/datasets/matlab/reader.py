@@ -37,7 +37,7 @@ def read_mat(path: Path) -> dict[str, Any]:
         ) from error
 
 
-# The last file is kept: two formats look into the same one to tell which of them it is.
+# The last file is kept: two formats look into the same file when a format is detected.
 @lru_cache(maxsize=1)
 def _read(path: Path, size: int, mtime: int) -> dict[str, Any]:
     # Most datasets have no such file, and the two packages take half a second to load.

@@ -1,4 +1,4 @@
-"""What the readers of both kinds of MATLAB files build values from."""
+"""Structs and cell arrays, as the readers of both kinds of MATLAB files build them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What datasets keep in MATLAB files: names, labels and 1-based indices, checked as they are read.
+"""Names, labels and 1-based indices in MATLAB files, checked as they are read.
 
 Each function takes the place that the value comes from, in words that an error can start with.
 """
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.table import SPLITS, LabelTable, attribute_tuple, leaves_folder
 
-# Labels of 0 and 1; in RAP, 2 is what the annotators could not tell.
+# Labels of 0 and 1; in RAP, 2 is unspecified.
 YES_NO = {0: 0, 1: 1}
 YES_NO_UNKNOWN = {0: 0, 1: 1, 2: -1}
 NO_PART = -1
@@ -23,7 +23,7 @@ def variable(variables: Mapping[str, Any], name: str, place: object) -> Any:
     """A variable of a file or a field of a struct.
 
     Raises:
-        VAAError: there is none of this name; says which there are.
+        VAAError: there is none of this name; names those that there are.
     """
     if name not in variables:
         there = ", ".join(variables) or "nothing"
@@ -43,7 +43,7 @@ def struct(value: Any, place: object) -> dict[str, Any]:
 
 
 def fields(value: Any, count: int, place: object) -> list[Any]:
-    """The first fields of a struct, for files whose publishers tell fields by position.
+    """The first fields of a struct, for files whose fields are known by position.
 
     Raises:
         VAAError: it is no struct, or has fewer.
@@ -83,7 +83,7 @@ def picture_names(value: Any, place: str, seen: dict[str, str]) -> list[str]:
 
     Args:
         value: cells with them.
-        place: where they are from.
+        place: their origin, for messages.
         seen: names that were read before, and where; those read now are added.
 
     Raises:
@@ -132,8 +132,8 @@ def labels(
     Args:
         value: `[n x c]` numbers.
         attributes: the `c` names of its columns.
-        rows: `n`, where something else tells it.
-        place: where it is from.
+        rows: `n`, where it is known.
+        place: its origin, for messages.
         meaning: the label that each number stands for.
 
     Raises:
@@ -166,9 +166,9 @@ def positions(value: Any, count: int, place: object, things: str = "pictures") -
 
     Args:
         value: a row or a column of indices.
-        count: how many things they may name.
-        place: where they are from.
-        things: what they name.
+        count: number of things that they may name.
+        place: their origin, for messages.
+        things: what they name, in a word.
 
     Raises:
         VAAError: one is no whole number from 1 to the count.
@@ -194,7 +194,7 @@ def partition_of(partitions: Any, chosen: int, place: object) -> dict[str, Any]:
     there = cells(partitions, f"{place}: partitions")
     if not 0 <= chosen < len(there):
         raise VAAError(
-            f"--partition {chosen}: {place} has {len(there)} partitions, 0 to {len(there) - 1}"
+            f"`partition={chosen}`: {place} has {len(there)} partitions, 0 to {len(there) - 1}"
         )
     return struct(there[chosen], f"{place}: partition {chosen}")
 
@@ -204,8 +204,8 @@ def splits_of(parts: Mapping[str, Any], count: int, place: object) -> NDArray[np
 
     Args:
         parts: the 1-based indices in each split, by the split's name.
-        count: how many pictures there are.
-        place: where they are from.
+        count: number of pictures.
+        place: their origin, for messages.
 
     Raises:
         VAAError: an index is none of a picture, or a picture is in two splits.
@@ -226,7 +226,7 @@ def chosen_rows(table: LabelTable, place: str) -> LabelTable:
 
     Args:
         table: the rows, with splits of `splits_of`.
-        place: which partition of which file this is.
+        place: the partition and its file, for messages.
 
     Raises:
         VAAError: there is none.
@@ -234,7 +234,7 @@ def chosen_rows(table: LabelTable, place: str) -> LabelTable:
     assert table.splits is not None
     rows = np.flatnonzero(table.splits != NO_PART)
     if not len(rows):
-        raise VAAError(f"{place} has no pictures; choose another with --partition")
+        raise VAAError(f"{place} has no pictures; choose another with `partition`")
     left_out = len(table) - len(rows)
     if not left_out:
         return table

@@ -1,0 +1,75 @@
+"""Make the pictures of README from a trained run of the sample data.
+
+    python docs/make_images.py --run demo/run --picture sample_data/images/0001.jpg
+
+The first is `vaa explain`'s figure; the second is the top of `vaa evaluate --report`'s page, which
+takes Chromium and playwright.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+IMAGES = Path(__file__).parent / "images"
+WIDTH = 960  # pixels
+
+
+def vaa(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "vaa_cli", *arguments], check=True)
+
+
+def small(source: Path, target: Path) -> None:
+    """Save a picture with a palette, at most `WIDTH` wide."""
+    with Image.open(source) as picture:
+        height = round(picture.height * min(1, WIDTH / picture.width))
+        scaled = picture.convert("RGB").resize(
+            (min(picture.width, WIDTH), height), Image.Resampling.LANCZOS
+        )
+    scaled.quantize(128).save(target, optimize=True)
+
+
+def make_explanation(run: str, picture: str, attributes: str, folder: Path) -> None:
+    vaa("explain", picture, "--run", run, "--attributes", attributes, "--out", str(folder))
+    (figure,) = folder.glob("*.png")
+    small(figure, IMAGES / "explanation.png")
+
+
+def make_report(run: str, folder: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    vaa("evaluate", "--run", run, "--report", str(folder / "report"))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        page = browser.new_page(viewport={"width": 1100, "height": 1000})
+        page.goto((folder / "report" / "index.html").as_uri())
+        page.locator("#attributes").scroll_into_view_if_needed()
+        page.evaluate("document.querySelector('#totals').scrollIntoView()")
+        page.screenshot(path=str(folder / "report.png"))
+        browser.close()
+    small(folder / "report.png", IMAGES / "report.png")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", required=True)
+    parser.add_argument("--picture", required=True)
+    parser.add_argument("--attributes", default="hat,backpack,umbrella,long_hair")
+    arguments = parser.parse_args()
+    IMAGES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_explanation(
+            arguments.run, arguments.picture, arguments.attributes, folder / "explained"
+        )
+        make_report(arguments.run, folder)
+
+
+if __name__ == "__main__":
+    main()
