@@ -1,6 +1,7 @@
 """Environment of all tests, and one trained run that they share."""
 
 import os
+import runpy
 import tempfile
 from pathlib import Path
 
@@ -16,6 +17,14 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 else:
     # Each worker has a core: torch's threads of one would wait for those of the other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+if "VAA_TEST_AUTO" in os.environ:
+    # The suite as on a processor whose `auto` is another precision, in this process and in others.
+    folder = Path(__file__).parent / "helpers" / "auto_precision"
+    paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+    runpy.run_path(str(folder / "sitecustomize.py"))
 
 
 @pytest.fixture(scope="session")

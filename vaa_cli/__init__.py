@@ -6,7 +6,7 @@ they are first used, so that `import vaa_cli` takes no time.
 Example:
     >>> import vaa_cli as vaa
     >>> sorted(vaa.__all__)[:4]
-    ['EngineOptions', 'PrepareOptions', 'Predictor', 'TrainingOptions']
+    ['EngineOptions', 'Predictor', 'PrepareOptions', 'TrainingOptions']
 """
 
 from importlib import import_module

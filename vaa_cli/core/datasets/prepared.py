@@ -158,6 +158,14 @@ def read_prepared(folder: Path | str) -> Prepared:
 
     Raises:
         VAAError: it is no prepared folder, or one of its files is missing or broken.
+
+    Example:
+        >>> import vaa_cli as vaa
+        >>> data = vaa.read_prepared("prepared")
+        >>> data.attributes
+        ('red', 'hat', 'striped')
+        >>> data.split("train").labels.shape[1]
+        3
     """
     folder = Path(folder)
     path = folder / DESCRIPTION

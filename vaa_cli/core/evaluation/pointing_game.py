@@ -117,7 +117,7 @@ class _Sum:
 
 
 def is_near(inside: Booleans) -> Booleans:
-    """The points that count as hits: within 15 pixels of the region if the shorter side were 224."""
+    """The points that count as hits: 15 pixels or less away if the shorter side were 224."""
     if not inside.any():
         return inside
     tolerance = _TOLERANCE * min(inside.shape)

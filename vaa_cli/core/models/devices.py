@@ -43,10 +43,10 @@ class Compute:
         if precision not in PRECISIONS:
             raise VAAError(f"unknown precision {precision!r}; use {', '.join(PRECISIONS)}")
         where = _device(device, local_rank)
-        if precision == "auto":
-            precision = _best_precision(where)
         if precision == "fp16" and where.type == "cpu":
             raise VAAError("fp16 is not for training or predicting on a CPU; use bf16 or fp32")
+        if precision == "auto":
+            precision = _best_precision(where)
         return cls(where, precision)
 
     def autocast(self) -> torch.autocast:
