@@ -1,0 +1,66 @@
+"""Counting epochs, losses and broken pictures."""
+
+import json
+import math
+
+import pytest
+
+from tests.helpers.pictures import make_table
+from vaa_cli.core.training.options import Recipe
+from vaa_cli.core.training.progress import EpochSums, Progress
+
+RECIPE = Recipe("adamw", epochs=6, batch_size=8, lr=1e-3, weight_decay=0.0, patience=2)
+
+
+def end(progress: Progress, score: float, loss: float) -> bool:
+    return progress.end_epoch({"epoch": progress.epoch + 1, "val_loss": loss}, [score])
+
+
+def test_the_best_epoch_and_patience() -> None:
+    progress = Progress()
+    assert end(progress, 0.5, 1.0)
+    assert not end(progress, 0.5, 0.9)  # a lower loss is progress, too
+    assert not progress.is_over(RECIPE)
+    assert not end(progress, 0.4, 0.95)
+    assert not progress.out_of_patience(RECIPE)
+    assert not end(progress, 0.4, 0.95)
+    assert progress.out_of_patience(RECIPE) and progress.is_over(RECIPE)
+    assert (progress.best.epoch, progress.best.score) == (1, 0.5)
+    assert [row["epoch"] for row in progress.log] == [1, 2, 3, 4]
+
+
+def test_the_average_has_a_best_epoch_of_its_own() -> None:
+    progress = Progress()
+    for score, average in ((0.6, 0.4), (0.5, 0.7)):
+        progress.end_epoch({"val_loss": 1.0}, [score, average])
+    assert (progress.best.epoch, progress.best_average.epoch) == (1, 2)
+
+
+def test_it_comes_back_from_its_state() -> None:
+    progress = Progress(step=3)
+    progress.sums = EpochSums(0.1, {"loss": 0.0})
+    progress.sums.add({"loss": 6.0}, 4)
+    progress.met("a.jpg", "train", "gone")
+    end(progress, 0.5, 1.0)
+    state = json.loads(json.dumps(progress.state_dict()))
+    assert Progress.from_state(state) == progress
+
+
+def test_means_are_over_images() -> None:
+    sums = EpochSums(0.1, {"loss": 0.0})
+    assert math.isnan(sums.means()["loss"])
+    sums.add({"loss": 6.0}, 4)
+    sums.add({"loss": 2.0}, 1)
+    assert sums.means()["loss"] == pytest.approx(8 / 5)
+
+
+def test_the_first_broken_pictures_are_reported_and_all_are_counted() -> None:
+    table = make_table([[1]] * 9)
+    progress = Progress()
+    first = list(progress.note_broken(table, "train", dict.fromkeys(range(9), "gone")))
+    assert len(first) == 6
+    assert "another stands in" in first[0].message
+    assert "more are only in faults.csv" in first[-1].message
+    assert list(progress.note_broken(table, "train", {0: "gone"})) == []
+    assert len(progress.faults) == 9
+    assert progress.faults[0].times == 2
