@@ -96,7 +96,9 @@ def test_the_same_weights(folder: Path) -> None:
 @pytest.mark.slow
 def test_the_same_evaluation(folder: Path) -> None:
     """Nothing is counted twice: 11 pictures on 2 processes in batches of 4."""
-    arguments = ("evaluate", "--run", "one", "--format", "json", "--batch-size", "4")
+    arguments = (
+        "evaluate", "--run", "one", "--format", "json", "--batch-size", "4", "--precision", "fp32"
+    )  # fmt: skip
     one, two = run_vaa(*arguments, cwd=folder), run_on_two(*arguments, cwd=folder)
     assert two.code == 0, two.err
     expected, found = json.loads(one.out), json.loads(two.out)
@@ -116,7 +118,7 @@ def test_the_same_predictions(workspace: Path) -> None:
         (folder / "shared" / source.name).write_bytes(source.read_bytes())
     (folder / "shared" / "004.png").write_bytes(b"broken")
     names = "dataset/images/001.png\nshared/002.png\n"
-    arguments = ("predict", "shared", "-", "--batch-size", "2")
+    arguments = ("predict", "shared", "-", "--batch-size", "2", "--precision", "fp32")
     one = run_vaa(*arguments, cwd=folder, stdin=names)
     two = run_on_two(*arguments, cwd=folder, stdin=names)
     assert one.code == two.code == 1

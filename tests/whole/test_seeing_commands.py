@@ -21,7 +21,7 @@ from vaa_cli.core.models.inference import Normalisation
 from vaa_cli.core.models.model_file import load_model
 
 # An engine that begins at once also with a model that was not there before.
-QUICKLY = ("--engine", "torch", "--workers", "0")
+QUICKLY = ("--engine", "torch", "--precision", "fp32", "--workers", "0")
 
 
 def model_of(workspace: Path) -> Path:
@@ -209,8 +209,8 @@ def test_engines_and_exports_are_calibrated_too(workspace: Path, own: Path, tmp_
     rows = [
         read_rows(run_vaa("predict", "dataset/images", *options, cwd=workspace).out)
         for options in (
-            ("--run", own, "--engine", "torch"),
-            ("--run", own, "--engine", "openvino"),
+            ("--run", own, "--engine", "torch", "--precision", "fp32"),
+            ("--run", own, "--engine", "openvino", "--precision", "fp32"),
             ("--run", export),
         )
     ]

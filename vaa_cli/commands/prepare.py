@@ -59,7 +59,7 @@ BoxMarginOption = Annotated[
         "--box-margin",
         min=0.0,
         max=10.0,
-        help="Context on each side of a box, as a share of its width and height. Default: 0.",
+        help="Context on each side of a box, as a fraction of its width and height. Default: 0.",
         show_default=False,
     ),
 ]
@@ -191,7 +191,7 @@ def _print_result(result: "PreparedResult") -> None:
         stderr.print(priors_table(result.priors, parts))
     constant = list(compress(result.priors.attributes, result.priors.constant))
     if constant:
-        warn(f"constant in train, so that nothing about them can be learnt: {', '.join(constant)}")
+        warn(f"constant in train, so that they cannot be learned: {', '.join(constant)}")
     for split in SPLITS[1:]:
         if not len(parts[split]):
             needed = "; vaa train needs one" if split == "val" else ""

@@ -18,11 +18,11 @@ def with_training_options(command: Command) -> Command:
     Types, bounds, defaults and help stand in `TrainingOptions` alone.
     """
     signature = inspect.signature(command)
-    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    fixed = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     generated = [_parameter(field) for field in OPTION_FIELDS.values() if field.help]
-    command.__signature__ = signature.replace(parameters=[*own, *generated])  # type: ignore[attr-defined]
+    command.__signature__ = signature.replace(parameters=[*fixed, *generated])  # type: ignore[attr-defined]
     command.__annotations__ = {
-        parameter.name: parameter.annotation for parameter in (*own, *generated)
+        parameter.name: parameter.annotation for parameter in (*fixed, *generated)
     }
     return command
 

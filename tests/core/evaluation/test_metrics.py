@@ -191,7 +191,7 @@ def test_average_precision_matches_its_definition(n: int, levels: int, seed: int
         ([0.9, 0.5, 0.5, 0.1], [0, 1, 0, 1], 5 / 12),
         # The tie may not be broken in favour of either order.
         ([0.9, 0.5, 0.5, 0.1], [0, 0, 1, 1], 5 / 12),
-        # All tied: the share of positives.
+        # All tied: the fraction of positives.
         ([0.5] * 4, [1, 0, 0, 0], 1 / 4),
         ([0.9, 0.8, 0.2], [1, 1, 0], 1.0),
         ([0.9, 0.8, 0.2], [0, 0, 1], 1 / 3),

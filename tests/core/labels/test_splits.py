@@ -13,7 +13,7 @@ from vaa_cli.core.labels.splits import assign_splits, pictures_in_two_splits, st
 from vaa_cli.core.labels.table import LabelTable
 
 PROPERTY = settings(max_examples=40, deadline=None, derandomize=True)
-SHARES = np.array([0.7, 0.1, 0.2])
+FRACTIONS = np.array([0.7, 0.1, 0.2])
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -39,7 +39,7 @@ def test_sizes_are_near_70_10_20(seed: int, n: int, c: int) -> None:
     parts = assign_splits(draw_table(seed, n, c), seed=seed % 7)
     assert parts.shape == (n,)
     assert set(parts.tolist()) == {0, 1, 2}
-    np.testing.assert_allclose(shares_of(parts), SHARES, atol=0.05)
+    np.testing.assert_allclose(shares_of(parts), FRACTIONS, atol=0.05)
 
 
 @PROPERTY
@@ -61,7 +61,7 @@ def test_a_common_label_has_its_share_in_each_part(seed: int) -> None:
     for column in table.labels.T:
         for label in (0, 1):
             if (column == label).sum() >= 100:
-                np.testing.assert_allclose(shares_of(parts[column == label]), SHARES, atol=0.07)
+                np.testing.assert_allclose(shares_of(parts[column == label]), FRACTIONS, atol=0.07)
 
 
 @PROPERTY

@@ -55,10 +55,10 @@ def test_counts_are_those_of_a_loop(labels: Labels) -> None:
 @given(small)
 def test_share_and_phi_are_those_of_their_definitions(labels: Labels) -> None:
     statistics = LabelStatistics.of(make_table(labels))
-    for i, j in np.ndindex(statistics.share.shape):
+    for i, j in np.ndindex(statistics.conditional.shape):
         column = [row[j] for row in labels if row[i] == 1 and row[j] != -1]
         expected = sum(column) / len(column) if column else math.nan
-        assert statistics.share[i, j] == pytest.approx(expected, nan_ok=True)
+        assert statistics.conditional[i, j] == pytest.approx(expected, nan_ok=True)
         phi = oracle_phi(labels, i, j)
         assert statistics.phi[i, j] == pytest.approx(phi, abs=1e-12, nan_ok=True)
 
@@ -128,7 +128,7 @@ def test_strongest_pairs_are_those_of_a_loop(seed: int, count: int) -> None:
         firsts, seconds = sum(a for a, _ in cases), sum(b for _, b in cases)
         assert firsts <= seconds
         assert pair.together == cases.count((1, 1))
-        assert pair.share == pytest.approx(pair.together / firsts)
+        assert pair.conditional == pytest.approx(pair.together / firsts)
         assert pair.overall == pytest.approx(seconds / len(cases))
 
 
@@ -138,7 +138,7 @@ def test_the_rarer_attribute_of_a_pair_is_first() -> None:
     assert low == []
     # Of 20 with the second attribute all have the first, as half of all 80 do.
     assert (pair.first, pair.second) == ("attribute1", "attribute0")
-    assert (pair.together, pair.share, pair.overall) == (20, 1, 0.5)
+    assert (pair.together, pair.conditional, pair.overall) == (20, 1, 0.5)
     assert pair.phi == pytest.approx(math.sqrt(1 / 3))
 
 
@@ -161,7 +161,7 @@ def test_independent_attributes_are_no_pair() -> None:
 def test_without_labels_all_is_unknown(table: LabelTable) -> None:
     statistics = LabelStatistics.of(table)
     assert statistics.specified.sum() == statistics.present.sum() == statistics.together.sum() == 0
-    assert np.isnan(statistics.share).all() and np.isnan(statistics.phi).all()
+    assert np.isnan(statistics.conditional).all() and np.isnan(statistics.phi).all()
     assert statistics.order.tolist() == [0, 1]
     assert statistics.strongest(5) == ([], [])
 
@@ -169,7 +169,7 @@ def test_without_labels_all_is_unknown(table: LabelTable) -> None:
 def test_a_constant_attribute_correlates_with_nothing() -> None:
     statistics = LabelStatistics.of(repeated(([1, 1], 30), ([1, 0], 30)))
     assert math.isnan(statistics.phi[0, 1]) and math.isnan(statistics.phi[0, 0])
-    assert statistics.share.tolist() == [[1, 0.5], [1, 1]]
+    assert statistics.conditional.tolist() == [[1, 0.5], [1, 1]]
     assert statistics.strongest(5) == ([], [])
 
 

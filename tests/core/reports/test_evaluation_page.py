@@ -67,7 +67,7 @@ def test_mistakes_are_counted_one_by_one() -> None:
         for j in range(5):
             both = sum(bool(targets[row, j] == 0 and seen[row, j]) for row in missed)
             assert found.together[i, j] == both
-            assert found.share[i, j] == pytest.approx(both / len(missed))
+            assert found.rate[i, j] == pytest.approx(both / len(missed))
             wrongly = sum(bool(targets[row, j] == 0 and seen[row, j]) for row in range(80))
             assert found.lift[i, j] == pytest.approx(both / (len(missed) * wrongly / 80))
 

@@ -115,7 +115,7 @@ def test_pairs_have_the_figures_of_the_statistics() -> None:
                 pair.first,
                 pair.second,
                 f"{pair.together:,}",
-                f"{percent(pair.share)}%",
+                f"{percent(pair.conditional)}%",
                 f"{percent(pair.overall)}%",
                 f"{pair.phi:+.2f}",
             ]

@@ -42,7 +42,7 @@ class Origin:
         name: name of the dataset.
         format: name of its format.
         dropped: rows that were left out.
-        box_margin: context to cut out around each box, as a share of its width and height.
+        box_margin: context to cut out around each box, as a fraction of its width and height.
     """
 
     name: str

@@ -70,20 +70,20 @@ def fit_calibration(
     if not rarer.any():
         raise ValueError("no attribute has both a positive and a negative")
     weights = rarer / (rarer + shrinkage) if shrinkage > 0 else (rarer > 0).astype(np.float64)
-    own = np.flatnonzero(rarer)
+    scorable = np.flatnonzero(rarer)
 
     known = truth != UNSPECIFIED
     shared = fit_temperature(scores[known], truth[known] == PRESENT)
     temperatures = np.full(scores.shape[1], shared)
-    for c in own:
+    for c in scorable:
         mine = fit_temperature(scores[known[:, c], c], truth[known[:, c], c] == PRESENT)
         temperatures[c] = np.exp(weights[c] * np.log(mine) + (1 - weights[c]) * np.log(shared))
 
     scaled = scores / temperatures
-    columns = [(scaled[known[:, c], c], truth[known[:, c], c] == PRESENT) for c in own]
+    columns = [(scaled[known[:, c], c], truth[known[:, c], c] == PRESENT) for c in scorable]
     common = _best_threshold(columns, metric)
     limits = np.full(scores.shape[1], common)
-    for c, column in zip(own, columns, strict=True):
+    for c, column in zip(scorable, columns, strict=True):
         limits[c] = weights[c] * _best_threshold([column], metric) + (1 - weights[c]) * common
     return Calibration(temperatures, expit(limits), weights)
 
@@ -140,13 +140,13 @@ def _metric_at(thresholds: Floats, scores: Floats, present: Booleans, metric: Me
 
 def logits_of(probabilities: ArrayLike, temperatures: ArrayLike = 1.0) -> Floats:
     """The logits that gave probabilities `[n x c]` under temperatures `[c]`."""
-    shares = np.asarray(probabilities, dtype=np.float64).clip(_LOWEST, _HIGHEST)
-    found: Floats = logit(shares) * np.asarray(temperatures, dtype=np.float64)
+    probs = np.asarray(probabilities, dtype=np.float64).clip(_LOWEST, _HIGHEST)
+    found: Floats = logit(probs) * np.asarray(temperatures, dtype=np.float64)
     return found
 
 
 def calibration_error(probabilities: ArrayLike, targets: ArrayLike) -> float:
-    """Expected calibration error of presence: Σ_b n_b / n · |share present − mean probability|.
+    """Expected calibration error of presence: Σ_b n_b / n · |fraction present − mean probability|.
 
     Args:
         probabilities: any shape, in [0, 1]; in 15 bins of equal width.
@@ -155,13 +155,13 @@ def calibration_error(probabilities: ArrayLike, targets: ArrayLike) -> float:
     Returns:
         The error, NaN where nothing is specified.
     """
-    shares, truth = np.asarray(probabilities, dtype=np.float64), np.asarray(targets)
+    probs, truth = np.asarray(probabilities, dtype=np.float64), np.asarray(targets)
     known = truth != UNSPECIFIED
-    shares, present = shares[known], truth[known] == PRESENT
-    if not len(shares):
+    probs, present = probs[known], truth[known] == PRESENT
+    if not len(probs):
         return float("nan")
-    bins = reliability(shares, present)
-    return float((bins.counts * np.abs(bins.present - bins.predicted)).sum() / len(shares))
+    bins = reliability(probs, present)
+    return float((bins.counts * np.abs(bins.present - bins.predicted)).sum() / len(probs))
 
 
 def calibration_totals(
@@ -182,15 +182,15 @@ def calibration_totals(
     """
     before = expit(logits_of(probabilities, temperatures))
     records: list[Record] = []
-    for what, shares, limits in (
+    for what, probs, limits in (
         ("uncalibrated, at 0.5", before, 0.5),
         ("calibrated, at its thresholds", probabilities, thresholds),
     ):
-        totals = score(shares, labels, limits).totals
+        totals = score(probs, labels, limits).totals
         figures = (totals.mean_accuracy, totals.macro_f1, totals.instance_f1)
         record: Record = {split: what}
         names = ("mA", "macro_f1", "instance_f1")
         record |= {name: number(figure) for name, figure in zip(names, figures, strict=True)}
-        record["calibration_error"] = number(calibration_error(shares, labels))
+        record["calibration_error"] = number(calibration_error(probs, labels))
         records.append(record)
     return records

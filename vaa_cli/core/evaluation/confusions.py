@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vaa_cli.core.evaluation.metrics import shares
+from vaa_cli.core.evaluation.metrics import fractions
 from vaa_cli.core.labels.table import ABSENT, PRESENT
 
 
@@ -38,12 +38,12 @@ class Confusions:
         return cls(together, missed.sum(axis=0), wrongly.sum(axis=0), len(truth))
 
     @property
-    def share(self) -> NDArray[np.float64]:
+    def rate(self) -> NDArray[np.float64]:
         """Of the pictures in which the row's was missed, those with the column's; NaN for none."""
-        return shares(self.together, self.missed[:, None])
+        return fractions(self.together, self.missed[:, None])
 
     @property
     def lift(self) -> NDArray[np.float64]:
         """The ratio to the count that independent mistakes would have."""
         expected = np.outer(self.missed, self.wrongly_predicted) / max(self.pictures, 1)
-        return shares(self.together, expected)
+        return fractions(self.together, expected)

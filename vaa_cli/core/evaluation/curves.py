@@ -23,7 +23,7 @@ class Reliability(NamedTuple):
     """The bins that hold predictions, of 15 of equal width."""
 
     predicted: Floats  # mean probability
-    present: Floats  # share of positives
+    present: Floats  # fraction of positives
     counts: NDArray[np.int64]
 
 
@@ -47,11 +47,11 @@ def reliability(probabilities: ArrayLike, positives: ArrayLike) -> Reliability:
         probabilities: `[n]`, in [0, 1].
         positives: `[n]`, true where the attribute is present.
     """
-    shares = np.asarray(probabilities, dtype=np.float64)
-    bins = np.minimum((shares * BINS).astype(np.int64), BINS - 1)
+    probs = np.asarray(probabilities, dtype=np.float64)
+    bins = np.minimum((probs * BINS).astype(np.int64), BINS - 1)
     counts = np.bincount(bins, minlength=BINS)
     filled = counts > 0
-    predicted = np.bincount(bins, weights=shares, minlength=BINS)[filled] / counts[filled]
+    predicted = np.bincount(bins, weights=probs, minlength=BINS)[filled] / counts[filled]
     present = np.asarray(positives, dtype=np.float64)
     found = np.bincount(bins, weights=present, minlength=BINS)[filled] / counts[filled]
     return Reliability(predicted, found, counts[filled])

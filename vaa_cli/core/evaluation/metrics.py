@@ -84,9 +84,9 @@ def score(
     scorable = (positives > 0) & (negatives > 0)
     hits = present & predicted
 
-    recall_positive = shares(hits.sum(axis=0), positives)
-    recall_negative = shares((absent & ~predicted).sum(axis=0), negatives)
-    precision = shares(hits.sum(axis=0), predicted.sum(axis=0), empty=0.0)
+    recall_positive = fractions(hits.sum(axis=0), positives)
+    recall_negative = fractions((absent & ~predicted).sum(axis=0), negatives)
+    precision = fractions(hits.sum(axis=0), predicted.sum(axis=0), empty=0.0)
     f1 = _harmonic_mean(precision, recall_positive)
     for figure in (recall_positive, recall_negative, precision, f1):
         figure[~scorable] = np.nan
@@ -133,13 +133,13 @@ def _pooled_totals(present: Booleans, absent: Booleans, predicted: Booleans) -> 
     hits_per_image = hits[with_positives].sum(axis=1)
     predicted_per_image = predicted[with_positives].sum(axis=1)
     union_per_image = (present | predicted)[with_positives].sum(axis=1)
-    instance_precision = _mean(shares(hits_per_image, predicted_per_image, empty=0.0))
-    instance_recall = _mean(shares(hits_per_image, present[with_positives].sum(axis=1)))
+    instance_precision = _mean(fractions(hits_per_image, predicted_per_image, empty=0.0))
+    instance_recall = _mean(fractions(hits_per_image, present[with_positives].sum(axis=1)))
     no_prediction = 0.0 if (present | absent).any() else np.nan
     micro_precision = _ratio(hits.sum(), predicted.sum(), empty=no_prediction)
     micro_recall = _ratio(hits.sum(), present.sum())
     return {
-        "instance_accuracy": _mean(shares(hits_per_image, union_per_image)),
+        "instance_accuracy": _mean(fractions(hits_per_image, union_per_image)),
         "instance_precision": instance_precision,
         "instance_recall": instance_recall,
         "instance_f1": float(_harmonic_mean(instance_precision, instance_recall)),
@@ -178,7 +178,7 @@ def ranking(scores: Floats) -> tuple[Integers, Integers]:
     return order, last_of_ties
 
 
-def shares(
+def fractions(
     part: NDArray[np.int64], whole: NDArray[np.int64] | Floats, empty: float = np.nan
 ) -> Floats:
     """part / whole, element by element, `empty` where whole is 0."""

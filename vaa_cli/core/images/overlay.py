@@ -33,8 +33,8 @@ def overlay(pixels: ArrayLike, heat: ArrayLike, top: float | None = None) -> Pix
     smooth = np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BILINEAR))
     stops = np.linspace(0, 1, len(COLOURS))
     colour = np.stack([np.interp(smooth, stops, COLOURS[:, i]) for i in range(3)], axis=-1)
-    share = _STRONGEST * smooth[:, :, None]
-    return np.clip(picture * (1 - share) + colour * share, 0, 255).round().astype(np.uint8)
+    alpha = _STRONGEST * smooth[:, :, None]
+    return np.clip(picture * (1 - alpha) + colour * alpha, 0, 255).round().astype(np.uint8)
 
 
 def attention_grid(pixels: ArrayLike, maps: ArrayLike, chosen: Sequence[int]) -> Pixels:

@@ -29,7 +29,7 @@ def crop_region(
         box: the box, which is clipped to the picture.
         width: width of the picture in pixels.
         height: height of the picture in pixels.
-        margin: context on each side, as a share of the clipped box's width and height; it ends
+        margin: context on each side, as a fraction of the clipped box's width and height; it ends
             where the picture does.
 
     Raises:

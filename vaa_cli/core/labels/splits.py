@@ -10,8 +10,8 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.table import ABSENT, PRESENT, SPLITS, LabelTable
 
 TRAIN, VAL = SPLITS.index("train"), SPLITS.index("val")
-SHARES = (0.7, 0.1, 0.2)  # of train, val and test
-VAL_SHARE = 0.1  # of train, where a dataset has no val
+FRACTIONS = (0.7, 0.1, 0.2)  # of train, val and test
+VAL_FRACTION = 0.1  # of train, where a dataset has no val
 _DRAWS = 20
 
 
@@ -23,27 +23,27 @@ def assign_splits(
     Args:
         table: the rows.
         seed: seed of the random order.
-        val_share: the share of train that becomes val where the dataset's own split has no val;
+        val_share: the fraction of train that becomes val where the dataset's own split has no val;
             None for 0.1, 0 to leave it without.
 
     Returns:
         `[n]` positions in `SPLITS`.
 
     Raises:
-        VAAError: there is nothing to train on, or a share is asked for that is not needed.
+        VAAError: there is nothing to train on, or a fraction is asked for that is not needed.
     """
     if table.splits is None:
         if val_share is not None:
             raise VAAError("`val_share` is for datasets with a split of their own; this has none")
-        return stratified_parts(table, SHARES, seed)
+        return stratified_parts(table, FRACTIONS, seed)
     splits = table.splits.copy()
     require_train(table)
     train, val = np.flatnonzero(splits == TRAIN), np.flatnonzero(splits == VAL)
     if len(val) and val_share:
         raise VAAError(f"`val_share`: the dataset has a val split of its own ({len(val)})")
-    share = VAL_SHARE if val_share is None else val_share
-    if share and not len(val):
-        parts = stratified_parts(table.select(train), (1 - share, share), seed)
+    fraction = VAL_FRACTION if val_share is None else val_share
+    if fraction and not len(val):
+        parts = stratified_parts(table.select(train), (1 - fraction, fraction), seed)
         splits[train[parts == 1]] = VAL
     return splits
 
@@ -74,9 +74,9 @@ def pictures_in_two_splits(table: LabelTable) -> list[str]:
 
 
 def stratified_parts(
-    table: LabelTable, shares: Sequence[float] = SHARES, seed: int = 0
+    table: LabelTable, fractions: Sequence[float] = FRACTIONS, seed: int = 0
 ) -> NDArray[np.int8]:
-    """Assign each row to a part, keeping every attribute's share alike in all parts.
+    """Assign each row to a part, keeping every attribute's fraction alike in all parts.
 
     Iterative stratification (Sechidis et al., ECML PKDD 2011): labels are dealt out from the
     rarest on, since the common ones can be evened out later and the rare ones cannot. Present and
@@ -85,7 +85,7 @@ def stratified_parts(
 
     Args:
         table: the rows; its own splits are not looked at.
-        shares: the size of each part, summing to 1.
+        fractions: the size of each part, summing to 1.
         seed: seed of the random order.
 
     Returns:
@@ -98,8 +98,8 @@ def stratified_parts(
     # A draw can leave a part without a label that had enough to go round; another seldom does.
     best, fewest = None, None
     for draw in range(_DRAWS):
-        parts = _deal(marks, np.asarray(shares), np.random.default_rng((seed, draw)))
-        bare = _bare_parts(marks, parts, len(shares))
+        parts = _deal(marks, np.asarray(fractions), np.random.default_rng((seed, draw)))
+        bare = _bare_parts(marks, parts, len(fractions))
         if fewest is None or bare < fewest:
             best, fewest = parts, bare
         if bare == 0:
@@ -120,27 +120,27 @@ def _marks(table: LabelTable, group: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def _deal(
-    marks: NDArray[np.bool_], shares: NDArray[np.float64], rng: np.random.Generator
+    marks: NDArray[np.bool_], fractions: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
     parts = np.full(len(marks), -1)
     order = rng.permutation(len(marks))
     left = marks.sum(axis=0)
-    wanted = left[None, :] * shares[:, None]  # how many of each label each part still wants
-    rest = len(marks) * shares
+    wanted = left[None, :] * fractions[:, None]  # how many of each label each part still wants
+    rest = len(marks) * fractions
     while (left > 0).any():
         label = int(np.argmin(np.where(left > 0, left, np.iinfo(np.int64).max)))
         rows = order[(parts[order] < 0) & marks[order, label]]
-        lacking = ~np.array([marks[parts == p, label].any() for p in range(len(shares))])
+        lacking = ~np.array([marks[parts == p, label].any() for p in range(len(fractions))])
         counts = _apportion(len(rows), wanted[:, label], lacking)
-        parts[rows] = np.repeat(np.arange(len(shares)), counts)
-        for p in range(len(shares)):
+        parts[rows] = np.repeat(np.arange(len(fractions)), counts)
+        for p in range(len(fractions)):
             dealt = rows[parts[rows] == p]
             wanted[p] -= marks[dealt].sum(axis=0)
             rest[p] -= len(dealt)
         left -= marks[rows].sum(axis=0)
     unlabelled = order[parts[order] < 0]
-    counts = _apportion(len(unlabelled), rest, np.zeros(len(shares), dtype=bool))
-    parts[unlabelled] = np.repeat(np.arange(len(shares)), counts)
+    counts = _apportion(len(unlabelled), rest, np.zeros(len(fractions), dtype=bool))
+    parts[unlabelled] = np.repeat(np.arange(len(fractions)), counts)
     return parts
 
 

@@ -23,15 +23,15 @@ class Pair:
         first: the rarer of the two.
         second: the other.
         together: rows that have both.
-        share: the share of the rows with `first` that have `second`.
-        overall: the share of all these rows that have `second`.
+        conditional: the fraction of the rows with `first` that have `second`.
+        overall: the fraction of all these rows that have `second`.
         phi: correlation of the two, from -1 (exclude each other) to 1 (always together).
     """
 
     first: str
     second: str
     together: int
-    share: float
+    conditional: float
     overall: float
     phi: float
 
@@ -79,7 +79,7 @@ class LabelStatistics:
         return order
 
     @cached_property
-    def share(self) -> NDArray[np.float64]:
+    def conditional(self) -> NDArray[np.float64]:
         """`[c x c]` P(column present | row present), where the column is specified; else NaN."""
         return _divide(self.together, self.present)
 
@@ -125,7 +125,7 @@ class LabelStatistics:
             self.attributes[first],
             self.attributes[second],
             together=int(self.together[first, second]),
-            share=float(self.share[first, second]),
+            conditional=float(self.conditional[first, second]),
             overall=float(self.present[second, first] / self.specified[first, second]),
             phi=float(self.phi[first, second]),
         )

@@ -107,8 +107,8 @@ class LabelTable:
         Raises:
             VAAError: none of the names is the table's.
         """
-        own = {name: position for position, name in enumerate(self.attributes)}
-        missing = [name for name in attributes if name not in own]
+        columns = {name: position for position, name in enumerate(self.attributes)}
+        missing = [name for name in attributes if name not in columns]
         extra = [name for name in self.attributes if name not in attributes]
         if len(missing) == len(attributes):
             raise VAAError(
@@ -117,8 +117,8 @@ class LabelTable:
             )
         labels = np.full((len(self), len(attributes)), UNSPECIFIED, dtype=np.int8)
         for position, name in enumerate(attributes):
-            if name in own:
-                labels[:, position] = self.labels[:, own[name]]
+            if name in columns:
+                labels[:, position] = self.labels[:, columns[name]]
         return labels, missing, extra
 
     def split(self, name: str) -> "LabelTable":

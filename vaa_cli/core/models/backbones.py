@@ -98,14 +98,14 @@ def feature_shapes(
 
 
 def _load(network: nn.Module, state: dict[str, Tensor], name: str) -> None:
-    own = network.state_dict()
+    expected = network.state_dict()
     # The classifier of ImageNet's classes is not used; files without one are as good.
-    needed = [key for key in own if not key.startswith(("fc.", "classifier."))]
-    wrong = [key for key in needed if key not in state or state[key].shape != own[key].shape]
+    needed = [key for key in expected if not key.startswith(("fc.", "classifier."))]
+    wrong = [key for key in needed if key not in state or state[key].shape != expected[key].shape]
     wrong = [key for key in wrong if not key.endswith("num_batches_tracked")]
     if wrong:
         raise VAAError(
             f"the weights are not {name}'s: {len(wrong)} of {len(needed)} tensors are missing "
             f"or of another shape, such as {wrong[0]!r}"
         )
-    network.load_state_dict({key: state.get(key, own[key]) for key in needed}, strict=False)
+    network.load_state_dict({key: state.get(key, expected[key]) for key in needed}, strict=False)

@@ -60,7 +60,7 @@ def attribute_weights(priors: Tensor, scheme: Weighting = "prior") -> Tensor:
     """The weights w_c of eq. 4.
 
     Args:
-        priors: `[c]`, each attribute's share of positives in the training split.
+        priors: `[c]`, each attribute's fraction of positives in the training split.
         scheme: `prior` is the paper's exp(−a); `label` is the asymmetric form of Li et al.
             (ACPR 2015), exp(1 − a) where y = 1 and exp(a) where y = 0; `none` is 1.
 

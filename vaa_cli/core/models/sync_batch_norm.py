@@ -75,11 +75,11 @@ class _SyncBatchNorm2d(nn.BatchNorm2d):
             return
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(1)
-        share = self.momentum
-        if share is None:  # the mean over all batches
-            share = 1.0 / float(self.num_batches_tracked)
-        self.running_mean.lerp_(mean, share)
-        self.running_var.lerp_(unbiased_variance, share)
+        factor = self.momentum
+        if factor is None:  # the mean over all batches
+            factor = 1.0 / float(self.num_batches_tracked)
+        self.running_mean.lerp_(mean, factor)
+        self.running_var.lerp_(unbiased_variance, factor)
 
 
 class _SumOverProcesses(Function):

@@ -124,8 +124,8 @@ def _gather_reports(
     Raises:
         VAAError: the processes have different pictures.
     """
-    own = json.dumps(asdict(_BatchReport.of(mine)))
-    reports = [_BatchReport.from_json(text) for text in group.all_gather_texts(own)]
+    report = json.dumps(asdict(_BatchReport.of(mine)))
+    reports = [_BatchReport.from_json(text) for text in group.all_gather_texts(report)]
     expected = [[source.path for source in batch] for batch in batches]
     expected += [[]] * (group.world_size - len(batches))
     if [report.paths for report in reports] != expected:

@@ -188,7 +188,7 @@ def _bar(value: float, low: float, high: float) -> str:
 def _imbalance(content: PageContent) -> Iterator[str]:
     yield '<h2 id="imbalance">Imbalance</h2>'
     yield (
-        "<p>Each point is an attribute. On the dashed line is what guessing scores: the share of "
+        "<p>Each point is an attribute. The dashed line is the score of guessing: the fraction of "
         "positives among the pictures that are scored, which is near the prior.</p>"
     )
     points = [
@@ -212,19 +212,19 @@ def _imbalance(content: PageContent) -> Iterator[str]:
 
 
 def _mistakes(content: PageContent) -> Iterator[str]:
-    mistakes = Confusions.of(content.probabilities, content.labels, content.scores.thresholds)
+    confusions = Confusions.of(content.probabilities, content.labels, content.scores.thresholds)
     names = [text(name) for name in content.attributes]
     yield '<h2 id="mistakes">Mistaken together</h2>'
-    lift = np.where(mistakes.together >= _TOGETHER, np.nan_to_num(mistakes.lift), 0.0)
+    lift = np.where(confusions.together >= _TOGETHER, np.nan_to_num(confusions.lift), 0.0)
     order = np.argsort(-lift, axis=None, kind="stable")[:_PAIRS]
     pairs = [tuple(np.unravel_index(place, lift.shape)) for place in order.tolist()]
     rows = [
         [
             names[i],
             names[j],
-            f"{mistakes.together[i, j]:,}",
-            f"{mistakes.share[i, j]:.0%}",
-            f"{mistakes.wrongly_predicted[j] / max(mistakes.pictures, 1):.0%}",
+            f"{confusions.together[i, j]:,}",
+            f"{confusions.rate[i, j]:.0%}",
+            f"{confusions.wrongly_predicted[j] / max(confusions.pictures, 1):.0%}",
             f"{lift[i, j]:.1f}",
         ]
         for i, j in pairs
@@ -245,16 +245,16 @@ def _mistakes(content: PageContent) -> Iterator[str]:
         ],
         rows,
     )
-    shares = np.nan_to_num(mistakes.share)
-    top = shares.max() or 1.0
+    rates = np.nan_to_num(confusions.rate)
+    top = rates.max() or 1.0
     count, cell = len(names), 12
     cells = "".join(
         f'<rect x="{cell * j}" y="{cell * i}" width="{cell}" height="{cell}" '
-        f'fill-opacity="{shares[i, j] / top:.2f}"><title>{names[i]} missed, {names[j]} wrongly '
-        f"seen: {shares[i, j]:.0%}</title></rect>"
+        f'fill-opacity="{rates[i, j] / top:.2f}"><title>{names[i]} missed, {names[j]} wrongly '
+        f"seen: {rates[i, j]:.0%}</title></rect>"
         for i in range(count)
         for j in range(count)
-        if shares[i, j] > 0
+        if rates[i, j] > 0
     )
     yield (
         "<details><summary>All pairs</summary><p>Rows: the attribute that was missed; columns: the "
@@ -330,11 +330,11 @@ def _details(content: PageContent) -> Iterator[str]:
 def _curves(content: PageContent, c: int) -> str:
     known = content.labels[:, c] != UNSPECIFIED
     present = content.labels[known, c] == PRESENT
-    shares = content.probabilities[known, c]
+    probabilities = content.probabilities[known, c]
     if not present.any():
         return "<p>No picture has it.</p>"
     name = content.attributes[c]
-    curve, bins = precision_recall(shares, present), reliability(shares, present)
+    curve, bins = precision_recall(probabilities, present), reliability(probabilities, present)
     prior = float(present.mean())
     charts = [
         web_charts.line_chart(
@@ -349,10 +349,10 @@ def _curves(content: PageContent, c: int) -> str:
         web_charts.line_chart(
             f"Reliability of {name}",
             Axis("predicted probability"),
-            Axis("share that has it"),
+            Axis("fraction of positives"),
             [
                 Line("", [0.0, 1.0], [0.0, 1.0]),
-                Line("share", bins.predicted.tolist(), bins.present.tolist()),
+                Line("fraction", bins.predicted.tolist(), bins.present.tolist()),
             ],
         ),
     ]
@@ -362,10 +362,10 @@ def _curves(content: PageContent, c: int) -> str:
 def _picture(content: PageContent, shown: RenderedExample) -> str:
     example, (width, height) = shown.example, shown.size
     label = content.labels[example.row, example.attribute]
-    share = content.probabilities[example.row, example.attribute]
+    probability = content.probabilities[example.row, example.attribute]
     truth = "has it" if label == PRESENT else "does not have it"
     name = text(content.attributes[example.attribute])
-    caption = f"{share:.0%}, {truth}"
+    caption = f"{probability:.0%}, {truth}"
     return (
         f'<figure><img src="{shown.source}" width="{width}" height="{height}" '
         f'alt="A picture that {truth} ({name}), and where the model looks" decoding="async">'

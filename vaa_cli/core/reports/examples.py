@@ -69,18 +69,18 @@ def choose_examples(
         thresholds: `[c]`.
         each: number of each kind.
     """
-    shares = np.asarray(probabilities, dtype=np.float64)
+    probs = np.asarray(probabilities, dtype=np.float64)
     truth, limits = np.asarray(targets), np.asarray(thresholds, dtype=np.float64)
     chosen: list[Example] = []
-    for c in range(shares.shape[1]):
-        share, label = shares[:, c], truth[:, c]
-        seen = share >= limits[c]
+    for c in range(probs.shape[1]):
+        p, label = probs[:, c], truth[:, c]
+        seen = p >= limits[c]
         # By how sure, the surest first; of those right only positives, which are the rarer.
         kinds = {
-            "right": ((label == PRESENT) & seen, -share),
-            "missed": ((label == PRESENT) & ~seen, share),
-            "wrongly seen": ((label == ABSENT) & seen, -share),
-            "unsure": (label != UNSPECIFIED, np.abs(share - limits[c])),
+            "right": ((label == PRESENT) & seen, -p),
+            "missed": ((label == PRESENT) & ~seen, p),
+            "wrongly seen": ((label == ABSENT) & seen, -p),
+            "unsure": (label != UNSPECIFIED, np.abs(p - limits[c])),
         }
         for kind, (rows, order) in kinds.items():
             among = np.flatnonzero(rows)

@@ -72,10 +72,10 @@ def _draw_heat(axes: "Axes", scale: "Axes", statistics: LabelStatistics, names: 
     from matplotlib.colors import PowerNorm
 
     count = len(names)
-    share = statistics.share[np.ix_(statistics.order, statistics.order)]
+    conditional = statistics.conditional[np.ix_(statistics.order, statistics.order)]
     edges = np.arange(count + 1) - 0.5
     # Shares of rare attributes are small: the root sets them apart. NaN lets the grey through.
-    mesh = axes.pcolormesh(edges, edges, share, cmap="YlGnBu", norm=PowerNorm(0.5, 0, 1))
+    mesh = axes.pcolormesh(edges, edges, conditional, cmap="YlGnBu", norm=PowerNorm(0.5, 0, 1))
     axes.set_facecolor("#dddddd")
     axes.invert_yaxis()
     axes.xaxis.tick_top()
@@ -84,7 +84,7 @@ def _draw_heat(axes: "Axes", scale: "Axes", statistics: LabelStatistics, names: 
     axes.set_yticks(range(count), names)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    for (row, column), value in np.ndenumerate(share):
+    for (row, column), value in np.ndenumerate(conditional):
         if count <= _FIGURES and not math.isnan(value):
             text = axes.text(column, row, percent(value), ha="center", va="center", size=7)
             text.set_color("white" if value > 0.4 else "black")

@@ -44,13 +44,13 @@ def ratio_text(positives: int, negatives: int) -> str:
     return f"1 : {_figure(negatives / positives)}"
 
 
-def percent(share: float) -> str:
-    """A share as whole percent in three characters at most; `<1` and `>99` are not 0 and 100."""
-    if math.isnan(share):
+def percent(fraction: float) -> str:
+    """A fraction as whole percent in three characters at most; `<1` and `>99` are not 0 and 100."""
+    if math.isnan(fraction):
         return "-"
-    if 0 < share < 0.01:
+    if 0 < fraction < 0.01:
         return "<1"
-    return ">99" if 0.99 < share < 1 else f"{100 * share:.0f}"
+    return ">99" if 0.99 < fraction < 1 else f"{100 * fraction:.0f}"
 
 
 def _attributes_table(statistics: LabelStatistics) -> Table:
@@ -104,9 +104,9 @@ def _pairs_table(pairs: list[Pair]) -> Table:
     for name in ("pictures", "share", "overall", "phi"):
         table.add_column(name, justify="right", no_wrap=True)
     for pair in pairs:
-        shares = (f"{percent(pair.share)}%", f"{percent(pair.overall)}%")
+        figures = (f"{percent(pair.conditional)}%", f"{percent(pair.overall)}%")
         names = Text(pair.first), Text(pair.second)
-        table.add_row(*names, f"{pair.together:,}", *shares, f"{pair.phi:+.2f}")
+        table.add_row(*names, f"{pair.together:,}", *figures, f"{pair.phi:+.2f}")
     return table
 
 
@@ -124,10 +124,10 @@ def _matrix(statistics: LabelStatistics) -> list[RenderableType]:
     table.add_column("attribute", overflow="fold")
     for position in range(1, count + 1):
         table.add_column(str(position), justify="right", no_wrap=True, min_width=3)
-    share, order = statistics.share, statistics.order
+    conditional, order = statistics.conditional, statistics.order
     for position, row in enumerate(order, start=1):
         # An attribute always comes with itself: left blank, which also guides the eye.
-        cells = ["" if row == column else percent(share[row, column]) for column in order]
+        cells = ["" if row == column else percent(conditional[row, column]) for column in order]
         table.add_row(str(position), Text(statistics.attributes[row]), *cells)
     return [
         Text("Co-occurrence", style="bold"),
@@ -151,7 +151,7 @@ def _figure(ratio: float) -> str:
 
 
 def priors_table(priors: Priors, splits: dict[str, LabelTable]) -> Table:
-    """Each attribute's share of positives in training, and its positives in each split."""
+    """Each attribute's fraction of positives in training, and its positives in each split."""
     table = Table(**TABLE_STYLE)
     table.add_column("attribute", overflow="fold")
     table.add_column("prior", justify="right", no_wrap=True)

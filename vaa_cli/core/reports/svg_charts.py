@@ -115,12 +115,12 @@ class _Frame:
         self._top = top
 
     def x(self, value: float) -> float:
-        share = (value - self._across.low) / ((self._across.high - self._across.low) or 1)
-        return _LEFT + share * (self._width - _LEFT - _RIGHT)
+        fraction = (value - self._across.low) / ((self._across.high - self._across.low) or 1)
+        return _LEFT + fraction * (self._width - _LEFT - _RIGHT)
 
     def y(self, value: float) -> float:
-        share = (value - self._up.low) / ((self._up.high - self._up.low) or 1)
-        return self._height - _BOTTOM - share * (self._height - _BOTTOM - self._top)
+        fraction = (value - self._up.low) / ((self._up.high - self._up.low) or 1)
+        return self._height - _BOTTOM - fraction * (self._height - _BOTTOM - self._top)
 
     def svg(self, title: str, parts: Sequence[str]) -> str:
         left, right = _LEFT, self._width - _RIGHT

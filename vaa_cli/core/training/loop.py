@@ -99,7 +99,7 @@ def train(
     constant = list(compress(data.attributes, data.priors.constant))
     if constant:
         names = ", ".join(constant)
-        _LOGGER.warning("constant in train, so that nothing about them can be learnt: %s", names)
+        _LOGGER.warning("constant in train, so that they cannot be learned: %s", names)
     compute = Compute.choose(options.device, options.precision, group.local_rank)
     with locked(run) if group.is_main else contextlib.nullcontext():
         for event in training_events(data, options, run, compute, group, checkpoint, stop):

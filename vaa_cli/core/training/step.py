@@ -141,7 +141,7 @@ def train_step(
     """
     state.parallel.train()
     state.keep_buffers()
-    shown = torch.from_numpy(shard.rows[list(shard.sources)]).to(compute.device)
+    rows = torch.from_numpy(shard.rows[list(shard.sources)]).to(compute.device)
     pixels = shard.pixels.to(compute.device, non_blocking=compute.pins_memory)
 
     state.optimizer.zero_grad(set_to_none=True)
@@ -158,8 +158,8 @@ def train_step(
             losses = state.loss(  # eq. 7
                 output.primary,
                 output.attention,
-                state.labels[shown[part]],
-                state.history.std(shown[part]),  # eq. 5
+                state.labels[rows[part]],
+                state.history.std(rows[part]),  # eq. 5
             )
             sums.add(losses, len(positions))
             probabilities.append(output.logits.detach().sigmoid())
