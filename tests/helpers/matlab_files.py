@@ -70,6 +70,13 @@ def _for_scipy(value: Value) -> Any:
     return value
 
 
+def save_mat(path: Path, **variables: object) -> Path:
+    """Save variables as SciPy takes them (v5)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    savemat(path, variables)
+    return path
+
+
 def write_v5(path: Path, variables: Mapping[str, Value]) -> Path:
     """What `save -v6` writes."""
     plain = {name: _for_scipy(value) for name, value in variables.items()}

@@ -17,17 +17,19 @@ from PIL import Image
 
 from tests.helpers.command import QUICK, assert_one_line_error, contents, run_process, run_vaa
 from tests.helpers.dataset_trees import (
+    TREES,
     WIDER_TRAINVAL,
     Person,
-    cell,
     make_market,
+    make_pa100k,
+    make_peta,
+    make_rap,
+    make_rap2,
     make_wider,
-    save_mat,
     shrink,
 )
-from tests.helpers.every_format import TREES, make_pa100k, make_peta, make_rap, make_rap2
 from tests.helpers.figures import make_dataset
-from tests.helpers.matlab_files import Bomb, write_v73
+from tests.helpers.matlab_files import Bomb, row_of, save_mat, write_v73
 from tests.helpers.pictures import noise, write_rows
 from vaa_cli.core.datasets.formats.registry import FORMATS
 from vaa_cli.core.models.model_file import load_model
@@ -300,17 +302,17 @@ def test_links_out_of_the_folder(tmp_path: Path) -> None:
 def beyond_the_table(folder: Path) -> None:
     content = {
         "attribute": np.hstack([np.ones((3, 4)), np.eye(3)]),
-        "names": cell(["a", "b", "c"]).T,
+        "names": row_of(["a", "b", "c"]).T,
         "unused": 0.0,
-        "partitions": cell([{"train": np.array([[1, 4]]), "val": 2.0, "test": 3.0}]),
+        "partitions": row_of([{"train": np.array([[1, 4]]), "val": 2.0, "test": 3.0}]),
     }
     save_mat(folder / "PETA.mat", peta=content)
 
 
 def names_too_few(folder: Path) -> None:
     save_mat(make_pa100k(folder) / "annotation.mat", **{
-        "attributes": cell(["hat", "bag"]).T,
-        **{f"{part}_images_name": cell([f"{part}.jpg"]) for part in ("train", "val", "test")},
+        "attributes": row_of(["hat", "bag"]).T,
+        **{f"{part}_images_name": row_of([f"{part}.jpg"]) for part in ("train", "val", "test")},
         **{f"{part}_label": np.zeros((1, 3)) for part in ("train", "val", "test")},
     })  # fmt: skip
 

@@ -25,7 +25,7 @@ from tests.helpers.pictures import (
     truncated,
 )
 from vaa_cli.core.errors import PictureError, VAAError
-from vaa_cli.core.images import decode as images
+from vaa_cli.core.images import decode
 from vaa_cli.core.images.check import check_picture
 from vaa_cli.core.images.decode import open_picture
 from vaa_cli.core.labels.boxes import Box
@@ -357,7 +357,7 @@ def test_damaged_bytes_are_a_problem_or_a_picture(tmp_path: Path, seed: int) -> 
 def test_decompression_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain(size=(20, 10)).save(tmp_path / "fits.png")
     plain(size=(21, 10)).save(tmp_path / "bomb.png")
-    monkeypatch.setattr(images, "MAX_PIXELS", 200)
+    monkeypatch.setattr(decode, "MAX_PIXELS", 200)
     assert check_picture(tmp_path / "fits.png") == (20, 10)
     assert open_picture(tmp_path / "fits.png").size == (20, 10)
     assert "21 x 10" in problem_of(tmp_path / "bomb.png")

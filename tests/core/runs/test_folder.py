@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tests.helpers.command import contents
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.runs import folder as runs
+from vaa_cli.core.runs import folder
 from vaa_cli.core.runs.folder import (
     create_run,
     earlier_checkpoints,
@@ -80,7 +80,7 @@ def age(path: Path, seconds: float) -> None:
 @contextmanager
 def holder(run: Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """A process that tries to hold a run, and what it says of that."""
-    root = str(Path(runs.__file__).parents[3])
+    root = str(Path(folder.__file__).parents[3])
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(run)],
         stdin=subprocess.PIPE,

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from tests.helpers.command import read_rows
 from tests.helpers.figures import make_dataset, make_prepared
-from vaa_cli.core.datasets.formats import csv_folder as csv_format
+from vaa_cli.core.datasets.formats import csv_folder
 from vaa_cli.core.datasets.prepared import Origin, Prepared, read_prepared, write_prepared
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.evaluation.metrics import score
@@ -52,7 +52,7 @@ OPTIONS = TrainingOptions(
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     folder = tmp_path_factory.mktemp("training")
-    table = csv_format.read(make_dataset(folder / "dataset", count=25, split=False))
+    table = csv_folder.read(make_dataset(folder / "dataset", count=25, split=False))
     table = replace(table, splits=assign_splits(table))
     write_prepared(folder / "prepared", table, Origin("figures", "csv"))
     return read_prepared(folder / "prepared")

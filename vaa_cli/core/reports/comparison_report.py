@@ -9,7 +9,7 @@ from rich.text import Text
 
 from vaa_cli.core.evaluation.comparison import Compared, Estimate
 from vaa_cli.core.evaluation.records import number
-from vaa_cli.core.reports import html as web_page
+from vaa_cli.core.reports import html
 from vaa_cli.core.reports.style import TABLE_STYLE, cell
 
 _WORDS = (
@@ -40,22 +40,22 @@ def comparison_tables(compared: Sequence[Compared], names: Sequence[str]) -> Ren
 
 def comparison_page(compared: Sequence[Compared], names: Sequence[str], about: str) -> str:
     """The same as a web page."""
-    body = [f"<p>{web_page.text(about)}</p>", f"<p>{_WORDS}</p>"]
+    body = [f"<p>{html.text(about)}</p>", f"<p>{_WORDS}</p>"]
     for title, figures in _sections(compared):
         header = [title, f"{names[0]}", "95 %"]
         for name in names[1:]:
             header += [name, "95 %", "difference", "95 %", ""]
         rows = []
         for one in figures:
-            cells = [web_page.text(one.attribute or one.figure)]
+            cells = [html.text(one.attribute or one.figure)]
             cells += [_figure(one.values[0].value), _range(one.values[0])]
             for value, difference in zip(one.values[1:], one.differences, strict=True):
                 verdict = _verdict(difference)
                 cells += [_figure(value.value), _range(value), *_difference(difference)]
                 cells.append(f'<span class="{verdict}">{verdict}</span>')
             rows.append(cells)
-        body += [f"<h2>{web_page.text(title)}</h2>", web_page.table(title, header, rows)]
-    return web_page.page(f"{names[0]} against {', '.join(names[1:])}", body)
+        body += [f"<h2>{html.text(title)}</h2>", html.table(title, header, rows)]
+    return html.page(f"{names[0]} against {', '.join(names[1:])}", body)
 
 
 def _sections(compared: Sequence[Compared]) -> Iterator[tuple[str, list[Compared]]]:

@@ -13,8 +13,7 @@ from vaa_cli.core.evaluation.confusions import Confusions
 from vaa_cli.core.evaluation.curves import precision_recall, reliability
 from vaa_cli.core.evaluation.metrics import Scores
 from vaa_cli.core.labels.table import PRESENT, UNSPECIFIED
-from vaa_cli.core.reports import html as web_page
-from vaa_cli.core.reports import svg_charts as web_charts
+from vaa_cli.core.reports import html, svg_charts
 from vaa_cli.core.reports.examples import KINDS, RenderedExample
 from vaa_cli.core.reports.html import text
 from vaa_cli.core.reports.svg_charts import Axis, Line
@@ -69,8 +68,8 @@ def evaluation_page(content: PageContent) -> str:
         *_training(content),
         *_details(content),
     ]
-    style = web_page.asset("charts.css") + web_page.asset("evaluation.css")
-    return web_page.page(content.title, body, style, web_page.asset("evaluation.js"))
+    style = html.asset("charts.css") + html.asset("evaluation.css")
+    return html.page(content.title, body, style, html.asset("evaluation.js"))
 
 
 def _about(content: PageContent) -> Iterator[str]:
@@ -82,7 +81,7 @@ def _about(content: PageContent) -> Iterator[str]:
     yield (
         '<nav aria-label="Contents" class="no-print"><a href="#totals">Totals</a> '
         '<a href="#attributes">Attributes</a> <a href="#imbalance">Imbalance</a> '
-        '<a href="#mistakes">Confusions</a> <a href="#training">Training</a> '
+        '<a href="#mistakes">Mistakes</a> <a href="#training">Training</a> '
         '<a href="#details">Curves and pictures</a></nav>'
     )
 
@@ -108,14 +107,14 @@ def _totals(content: PageContent) -> Iterator[str]:
         [kind, *(_figure(getattr(totals, f"{kind}_{what}", math.nan)) for what in _WHAT)]
         for kind in ("instance", "macro", "micro")
     ]
-    yield web_page.table(
+    yield html.table(
         "Instance: means of images; macro: means of attributes; micro: all labels pooled",
         ["", "accuracy", "precision", "recall", "F1"],
         rows,
     )
     if content.calibration:
         header = list(content.calibration[0])
-        yield web_page.table(
+        yield html.table(
             "With and without calibration",
             [header[0], *(name.replace("_", " ") for name in header[1:])],
             [[_any(record[name]) for name in header] for record in content.calibration],
@@ -202,7 +201,7 @@ def _imbalance(content: PageContent) -> Iterator[str]:
         if prior is not None and not math.isnan(ap)
     ]
     high = max([prior for _, prior, _ in points], default=1.0)
-    yield web_charts.scatter(
+    yield svg_charts.scatter(
         "Average precision against the prior of each attribute",
         Axis("prior in training", 0.0, min(1.0, 1.1 * high)),
         Axis("average precision"),
@@ -233,7 +232,7 @@ def _mistakes(content: PageContent) -> Iterator[str]:
     if not rows:
         yield f"<p>No two mistakes came together in {_TOGETHER} pictures, and more than chance.</p>"
         return
-    yield web_page.table(
+    yield html.table(
         "In pictures where the first was missed, the second was wrongly seen",
         [
             "missed",
@@ -281,7 +280,7 @@ def _training(content: PageContent) -> Iterator[str]:
     losses = [*column("loss"), *column("val_loss")]
     finite = [value for value in losses if math.isfinite(value)]
     charts = [
-        web_charts.line_chart(
+        svg_charts.line_chart(
             "Loss by epoch",
             across,
             Axis("loss", 0.0, max(finite, default=1.0)),
@@ -290,7 +289,7 @@ def _training(content: PageContent) -> Iterator[str]:
                 Line("val, cross-entropy", epochs, column("val_loss")),
             ],
         ),
-        web_charts.line_chart(
+        svg_charts.line_chart(
             "Scores on val by epoch",
             across,
             Axis("on val"),
@@ -337,7 +336,7 @@ def _curves(content: PageContent, c: int) -> str:
     curve, bins = precision_recall(probabilities, present), reliability(probabilities, present)
     prior = float(present.mean())
     charts = [
-        web_charts.line_chart(
+        svg_charts.line_chart(
             f"Precision and recall of {name}",
             Axis("recall"),
             Axis("precision"),
@@ -346,7 +345,7 @@ def _curves(content: PageContent, c: int) -> str:
                 Line("precision", [0.0, *curve.recall], [curve.precision[0], *curve.precision]),
             ],
         ),
-        web_charts.line_chart(
+        svg_charts.line_chart(
             f"Reliability of {name}",
             Axis("predicted probability"),
             Axis("fraction of positives"),

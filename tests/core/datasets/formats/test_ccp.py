@@ -13,14 +13,13 @@ from tests.helpers.dataset_trees import (
     Clothes,
     Mask,
     assert_consistent,
-    cell,
     make_ccp,
     mentions,
     picture_names,
     refusal,
-    save_mat,
     shrink,
 )
+from tests.helpers.matlab_files import row_of, save_mat
 from vaa_cli.core.datasets.formats.ccp import read
 from vaa_cli.core.labels.table import LabelTable
 
@@ -156,7 +155,7 @@ def test_names_with_blanks_and_capitals(root: Path) -> None:
 
 
 def test_names_in_a_column(root: Path) -> None:
-    save_mat(make_ccp(root) / "label_list.mat", label_list=cell(CCP_NAMES).T)
+    save_mat(make_ccp(root) / "label_list.mat", label_list=row_of(CCP_NAMES).T)
     assert_clothes(read(root), root, CCP_CLOTHES)
 
 
@@ -237,7 +236,7 @@ def test_the_list_may_be_shorter(root: Path) -> None:
 
 @pytest.mark.parametrize(
     "tags",
-    ["hat", "", cell(["hat", "bag"]), cell([1.0, 2.0]), {"hat": 1.0}, np.array(["hat", "bag"])],
+    ["hat", "", row_of(["hat", "bag"]), row_of([1.0, 2.0]), {"hat": 1.0}, np.array(["hat", "bag"])],
     ids=["text", "empty text", "cell of text", "cell of numbers", "struct", "lines of text"],
 )
 def test_tags_that_are_no_numbers(root: Path, tags: object) -> None:
@@ -246,7 +245,7 @@ def test_tags_that_are_no_numbers(root: Path, tags: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "mask", ["hat", cell(["hat", "bag"]), {"hat": 1.0}], ids=["text", "cell", "struct"]
+    "mask", ["hat", row_of(["hat", "bag"]), {"hat": 1.0}], ids=["text", "cell", "struct"]
 )
 def test_pixels_that_are_no_numbers(root: Path, mask: object) -> None:
     put(root, "pixel-level", groundtruth=mask)
@@ -276,7 +275,7 @@ def test_an_annotation_that_is_cut(root: Path, level: str, share: float, compres
 @pytest.mark.parametrize("compressed", [False, True])
 def test_a_list_that_is_cut(root: Path, share: float, compressed: bool) -> None:
     path = make_ccp(root) / "label_list.mat"
-    scipy.io.savemat(path, {"label_list": cell(CCP_NAMES)}, do_compression=compressed)
+    scipy.io.savemat(path, {"label_list": row_of(CCP_NAMES)}, do_compression=compressed)
     assert_clothes(read(root), root, CCP_CLOTHES)
     shrink(path, share)
     assert path.name in refusal(read, root)
@@ -289,7 +288,7 @@ def test_no_list(root: Path) -> None:
 
 @pytest.mark.parametrize(
     "names",
-    [3.0, "text", np.zeros((1, 59)), cell([1.0, 2.0]), {"null": 1.0}, cell([])],
+    [3.0, "text", np.zeros((1, 59)), row_of([1.0, 2.0]), {"null": 1.0}, row_of([])],
     ids=["number", "text", "numbers", "cell of numbers", "struct", "empty"],
 )
 def test_a_list_that_is_no_list_of_names(root: Path, names: object) -> None:
@@ -298,7 +297,7 @@ def test_a_list_that_is_no_list_of_names(root: Path, names: object) -> None:
 
 
 def test_a_list_of_another_variable(root: Path) -> None:
-    path = save_mat(make_ccp(root) / "label_list.mat", labels=cell(CCP_NAMES))
+    path = save_mat(make_ccp(root) / "label_list.mat", labels=row_of(CCP_NAMES))
     message = refusal(read, root)
     assert path.name in message and "label_list" in message.replace(path.name, "")
 

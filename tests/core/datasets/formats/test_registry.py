@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.dataset_trees import make_wider, refusal, save_pictures, shrink
-from tests.helpers.every_format import TREES, make_csv
+from tests.helpers.dataset_trees import TREES, make_csv, make_wider, refusal, save_pictures, shrink
 from tests.helpers.pictures import write_rows
 from vaa_cli.core.datasets.formats import ccp, celeba, duke, market1501, wider
 from vaa_cli.core.datasets.formats.registry import FORMATS, detect

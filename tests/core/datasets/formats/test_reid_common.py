@@ -21,16 +21,15 @@ from tests.helpers.dataset_trees import (
     REID_FOLDERS,
     Half,
     assert_consistent,
-    cell,
     make_duke,
     make_market,
     mentions,
     named_labels,
     picture_names,
     refusal,
-    save_mat,
     shrink,
 )
+from tests.helpers.matlab_files import row_of, save_mat
 from vaa_cli.core.datasets.formats import duke, market1501
 from vaa_cli.core.labels.table import LabelTable
 
@@ -205,7 +204,7 @@ def test_identities_that_are_numbers(form: Format, root: Path, kind: str) -> Non
         elif kind == "integers":
             index = numbers.astype(np.uint16)
         elif kind == "cell":
-            index = cell([np.float64(number) for number in numbers[0]])
+            index = row_of([np.float64(number) for number in numbers[0]])
         halves[name] = replace(half, identities=index)
     assert_people(form.read(form.make(root, halves)), root, form)
 
@@ -220,7 +219,7 @@ def test_every_type_of_number(
         fields: dict[str, object] = {
             key: np.array([values], dtype=dtype) for key, values in half.values.items()
         }
-        index = {"image_index": cell(form.people[name])}
+        index = {"image_index": row_of(form.people[name])}
         content[name] = {**index, **fields} if index_first else {**fields, **index}
     form.make(root)
     save_mat(root / "attribute" / form.file, **{form.variable: content})
@@ -340,14 +339,14 @@ def test_a_file_of_another_variable(form: Format, root: Path) -> None:
     assert form.file in message and form.variable in message.replace(form.file, "")
 
 
-@pytest.mark.parametrize("content", [3.0, "text", np.eye(3), cell(["a", "b"]), {"a": 1.0}])
+@pytest.mark.parametrize("content", [3.0, "text", np.eye(3), row_of(["a", "b"]), {"a": 1.0}])
 def test_a_variable_that_is_no_struct_of_halves(form: Format, root: Path, content: object) -> None:
     form.make(root)
     save_mat(root / "attribute" / form.file, **{form.variable: content})
     assert form.file in refusal(form.read, root)
 
 
-@pytest.mark.parametrize("content", [3.0, "text", np.eye(3), cell(["a", "b"]), {"hat": 1.0}])
+@pytest.mark.parametrize("content", [3.0, "text", np.eye(3), row_of(["a", "b"]), {"hat": 1.0}])
 @pytest.mark.parametrize("name", ["train", "test"])
 def test_a_half_that_is_no_struct_of_fields(
     form: Format, root: Path, name: str, content: object

@@ -6,6 +6,7 @@ from pathlib import Path
 from vaa_cli.core.datasets.formats import (
     ccp,
     celeba,
+    csv_folder,
     duke,
     market1501,
     pa100k,
@@ -14,12 +15,12 @@ from vaa_cli.core.datasets.formats import (
     rap2,
     wider,
 )
-from vaa_cli.core.datasets.formats import csv_folder as csv
 from vaa_cli.core.datasets.formats.base import DatasetFormat
 from vaa_cli.core.errors import VAAError
 
 FORMATS: tuple[DatasetFormat, ...] = tuple(
-    module.FORMAT for module in (csv, wider, peta, pa100k, rap, rap2, market1501, duke, celeba, ccp)
+    module.FORMAT
+    for module in (csv_folder, wider, peta, pa100k, rap, rap2, market1501, duke, celeba, ccp)
 )
 
 
@@ -40,7 +41,7 @@ def detect(source: Path) -> Detection:
     if source.is_file():
         if source.suffix.lower() == ".mat":
             raise VAAError(f"{source} is one file of a dataset; name the folder that holds it")
-        return Detection(csv.FORMAT, source)
+        return Detection(csv_folder.FORMAT, source)
     if not source.is_dir():
         raise VAAError(f"{source}: no such folder; name the folder that holds the dataset")
     found = [

@@ -41,8 +41,7 @@ def read_mat(path: Path) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def _read(path: Path, size: int, mtime: int) -> dict[str, Any]:
     # Most datasets have no such file, and the two packages take half a second to load.
-    from vaa_cli.core.datasets.matlab import hdf5_reader as matlab_hdf5
-    from vaa_cli.core.datasets.matlab import scipy_reader as matlab_scipy
+    from vaa_cli.core.datasets.matlab import hdf5_reader, scipy_reader
 
-    variables = matlab_hdf5.read_variables(path)
-    return matlab_scipy.read_variables(path) if variables is None else variables
+    variables = hdf5_reader.read_variables(path)
+    return scipy_reader.read_variables(path) if variables is None else variables
