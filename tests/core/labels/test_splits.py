@@ -170,12 +170,12 @@ def test_val_cut_from_train_has_the_rare_attributes() -> None:
 
 
 def test_val_share_without_a_split_column() -> None:
-    with pytest.raises(VAAError, match="val-share"):
+    with pytest.raises(VAAError, match="val_share"):
         assign_splits(make_table([[1], [0]]), val_share=0.1)
 
 
 def test_val_share_beside_a_val_of_its_own() -> None:
-    with pytest.raises(VAAError, match="val-share"):
+    with pytest.raises(VAAError, match="val_share"):
         assign_splits(make_table([[1], [0]], splits=[0, 1]), val_share=0.1)
 
 
