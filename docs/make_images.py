@@ -1,6 +1,6 @@
 """Make the pictures of README from a trained run of the sample data.
 
-    python docs/make_images.py --run demo/run --picture sample_data/images/0001.jpg
+    python docs/make_images.py --run demo/run --picture sample_data/images/000799.jpg
 
 The first is `vaa explain`'s figure; the second is the top of `vaa evaluate --report`'s page, which
 takes Chromium and playwright.
@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 IMAGES = Path(__file__).parent / "images"
-WIDTH = 960  # pixels
+WIDTH = 720  # pixels
 
 
 def vaa(*arguments: str) -> None:
@@ -30,7 +30,7 @@ def small(source: Path, target: Path) -> None:
         scaled = picture.convert("RGB").resize(
             (min(picture.width, WIDTH), height), Image.Resampling.LANCZOS
         )
-    scaled.quantize(128).save(target, optimize=True)
+    scaled.quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
 def make_explanation(run: str, picture: str, attributes: str, folder: Path) -> None:
@@ -60,7 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True)
     parser.add_argument("--picture", required=True)
-    parser.add_argument("--attributes", default="hat,backpack,umbrella,long_hair")
+    parser.add_argument("--attributes", default="hat,shorts,long_hair")
     arguments = parser.parse_args()
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
