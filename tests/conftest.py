@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tests.helpers.command import QUICK, run_process
+from tests.helpers.command import QUICK, run_vaa
 from tests.helpers.figures import make_dataset
 
 if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -40,9 +40,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with FileLock(shared / "workspace.lock"):
         if not made.exists():
             make_dataset(folder / "dataset", count=60)
-            prepared = run_process("prepare", "dataset", cwd=folder)
+            prepared = run_vaa("prepare", "dataset", cwd=folder)
             assert prepared.code == 0, prepared.err
-            trained = run_process("train", *QUICK, "--epochs", "8", cwd=folder)
+            trained = run_vaa("train", *QUICK, "--epochs", "8", cwd=folder)
             assert trained.code == 0, trained.err
             made.touch()
     return folder

@@ -151,7 +151,7 @@ def test_no_rows_and_nothing_specified() -> None:
     for table in (make_table([[1, 0]]).select([]), make_table([[-1, -1]])):
         lines = shown(table)
         assert ["attribute0", "-", "no", "labels", "0"] in [line.split()[:5] for line in lines]
-        assert any(line.startswith("No two attributes have pictures enough") for line in lines)
+        assert any(line.startswith("No two attributes have enough pictures") for line in lines)
 
 
 def test_one_attribute_is_a_table_alone() -> None:

@@ -84,8 +84,8 @@ class DecodingProcess:
         self._process.join(0.2)  # one that died needs a moment to be dead
         self.kill()
         self._process.join()
+        # It is not closed: as the interpreter ends, multiprocessing may be joining it, too.
         code = self._process.exitcode or 0
-        self._process.close()
         if code >= 0:
             return f"exit code {code}"
         with suppress(ValueError):  # a real-time signal has no name

@@ -32,7 +32,7 @@ from vaa_cli.core.images.batch import Batch
 from vaa_cli.core.images.decode import Decoder
 from vaa_cli.core.images.loader_failures import _died, _not_handed_over
 from vaa_cli.core.images.requests import Request
-from vaa_cli.core.system.processes import decoding_workers
+from vaa_cli.core.system.processes import decoding_workers, follow_parent
 
 
 class _Decoded(NamedTuple):
@@ -101,27 +101,7 @@ def _no_pixels() -> Tensor:
 
 
 def _start_worker(_: int) -> None:
-    """Leave it to the parent when to end, and end with it.
-
-    Ctrl-C and a scheduler's SIGTERM reach the workers too. A parent that finishes its step and
-    saves still needs them, so they ignore both; but it ends them by a SIGTERM of its own.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "sigtimedwait"):  # not on macOS and Windows: there SIGTERM ends a worker
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent, started_by = multiprocessing.parent_process(), os.getppid()
-    assert parent is not None
-    # Of a forked worker's parent, its siblings hold the sentinel open, but it has another parent
-    # once that is dead. One from a fork server has the server for a parent, but its sentinel.
-    while os.getppid() == started_by and parent.is_alive():
-        received = signal.sigtimedwait({signal.SIGTERM}, 1.0)
-        if received is not None and received.si_pid == parent.pid:
-            break
-    os._exit(0)
+    follow_parent(ignore_sigterm=True)
 
 
 @contextmanager

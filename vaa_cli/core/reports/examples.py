@@ -12,7 +12,7 @@ from PIL import Image
 
 from vaa_cli.core.images.decode import open_picture
 from vaa_cli.core.images.overlay import overlay, side_by_side
-from vaa_cli.core.images.requests import Request
+from vaa_cli.core.images.requests import table_requests
 from vaa_cli.core.labels.table import ABSENT, PRESENT, UNSPECIFIED, LabelTable
 
 if TYPE_CHECKING:
@@ -104,9 +104,8 @@ def render_examples(
     for place, example in enumerate(examples):
         wanted.setdefault(example.row, []).append(place)
     rows = sorted(wanted)
-    requests = (Request(str(table.path(row)), table.box(row), row) for row in rows)
     shown: dict[int, RenderedExample] = {}
-    for row, explanation in zip(rows, reader.read(requests), strict=True):
+    for row, explanation in zip(rows, reader.read(table_requests(table, rows)), strict=True):
         if explanation.prediction.problem is not None:
             continue
         pixels = _scaled(table, row, height, reader.card.box_margin)

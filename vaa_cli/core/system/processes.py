@@ -121,11 +121,19 @@ def _work_on(work: Callable[[Item], Result], batch: Sequence[Item]) -> list[Resu
     return [work(item) for item in batch]
 
 
-def follow_parent() -> None:
-    """Leave Ctrl-C to the parent, and end when it does; for a process that works for another."""
-    # Ctrl-C is the parent's to handle, and a parent that was killed must not leave workers behind.
+def follow_parent(ignore_sigterm: bool = False) -> None:
+    """Leave Ctrl-C to the parent, and end when it ends; for a process that works for another one.
+
+    Args:
+        ignore_sigterm: ignore SIGTERM, too, unless the parent sends it. A scheduler sends it to all
+            processes, and a parent that finishes its step and saves still needs this one.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end = _end_with_parent
+    if ignore_sigterm and hasattr(signal, "sigtimedwait"):  # not on macOS and Windows
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        end = _end_with_parent_or_its_sigterm
+    threading.Thread(target=end, daemon=True).start()
 
 
 def _end_with_parent() -> None:
@@ -133,3 +141,15 @@ def _end_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
+
+
+def _end_with_parent_or_its_sigterm() -> None:
+    parent, started_by = multiprocessing.parent_process(), os.getppid()
+    assert parent is not None
+    # Of a forked process's parent, its siblings hold the sentinel open, but it has another parent
+    # once that is dead. One from a fork server has the server for a parent, but its sentinel.
+    while os.getppid() == started_by and parent.is_alive():
+        received = signal.sigtimedwait({signal.SIGTERM}, 1.0)
+        if received is not None and received.si_pid == parent.pid:
+            break
+    os._exit(0)
