@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -38,6 +37,8 @@ for command in (prepare, train, evaluate, predict, explain, calibrate, compare, 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version  # for `vaa --help` too slow
+
         print(f"vaa {version('vaa-cli')}")
         raise typer.Exit
 

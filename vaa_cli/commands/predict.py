@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -112,6 +111,8 @@ def predict(
     which is empty when all went well. The exit code is 1 if any picture could not be read.
     On several GPUs: torchrun --nproc-per-node 4 -m -- vaa_cli predict …
     """
+    from importlib.metadata import version
+
     from vaa_cli.core.images.inputs import find_inputs
     from vaa_cli.core.prediction.formats import Columns
     from vaa_cli.core.prediction.predictor import open_predictor
