@@ -1,6 +1,9 @@
 """Wrong requests and broken surroundings: one line, exit code 2, nothing half-written."""
 
 import shutil
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from tests.helpers.command import (
     assert_one_line_error,
     contents,
     limit_file_size,
+    limited_file_size,
     run_process,
     run_vaa,
     run_without_torch,
@@ -180,13 +184,14 @@ def test_told_before_torch_is_loaded(tmp_path: Path, words: str, part: str) -> N
     assert_one_line_error(outcome, part)
 
 
-def test_no_network_and_no_cached_weights(workspace: Path, tmp_path: Path) -> None:
+def test_no_network_and_no_cached_weights(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # A proxy that nobody listens to stands for a missing network, here and where there is one.
-    environment = {"TORCH_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
-    outcome = run_process(
-        "train", "--backbone", "resnet18", "--run", tmp_path / "run",
-        cwd=workspace, environment=environment,
-    )  # fmt: skip
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it knows the proxies of before
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    outcome = run_vaa("train", "--backbone", "resnet18", "--run", tmp_path / "run", cwd=workspace)
     assert_one_line_error(
         outcome, "cannot download", "resnet18", "--weights FILE", "--weights none",
         str(tmp_path / "hub" / "checkpoints" / "resnet18-"),
@@ -308,10 +313,8 @@ def test_full_disk_while_preparing(dataset: Path) -> None:
 def test_full_disk_while_training(dataset: Path) -> None:
     folder = dataset.parent
     assert run_vaa("prepare", "dataset", cwd=folder).code == 0
-    outcome = run_process(
-        "train", *QUICK, "--epochs", "1", "--run", "run", cwd=folder,
-        before=lambda: limit_file_size(1_000_000),
-    )  # fmt: skip
+    with limited_file_size(1_000_000):
+        outcome = run_vaa("train", *QUICK, "--epochs", "1", "--run", "run", cwd=folder)
     assert_one_line_error(outcome, "cannot write run/last.ckpt", "File too large")
     assert contents(folder) == ["dataset", "prepared"]
 
@@ -319,9 +322,6 @@ def test_full_disk_while_training(dataset: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_full_disk_while_predicting(workspace: Path) -> None:
     with open("/dev/full", "w") as full:
-        import subprocess
-        import sys
-
         done = subprocess.run(
             [sys.executable, "-m", "vaa_cli", "predict", "dataset/images"],
             cwd=workspace, stdout=full, stderr=subprocess.PIPE, text=True, check=False,
@@ -330,10 +330,9 @@ def test_full_disk_while_predicting(workspace: Path) -> None:
     assert done.stderr.endswith("\nerror: cannot write stdout: No space left on device\n")
     assert "Traceback" not in done.stderr
 
-    outcome = run_process(
-        "predict", "dataset/images", "--workers", "0", "--out", "small.csv", cwd=workspace,
-        before=lambda: limit_file_size(1000),
-    )  # fmt: skip
+    options = ("--workers", "0", "--out", "small.csv")
+    with limited_file_size(1000):
+        outcome = run_vaa("predict", "dataset/images", *options, cwd=workspace)
     assert_one_line_error(outcome, "cannot write small.csv")
     assert not (workspace / "small.csv").exists()
 

@@ -2,8 +2,6 @@
 
 import importlib.util
 import math
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.helpers.command import limited_file_size
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.training.tensorboard import TensorBoardLog, require_tensorboard
 
@@ -47,28 +46,15 @@ def test_a_resumed_training_takes_back_what_came_after(tmp_path: Path) -> None:
     assert found == [(1, 1.0), (2, 1.0), (3, 1.0), (4, 2.0), (5, 2.0)]
 
 
-FULL = """
-import resource, sys, time
-from pathlib import Path
-from vaa_cli.core.training.tensorboard import TensorBoardLog
-board = TensorBoardLog(Path(sys.argv[1]))
-resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
-for step in range(2000):
-    board.scalars(step, {"loss": 1.0})
-    if board.problem:
-        break
-board.close()
-print(board.problem)
-"""
-
-
 def test_a_full_disk_ends_the_files_not_the_training(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", FULL, tmp_path], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "File too large\n"
-    assert done.stderr == ""
+    board = TensorBoardLog(tmp_path)
+    with limited_file_size(2000):
+        for step in range(2000):
+            board.scalars(step, {"loss": 1.0})
+            if board.problem:
+                break
+        board.close()
+    assert board.problem == "File too large"
 
 
 def test_asked_for_and_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
