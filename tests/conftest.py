@@ -42,7 +42,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
             make_dataset(folder / "dataset", count=60)
             prepared = run_vaa("prepare", "dataset", cwd=folder)
             assert prepared.code == 0, prepared.err
-            trained = run_vaa("train", *QUICK, "--epochs", "8", cwd=folder)
+            trained = run_vaa("train", *QUICK, "--precision", "fp32", "--epochs", "8", cwd=folder)
             assert trained.code == 0, trained.err
             made.touch()
     return folder
