@@ -23,6 +23,8 @@ QUICK = (
     "--backbone", "resnet18", "--weights", "none", "--image-size", "64x32", "--batch-size", "8",
     "--lr", "1e-3", "--workers", "0",
 )  # fmt: skip
+# An engine that begins at once also with a model that was not there before.
+TORCH_FP32 = ("--engine", "torch", "--precision", "fp32", "--workers", "0")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ def run_vaa(*arguments: str | Path, cwd: Path, stdin: str | None = None) -> Outc
         sys.stdout.flush()
         sys.stderr.flush()
         return Outcome(code, *read())
+
+
+def newest_model(folder: Path) -> Path:
+    """The model file of the newest run in a folder."""
+    return folder / "runs" / "latest" / "best.safetensors"
 
 
 def run_process(

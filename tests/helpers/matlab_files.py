@@ -370,6 +370,6 @@ def assert_refused(root: Path, call: Callable[[], object], *parts: object) -> No
         call()
     message = str(caught.value)
     assert len(message.splitlines()) == 1, message
-    told = message.replace(str(root), "ROOT")  # its numbers are none that the test looks for
+    text = message.replace(str(root), "ROOT")  # its numbers are none that the test looks for
     for part in parts:
-        assert re.search(rf"(?<!\w){re.escape(str(part))}(?!\w)", told), (part, told)
+        assert re.search(rf"(?<!\w){re.escape(str(part))}(?!\w)", text), (part, text)

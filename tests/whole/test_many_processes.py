@@ -133,7 +133,7 @@ def test_the_same_predictions(workspace: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_wrong_is_told_once(folder: Path) -> None:
+def test_what_is_wrong_is_reported_once(folder: Path) -> None:
     outcome = run_on_two("train", *TRAIN, "--image-size", "much", cwd=folder)
     assert outcome.code != 0
     (line,) = [line for line in outcome.err.splitlines() if line.startswith("error:")]

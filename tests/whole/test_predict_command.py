@@ -111,11 +111,11 @@ def every_kind(folder: Path) -> dict[str, str | None]:
     folder.mkdir()
     rng = np.random.default_rng(0)
     colours = Image.fromarray(rng.integers(0, 256, (60, 40, 3), dtype=np.uint8))
-    told: dict[str, str | None] = {}
+    messages: dict[str, str | None] = {}
 
     def saved(name: str, picture: Image.Image, **options: object) -> None:
         picture.save(folder / name, **options)  # type: ignore[arg-type]
-        told[name] = None
+        messages[name] = None
 
     saved("1 x 1.png", colours.resize((1, 1)))
     saved("grey.jpg", colours.convert("L"))
@@ -140,25 +140,25 @@ def every_kind(folder: Path) -> dict[str, str | None]:
         ("cut.jpg", whole[: len(whole) // 2], "broken picture"),
     ):
         (folder / name).write_bytes(content)
-        told[name] = problem
+        messages[name] = problem
     Image.new("1", (20_000, 20_000)).save(folder / "bomb.png")
-    told["bomb.png"] = "pixels than the limit"
+    messages["bomb.png"] = "pixels than the limit"
     (folder / "gone.jpg").symlink_to("nowhere")
-    told["gone.jpg"] = "no such file"
+    messages["gone.jpg"] = "no such file"
     os.mkfifo(folder / "pipe.jpg")
-    told["pipe.jpg"] = "not a file"
+    messages["pipe.jpg"] = "not a file"
     (folder / "circle").symlink_to(folder, target_is_directory=True)
-    return told
+    return messages
 
 
 def test_every_kind_of_picture_has_its_row(model: Path, tmp_path: Path) -> None:
-    told = every_kind(tmp_path / "kinds")
+    messages = every_kind(tmp_path / "kinds")
     outcome = predict(model, "kinds", "--format", "jsonl", cwd=tmp_path)
     assert outcome.code == 1
     rows = {json.loads(line)["image"]: json.loads(line) for line in outcome.out.splitlines()}
-    assert list(rows) == [f"kinds/{name}" for name in sorted(told)]
-    assert len(outcome.out.splitlines()) == len(told)
-    for name, problem in told.items():
+    assert list(rows) == [f"kinds/{name}" for name in sorted(messages)]
+    assert len(outcome.out.splitlines()) == len(messages)
+    for name, problem in messages.items():
         row = rows[f"kinds/{name}"]
         if problem is None:
             assert row["error"] is None and len(row["attributes"]) == len(ATTRIBUTES)
@@ -286,9 +286,9 @@ def test_a_resumed_job_needs_the_same_pictures(model: Path, images: Path, tmp_pa
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate()
+    _, messages = process.communicate()
     assert process.returncode == 130
-    assert b"--resume goes on with out.csv" in told
+    assert b"--resume goes on with out.csv" in messages
     reversed_ = "".join(reversed(names.splitlines(True)))
     wrong = predict(model, *options, cwd=tmp_path, stdin=reversed_)
     assert_one_line_error(wrong, "begun with other pictures")
@@ -297,7 +297,7 @@ def test_a_resumed_job_needs_the_same_pictures(model: Path, images: Path, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("--shard", "0/2"), "--shard 0/2"),
         (("--resume",), "--out"),
@@ -308,15 +308,15 @@ def test_a_resumed_job_needs_the_same_pictures(model: Path, images: Path, tmp_pa
     ],
 )
 def test_wrong_requests(
-    model: Path, images: Path, tmp_path: Path, arguments: tuple[str, ...], told: str
+    model: Path, images: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     outcome = predict(model, images / "000.png", *arguments, cwd=tmp_path)
-    assert_one_line_error(outcome, told)
+    assert_one_line_error(outcome, message)
     assert outcome.out == ""
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("--precision", "int8"), "--calibrate"),
         (("--calibrate", "x"), "--precision int8"),
@@ -325,8 +325,8 @@ def test_wrong_requests(
         (("--out", "model.pt2", "--to", "onnx"), "ends in .onnx"),
     ],
 )
-def test_wrong_exports(workspace: Path, arguments: tuple[str, ...], told: str) -> None:
-    assert_one_line_error(run_vaa("export", *arguments, cwd=workspace), told)
+def test_wrong_exports(workspace: Path, arguments: tuple[str, ...], message: str) -> None:
+    assert_one_line_error(run_vaa("export", *arguments, cwd=workspace), message)
 
 
 def test_an_export_of_an_export(model: Path, tmp_path: Path) -> None:

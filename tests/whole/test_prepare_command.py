@@ -60,7 +60,7 @@ def rows(folder: Path, *splits: str) -> list[dict[str, str]]:
     ["csv", "wider", "peta as it was", "pa100k", "rap", "rap2", "market1501", "duke", "celeba",
      "ccp"],
 )  # fmt: skip
-def test_every_format_is_told_and_read(tmp_path: Path, tree: str) -> None:
+def test_every_format_is_reported_and_read(tmp_path: Path, tree: str) -> None:
     name, make, evidence = TREES[tree]
     make(tmp_path / "My data")
     outcome = run_vaa("prepare", "My data", cwd=tmp_path)
@@ -70,9 +70,9 @@ def test_every_format_is_told_and_read(tmp_path: Path, tree: str) -> None:
         return
     assert outcome.code == 0, outcome.err
     assert outcome.out == ""
-    told = outcome.err.splitlines()[0]
-    assert told.startswith("reading My data as " + name) and evidence in told
-    assert "--format" in told
+    first_line = outcome.err.splitlines()[0]
+    assert first_line.startswith("reading My data as " + name) and evidence in first_line
+    assert "--format" in first_line
     about = description(tmp_path / "prepared")
     assert about["format"] == name and about["name"] == "My data"
     assert contents(tmp_path / "prepared") == PREPARED
@@ -437,7 +437,7 @@ def test_a_folder_of_files_named_like_ours_is_left_alone(tmp_path: Path) -> None
     assert (tmp_path / "out" / "train.csv").read_text() == "mine"
 
 
-def test_crops_of_a_stopped_run_are_told_of(tmp_path: Path) -> None:
+def test_crops_of_a_stopped_run_are_reported_of(tmp_path: Path) -> None:
     make_dataset(tmp_path / "data", count=20)
     (tmp_path / ".prepared.crops").mkdir()
     outcome = run_vaa("prepare", "data", cwd=tmp_path)

@@ -176,7 +176,7 @@ def test_a_device_that_is_not_here(workspace: Path, tmp_path: Path) -> None:
         ("predict x.png --run liar.safetensors --engine nope", "unknown engine 'nope'"),
     ],
 )
-def test_told_before_torch_is_loaded(tmp_path: Path, words: str, part: str) -> None:
+def test_refused_before_torch_is_loaded(tmp_path: Path, words: str, part: str) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
     save_file({"a": torch.zeros(1)}, tmp_path / "liar.safetensors", {"vaa": '{"schema": 1}'})
     (tmp_path / "empty").mkdir()
@@ -206,8 +206,8 @@ def test_no_trained_run(tmp_path: Path, command: tuple[str, ...]) -> None:
 
 
 def test_a_process_whose_number_is_none(tmp_path: Path) -> None:
-    told = {"RANK": "first", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
-    outcome = run_process("evaluate", cwd=tmp_path, environment=told)
+    ranks = {"RANK": "first", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
+    outcome = run_process("evaluate", cwd=tmp_path, environment=ranks)
     assert_one_line_error(outcome, "RANK", "are no numbers", "'first'")
 
 

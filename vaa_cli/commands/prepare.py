@@ -202,7 +202,7 @@ def _print_result(result: "PreparedResult") -> None:
     out = result.folder
     if result.dropped:
         dropped = f"{len(result.dropped):,} of {result.rows:,} rows dropped"
-        say(f"{dropped}; {out}/dataset.json says why")
+        say(f"{dropped}; the reasons are in {out}/dataset.json")
     if result.staging is not None:
         say(
             f"crops of a run that was stopped are in {result.staging}; --crops goes on with them, "

@@ -157,7 +157,7 @@ def test_on_a_gpu_it_is_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("choice", "told"),
+    ("choice", "message"),
     [
         (EngineOptions("tensorrt"), "unknown engine 'tensorrt'"),
         (EngineOptions(precision="fp8"), "unknown precision 'fp8'"),
@@ -168,10 +168,10 @@ def test_on_a_gpu_it_is_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=str,
 )
-def test_what_cannot_be_chosen(model_file: Path, choice: EngineOptions, told: str) -> None:
+def test_what_cannot_be_chosen(model_file: Path, choice: EngineOptions, message: str) -> None:
     if choice.engine in ("openvino", "onnx"):
         pytest.importorskip(RUNTIMES[choice.engine])
-    with pytest.raises(VAAError, match=told):
+    with pytest.raises(VAAError, match=message):
         open_engine(model_file, choice)
 
 

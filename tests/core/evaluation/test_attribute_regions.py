@@ -96,7 +96,7 @@ def test_places_in_the_part_that_the_model_sees(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "message"),
     [
         ([["images/9.png", "hat", 1, 1, 2, 2]], "row 2: 'images/9.png' is no picture"),
         ([["images/0.png", "scarf", 1, 1, 2, 2]], "no box of these pictures"),
@@ -104,9 +104,9 @@ def test_places_in_the_part_that_the_model_sees(tmp_path: Path) -> None:
         ([["images/0.png", "hat", "x", 1, 2, 2]], "row 2, column 'left'"),
     ],
 )
-def test_wrong_boxes(tmp_path: Path, rows: list[list[object]], told: str) -> None:
+def test_wrong_boxes(tmp_path: Path, rows: list[list[object]], message: str) -> None:
     table = table_of(tmp_path, [[1, 1]])
-    with pytest.raises(VAAError, match=told):
+    with pytest.raises(VAAError, match=message):
         boxes(write_rows(tmp_path / "b.csv", HEADER, *rows), table)
 
 

@@ -96,7 +96,7 @@ def test_a_run_against_itself_differs_by_nothing() -> None:
         assert not difference.excludes_zero
 
 
-def test_a_better_run_is_told_from_noise() -> None:
+def test_a_better_run_is_reported_from_noise() -> None:
     rng = np.random.default_rng(4)
     targets = rng.integers(0, 2, (400, 3)).astype(np.int8)
     guessed, known = rng.random((400, 3)), np.clip(targets + rng.normal(0, 0.3, (400, 3)), 0, 1)

@@ -182,7 +182,7 @@ def test_a_table_with_fewer_than_four_box_columns_has_no_boxes(here: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("header", "row", "told"),
+    ("header", "row", "message"),
     [
         (["picture"], ["a.jpg"], "image column"),
         (["image", "left", "top", "width", "height"], ["a.jpg", 1, 2, "wide", 4], "row 2"),
@@ -190,13 +190,13 @@ def test_a_table_with_fewer_than_four_box_columns_has_no_boxes(here: Path) -> No
         ([], [], "empty"),
     ],
 )
-def test_tables_that_are_wrong_are_told_at_once(
-    here: Path, header: list[str], row: list[object], told: str
+def test_tables_that_are_wrong_are_reported_at_once(
+    here: Path, header: list[str], row: list[object], message: str
 ) -> None:
     write_rows(here / "t.csv", header, row) if header else touch("t.csv")
     with pytest.raises(VAAError, match=r"t\.csv") as caught:
         find_inputs(["t.csv"], io.StringIO())
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 # Several words

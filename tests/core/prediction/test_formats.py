@@ -213,9 +213,11 @@ def test_format_for(name: str | None, asked: str | None, format: str) -> None:
     assert format_for(Path(name) if name else None, asked) == format
 
 
-@pytest.mark.parametrize(("asked", "told"), [("xml", "unknown format"), ("parquet", "`out=FILE`")])
-def test_formats_that_cannot_be(asked: str, told: str) -> None:
-    with pytest.raises(VAAError, match=told):
+@pytest.mark.parametrize(
+    ("asked", "message"), [("xml", "unknown format"), ("parquet", "`out=FILE`")]
+)
+def test_formats_that_cannot_be(asked: str, message: str) -> None:
+    with pytest.raises(VAAError, match=message):
         format_for(None, asked)
 
 

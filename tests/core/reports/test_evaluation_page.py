@@ -203,7 +203,9 @@ def shown(browser: Any, evaluation: PageContent, tmp_path: Path) -> Iterator[Any
     page.on("request", lambda request: complaints.append(request.url))
     page.goto(path.as_uri())
     yield page
-    assert [told for told in complaints if not told.startswith("data:")] == [path.as_uri()]
+    assert [complaint for complaint in complaints if not complaint.startswith("data:")] == [
+        path.as_uri()
+    ]
     context.close()
 
 

@@ -132,7 +132,7 @@ def test_a_runs_config_comes_back() -> None:
         b'{"options": {}, "data": 3}', b'{"options": {}, "data": null}',
     ],
 )  # fmt: skip
-def test_a_broken_config_is_told(content: bytes) -> None:
+def test_a_broken_config_is_reported(content: bytes) -> None:
     fill(RUN)
     (RUN / "config.json").write_bytes(content)
     with pytest.raises(VAAError) as caught:
@@ -142,7 +142,7 @@ def test_a_broken_config_is_told(content: bytes) -> None:
     assert len(message.splitlines()) == 1
 
 
-def test_a_missing_config_is_told() -> None:
+def test_a_missing_config_is_reported() -> None:
     with pytest.raises(VAAError, match=f"cannot read {RUN / 'config.json'}: No such file"):
         kept_config(RUN)
     (fill(RUN) / "config.json").mkdir()
@@ -305,7 +305,7 @@ def test_a_started_run_stays(name: str, error: type[BaseException] | None) -> No
     assert contents(RUN) == sorted(expected)
 
 
-def test_a_run_that_is_a_file_or_in_one_is_told() -> None:
+def test_a_run_that_is_a_file_or_in_one_is_reported() -> None:
     Path("file").touch()
     for run in (Path("file"), Path("file/run")):
         with pytest.raises(VAAError, match=f"^cannot write {run}"), locked(run):
@@ -400,7 +400,7 @@ def test_a_checkpoint_under_its_own_name_is_not_the_next_one(disk: str) -> None:
     assert texts(RUN) == {"step-00000003.ckpt": "3", "last.ckpt": "6"}
 
 
-def test_checkpoints_that_cannot_be_kept_are_told() -> None:
+def test_checkpoints_that_cannot_be_kept_are_reported() -> None:
     fill(RUN, last_ckpt="3")
     (RUN / "step-00000003.ckpt").mkdir()
     with pytest.raises(VAAError, match=f"^cannot write {RUN}: "):
@@ -531,7 +531,7 @@ def test_a_run_before_its_first_checkpoint() -> None:
     assert (resume_point(run).run, resume_point(run).checkpoint) == (run, None)
 
 
-def test_what_is_no_run_is_told() -> None:
+def test_what_is_no_run_is_reported() -> None:
     fill(Path("prepared"), labels_csv="", best_safetensors="")
     for target, message in (
         ("runs/none", "runs/none: no such run folder"),
@@ -580,7 +580,7 @@ def test_a_resumed_run_named_by_its_link() -> None:
     assert Path("runs/latest").resolve() == run.resolve()
 
 
-def test_a_link_that_cannot_be_made_is_told() -> None:
+def test_a_link_that_cannot_be_made_is_reported() -> None:
     fill(Path("runs/latest"), mine_txt="")
     with pytest.raises(VAAError, match=r"^cannot write runs/latest: "):
         mark_latest(fill(RUN))
@@ -594,7 +594,7 @@ def test_the_model_of_a_run_that_is_named() -> None:
         assert model_file(RUN / name) == RUN / name
 
 
-def test_no_model_is_told() -> None:
+def test_no_model_is_reported() -> None:
     fill(RUN, last_ckpt="")
     mark_latest(RUN)
     for run, message in (
@@ -608,7 +608,7 @@ def test_no_model_is_told() -> None:
 
 
 @pytest.mark.parametrize("place", ["nowhere", "unmarked", "gone"])
-def test_no_latest_run_is_told(place: str) -> None:
+def test_no_latest_run_is_reported(place: str) -> None:
     if place != "nowhere":
         fill(RUN, best_safetensors="")
     if place == "gone":

@@ -252,9 +252,9 @@ def test_a_good_end(two: Group) -> None:
     assert two.codes == [3, 3]
 
 
-def assert_lost(told: str, rank: int, size: int) -> None:
-    assert re.match(rf"process {rank} of {size} lost the others \(.+\); the one that", told)
-    assert len(told.splitlines()) == 1
+def assert_lost(line: str, rank: int, size: int) -> None:
+    assert re.match(rf"process {rank} of {size} lost the others \(.+\); the one that", line)
+    assert len(line.splitlines()) == 1
 
 
 def test_the_first_process_is_killed_amidst_the_work(three: Group) -> None:
@@ -327,7 +327,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_a_world_as_torchrun_tells_it(environment: pytest.MonkeyPatch) -> None:
+def test_a_group_as_torchrun_starts_it(environment: pytest.MonkeyPatch) -> None:
     assert ProcessGroup.from_environment() == ProcessGroup()
     for name, value in zip(VARIABLES, ("5", "8", "1", "4"), strict=True):
         environment.setenv(name, value)
@@ -337,9 +337,7 @@ def test_a_world_as_torchrun_tells_it(environment: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("missing", VARIABLES)
-def test_a_world_that_is_told_in_part_is_none(
-    environment: pytest.MonkeyPatch, missing: str
-) -> None:
+def test_a_group_described_in_part_is_none(environment: pytest.MonkeyPatch, missing: str) -> None:
     # A scheduler may set RANK alone for its own ends.
     for name in VARIABLES:
         if name != missing:
@@ -349,7 +347,9 @@ def test_a_world_that_is_told_in_part_is_none(
 
 @pytest.mark.parametrize("name", VARIABLES)
 @pytest.mark.parametrize("value", ["", "first", "1.5", "0x1"])
-def test_a_world_told_in_no_numbers(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_a_group_described_without_numbers(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
     for other in VARIABLES:
         environment.setenv(other, "1")
     environment.setenv(name, value)

@@ -92,7 +92,7 @@ def test_places_where_no_file_can_be(tmp_path: Path, place: str) -> None:
 # Errors
 
 
-def test_a_failed_write_is_told_with_place_and_reason() -> None:
+def test_a_failed_write_is_reported_with_place_and_reason() -> None:
     with pytest.raises(VAAError) as caught, writing_errors("there"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert "there" in str(caught.value) and os.strerror(errno.ENOSPC) in str(caught.value)

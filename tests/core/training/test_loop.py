@@ -199,10 +199,10 @@ def test_broken_pictures_are_replaced_counted_and_named(tmp_path: Path) -> None:
     run = tmp_path / "run"
     events = list(training_events(data, replace(OPTIONS, epochs=2, burn_in=0), run))
     assert isinstance(events[-1], Finished)
-    told = [event.message for event in events if isinstance(event, TrainingWarning)]
-    assert len(told) == 3, "each is told once"
-    assert "no such file" in told[0] + told[1] and "another stands in" in told[0]
-    assert "it is not scored" in told[2]
+    warnings = [event.message for event in events if isinstance(event, TrainingWarning)]
+    assert len(warnings) == 3, "each comes once"
+    assert "no such file" in warnings[0] + warnings[1] and "another stands in" in warnings[0]
+    assert "it is not scored" in warnings[2]
     assert [row["replaced"] for row in log(run)] == ["2", "2"]
     rows = faults(run)
     assert {row["image"] for row in rows[:2]} == {images[3], images[5]}
@@ -260,8 +260,8 @@ def test_bad_steps_are_left_out_as_far_as_allowed(
     events = list(training_events(data, options, tmp_path / "run"))
     assert isinstance(events[-1], Finished)
     assert [row["skipped"] for row in log(tmp_path / "run")] == ["1", "1"]
-    told = [event.message for event in events if isinstance(event, TrainingWarning)]
-    assert "epoch 1, step 1: left out, 1 of 2 allowed" in told[0]
+    warnings = [event.message for event in events if isinstance(event, TrainingWarning)]
+    assert "epoch 1, step 1: left out, 1 of 2 allowed" in warnings[0]
     state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
     assert all(torch.isfinite(v).all() for v in state["model"].values())
     spoil_steps(monkeypatch, 1, 2, 3)

@@ -283,13 +283,13 @@ def test_values_as_people_write_them(name: str, text: object, value: object) -> 
         ("recipe", "papers"), ("best_by", "ma"), ("cache", True),
     ],
 )  # fmt: skip
-def test_a_wrong_value_is_told_with_its_name_and_place(name: str, value: object) -> None:
+def test_a_wrong_value_is_reported_with_its_name_and_place(name: str, value: object) -> None:
     message = refusal({"hidden": 8, name: value})
     assert message.startswith(f"{name} = {value!r}: "), message
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "expected"),
     [
         ("image_size", "16", "'16'"), ("image_size", [16, 64], "image_size = 16"),
         ("image_size", [64], "image_size"), ("image_size", [64, 64, 3], "image_size"),
@@ -298,8 +298,8 @@ def test_a_wrong_value_is_told_with_its_name_and_place(name: str, value: object)
         ("backbone", "resnt50", "did you mean resnet50"), ("backbone", "", "unknown backbone"),
     ],
 )  # fmt: skip
-def test_a_value_with_a_form_of_its_own_is_told(name: str, value: object, told: str) -> None:
-    assert told in refusal({name: value})
+def test_a_value_with_a_form_of_its_own_is_refused(name: str, value: object, expected: str) -> None:
+    assert expected in refusal({name: value})
 
 
 def test_without_a_place_the_message_names_none() -> None:
@@ -314,20 +314,20 @@ def test_without_a_place_the_message_names_none() -> None:
     [("hiden", "hidden"), ("batchsize", "batch_size"), ("batch-sise", "batch_size"),
      ("tensor-board", "tensorboard"), ("Seed", "seed")],
 )  # fmt: skip
-def test_an_unknown_option_is_told_with_the_nearest(name: str, nearest: str) -> None:
+def test_an_unknown_option_is_reported_with_the_nearest(name: str, nearest: str) -> None:
     message = refusal({"hidden": 8, name: 8})
     assert repr(name.replace("-", "_")) in message
     assert nearest in message.partition("did you mean ")[2]
 
 
-def test_an_option_that_is_like_none_is_told_with_all() -> None:
+def test_an_option_that_is_like_none_is_reported_with_all() -> None:
     message = refusal({"zzz": 1})
     assert all(known in message for known in OPTION_NAMES)
 
 
 @PROPERTY
 @given(st.text(max_size=20).filter(lambda name: name.replace("-", "_") not in OPTION_NAMES))
-def test_unknown_options_of_any_name_are_told_in_one_line(name: str) -> None:
+def test_unknown_options_of_any_name_are_reported_in_one_line(name: str) -> None:
     assert "no option" in refusal({name: 1})
 
 
@@ -480,7 +480,7 @@ def test_options_of_an_older_run_have_defaults() -> None:
 
 
 @pytest.mark.parametrize("broken", [{"hidden": "no"}, {"flux": 3}, {"stages": [9]}])
-def test_broken_options_of_a_run_are_told_with_the_run(broken: dict[str, Any]) -> None:
+def test_broken_options_of_a_run_are_reported_with_the_run(broken: dict[str, Any]) -> None:
     with pytest.raises(VAAError, match=f"^{re.escape(str(RUN))}: "):
         resumed_options(broken, DEFAULTS, [], RUN)
 

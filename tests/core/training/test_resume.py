@@ -242,9 +242,9 @@ def test_going_back_to_an_earlier_checkpoint(data: Prepared, whole: Path, tmp_pa
     assert sorted(run.glob("*.ckpt")) == [run / "last.ckpt", earlier]
     last = (run / "last.ckpt").read_bytes()
     events = list(training_events(data, options, run, checkpoint=earlier))
-    (told,) = [event.message for event in events if isinstance(event, TrainingWarning)]
+    (warning,) = [event.message for event in events if isinstance(event, TrainingWarning)]
     (aside,) = run.glob("aside-*")
-    assert str(aside) in told
+    assert str(aside) in warning
     assert (aside / "last.ckpt").read_bytes() == last
     assert log_without_times(run) == log_without_times(whole)
     assert_same_state(whole, run)
@@ -279,8 +279,8 @@ def test_a_best_model_that_is_lost(
     train_until(data, run, 2, 1, options)
     damage(run / "best.safetensors")
     events = resume(data, run, options)
-    (told,) = [event.message for event in events if isinstance(event, TrainingWarning)]
-    assert "best.safetensors is missing" in told
+    (warning,) = [event.message for event in events if isinstance(event, TrainingWarning)]
+    assert "best.safetensors is missing" in warning
     assert read_card(run / "best.safetensors").epoch == 2
 
 

@@ -70,7 +70,7 @@ def test_the_losses_are_those_of_the_output_before_the_step(data: Prepared) -> N
     assert any(changed)
 
 
-def test_the_history_has_the_predictions_unless_it_is_told_not_to(data: Prepared) -> None:
+def test_the_history_has_the_predictions_unless_it_is_reported_not_to(data: Prepared) -> None:
     state, shard = new_state(data), new_shard(data)
     step(state, shard, remember=False)
     assert not state.history.state_dict()["cursor"].any()

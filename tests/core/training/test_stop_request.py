@@ -60,19 +60,19 @@ def interrupt() -> None:
 
 
 def test_nothing_came() -> None:
-    told: list[int] = []
-    with StopRequest(lambda: told.append(1)) as stop:
+    calls: list[int] = []
+    with StopRequest(lambda: calls.append(1)) as stop:
         assert stop.signal == 0
-    assert stop.signal == 0 and not told
+    assert stop.signal == 0 and not calls
 
 
 @pytest.mark.parametrize("number", [INT, TERM])
 def test_a_signal_is_noticed_and_told(number: int, before: list[int]) -> None:
-    told: list[int] = []
-    with StopRequest(lambda: told.append(1)) as stop:
+    calls: list[int] = []
+    with StopRequest(lambda: calls.append(1)) as stop:
         send(number)
         assert stop.signal == number
-        assert told == [1]
+        assert calls == [1]
     assert stop.signal == number  # still, after the work
     assert not before
 
@@ -87,25 +87,25 @@ def test_nobody_need_be_told() -> None:
 def test_the_same_request_in_several_signals_is_one(
     numbers: tuple[int, ...], clock: Clock, before: list[int]
 ) -> None:
-    told: list[int] = []
-    with StopRequest(lambda: told.append(1)) as stop:
+    calls: list[int] = []
+    with StopRequest(lambda: calls.append(1)) as stop:
         for number in numbers:
             send(number)
             clock.now += 0.01
         assert stop.signal == numbers[0]
-    assert told == [1]
+    assert calls == [1]
     assert not before
 
 
 @pytest.mark.parametrize("first", [INT, TERM])
 def test_a_second_ctrl_c_stops_at_once(first: int, clock: Clock) -> None:
-    told: list[int] = []
-    with pytest.raises(KeyboardInterrupt), StopRequest(lambda: told.append(1)) as stop:
+    calls: list[int] = []
+    with pytest.raises(KeyboardInterrupt), StopRequest(lambda: calls.append(1)) as stop:
         send(first)
         clock.now += 30
         assert stop.signal == first
         interrupt()
-    assert told == [1]
+    assert calls == [1]
 
 
 def test_a_ctrl_c_after_two_that_were_one_stops_at_once(clock: Clock) -> None:
@@ -117,14 +117,14 @@ def test_a_ctrl_c_after_two_that_were_one_stops_at_once(clock: Clock) -> None:
 
 @pytest.mark.parametrize("first", [INT, TERM])
 def test_a_later_sigterm_changes_nothing(first: int, clock: Clock) -> None:
-    told: list[int] = []
-    with StopRequest(lambda: told.append(1)) as stop:
+    calls: list[int] = []
+    with StopRequest(lambda: calls.append(1)) as stop:
         send(first)
         for _ in range(3):
             clock.now += 30
             send(TERM)
         assert stop.signal == first
-    assert told == [1]
+    assert calls == [1]
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])

@@ -97,7 +97,7 @@ class ProcessGroup:
                 raise
             raise VAAError(
                 f"process {self.rank} of {self.world_size} lost the others "
-                f"({one_line(error, 100)}); the one that ended first tells why"
+                f"({one_line(error, 100)}); the one that ended first has the reason"
             ) from error
         # Not after an error: others may then wait for this process, and it would wait for them.
         dist.destroy_process_group()

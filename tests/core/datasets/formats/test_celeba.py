@@ -206,7 +206,7 @@ def test_a_count_that_does_not_match(root: Path, count: str) -> None:
 
 
 @pytest.mark.parametrize("count", ["29", "31"])
-def test_both_counts_are_told(root: Path, count: str) -> None:
+def test_both_counts_are_reported(root: Path, count: str) -> None:
     make_celeba(root)
     path = root / "list_attr_celeba.txt"
     path.write_text(path.read_text().replace("30\n", f"{count}\n", 1))

@@ -70,7 +70,7 @@ def test_no_such_folder(tmp_path: Path) -> None:
         read(tmp_path / "nowhere")
 
 
-def test_what_is_wrong_with_the_table_is_told(tmp_path: Path) -> None:
+def test_what_is_wrong_with_the_table_is_reported(tmp_path: Path) -> None:
     save_pictures(tmp_path, "a.png")
     write_rows(tmp_path / "labels.csv", ["image", "hat"], ["a.png", "perhaps"])
     with pytest.raises(VAAError, match=r"labels\.csv: row 2, column 'hat': 'perhaps'"):

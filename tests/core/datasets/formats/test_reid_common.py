@@ -293,8 +293,8 @@ def test_nothing_left_out_is_nothing_noted(root: Path) -> None:
 
 def counted(table: LabelTable, *counts: int) -> bool:
     """Whether notes tell each of the counts, or their sum."""
-    told = [any(mentions(note, count) for note in table.notes) for count in counts]
-    return all(told) or any(mentions(note, sum(counts)) for note in table.notes)
+    mentioned = [any(mentions(note, count) for note in table.notes) for count in counts]
+    return all(mentioned) or any(mentions(note, sum(counts)) for note in table.notes)
 
 
 # What is refused

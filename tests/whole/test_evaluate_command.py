@@ -1,0 +1,93 @@
+"""vaa evaluate: regions and reports."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.helpers.command import (
+    TORCH_FP32,
+    assert_one_line_error,
+    read_rows,
+    run_vaa,
+)
+from tests.helpers.figures import ATTRIBUTES
+from tests.helpers.pictures import write_rows
+
+
+def test_places_are_scored_beside_the_labels(
+    workspace: Path, arrays: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    """Once as boxes and once as masks."""
+    labels = pd.read_csv(workspace / "dataset/labels.csv")
+    test = labels[(labels["hat"] == 1) & (labels["split"] == "test")]
+    rows = [[image, "hat", 6, 4, 20, 10] for image in labels["image"]]
+    boxes = write_rows(
+        tmp_path / "boxes.csv", ["image", "attribute", "left", "top", "width", "height"], *rows
+    )
+    (tmp_path / "masks").mkdir()
+    write_rows(tmp_path / "mask_values.csv", ["value", "name"], (0, "null"), (9, "hat"))
+    mask = np.zeros((64, 32), dtype=np.uint8)
+    mask[4:14, 6:26] = 9
+    for i in range(60):
+        Image.fromarray(mask).save(tmp_path / f"masks/{i:03d}.png")
+    arguments = ("evaluate", *TORCH_FP32, "--boxes", boxes, "--format", "json")
+    outcome = run_vaa(*arguments, cwd=workspace)
+    assert outcome.code == 0, outcome.err
+    records = {r["attribute"]: r for r in json.loads(outcome.out)["attributes"]}
+    assert records["hat"]["places"] == len(test)
+    assert records["red"]["places"] == 0 and records["red"]["hits stage 3"] is None
+    assert records["hat"]["mass uniform"] == pytest.approx(20 * 10 / (32 * 64))
+    # The same from the arrays that explain gives.
+    names = [Path(str(image)).name for image in arrays["images"]]
+    chosen = [names.index(Path(image).name) for image in test["image"]]
+    weighted = (arrays["attention_3"] * arrays["confidence_3"])[chosen, 1]
+    assert weighted.shape[1:] == (4, 2)  # cells of 16 x 16 pixels
+    # Rows 4 to 14 and columns 6 to 26 of the picture: 10 and 10 of 16 in both upper cells.
+    inside = weighted[:, 0].sum(axis=1) * (10 * 10) / 256
+    expected = (inside / weighted.sum(axis=(1, 2))).mean()
+    assert records["hat"]["mass stage 3"] == pytest.approx(expected, abs=1e-4)
+    arguments = ("evaluate", *TORCH_FP32, "--masks", tmp_path / "masks", "--format", "csv")
+    found = {row["attribute"]: row for row in read_rows(run_vaa(*arguments, cwd=workspace).out)}
+    for kind in ("hits", "mass"):
+        for where in ("stage 3", "stage 4", "stage 4, attention alone", "uniform", "centred"):
+            value = float(found["hat"][f"{kind} {where}"])
+            assert value == pytest.approx(records["hat"][f"{kind} {where}"], abs=1e-5)
+    assert found["striped"]["places"] == "0" and found["striped"]["mass uniform"] == ""
+
+
+def test_boxes_of_unknown_pictures(workspace: Path, tmp_path: Path) -> None:
+    boxes = write_rows(
+        tmp_path / "boxes.csv", ["image", "attribute", "left", "top", "width", "height"],
+        ["images/000.png", "hat", 1, 1, 2, 2], ["images/nowhere.png", "hat", 1, 1, 2, 2],
+    )  # fmt: skip
+    outcome = run_vaa("evaluate", "--boxes", boxes, *TORCH_FP32, cwd=workspace)
+    assert_one_line_error(outcome, "row 3", "images/nowhere.png", "no picture of the dataset")
+    outcome = run_vaa("evaluate", "--boxes", boxes, "--masks", "x", cwd=workspace)
+    assert_one_line_error(outcome, "give one of them")
+
+
+def test_a_report(workspace: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "report"
+    arguments = ["evaluate", "--report", str(folder), *TORCH_FP32]
+    outcome = run_vaa(*arguments, cwd=workspace)
+    assert outcome.code == 0, outcome.err
+    page = (folder / "index.html").read_text()
+    assert [path.name for path in folder.iterdir()] == ["index.html"]
+    assert page.count("data:image/jpeg") >= 9 and all(name in page for name in ATTRIBUTES)
+    assert "Loss by epoch" in page  # the run's log is beside the model
+    (folder / "mine.txt").write_text("keep")
+    before = (folder / "index.html").read_bytes()
+    assert_one_line_error(run_vaa(*arguments, cwd=workspace), "holds other files (mine.txt)")
+    assert (folder / "index.html").read_bytes() == before
+
+
+def test_no_report_of_an_export(workspace: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"")
+    outcome = run_vaa(
+        "evaluate", "--run", tmp_path / "m.onnx", "--report", tmp_path / "r", cwd=workspace
+    )
+    assert_one_line_error(outcome, "is an export, which gives no attention")
