@@ -241,7 +241,7 @@ def test_a_killed_job_goes_on_and_ends_the_same(model: Path, images: Path, tmp_p
     assert predict(model, *options[:3], "--out", "whole.csv", cwd=tmp_path).code == 1
     command = [sys.executable, "-m", "vaa_cli", "predict", *options, "--out", "out.csv", "--resume"]
     rng, part, kills = random.Random(0), tmp_path / "out.csv.part", 0
-    while kills < 3:
+    while kills < 2:
         size = part.stat().st_size if part.exists() else 0
         process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
         while process.poll() is None and (part.stat().st_size if part.exists() else 0) <= size:
@@ -251,10 +251,10 @@ def test_a_killed_job_goes_on_and_ends_the_same(model: Path, images: Path, tmp_p
         if process.wait() == 1:
             break  # it was done before
         kills += 1
-    assert kills >= 2
+    assert kills >= 1
     outcome = run_vaa(*command[3:], cwd=tmp_path)
     assert outcome.code == 1
-    if kills == 3:
+    if kills == 2:
         assert "1 of 600 pictures" in outcome.err
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert not part.exists()
