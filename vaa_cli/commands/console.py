@@ -8,20 +8,15 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from vaa_cli.core.errors import VAAError, printable
 from vaa_cli.core.system.distributed import ProcessGroup
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
 
 Item = TypeVar("Item")
 
@@ -96,8 +91,10 @@ def warn(message: str) -> None:
     say(message)
 
 
-def progress(*columns: ProgressColumn) -> Progress:
+def progress(*columns: "ProgressColumn") -> "Progress":
     """Progress bars that vanish when they are done, and are shown on terminals only."""
+    from rich.progress import Progress
+
     if stderr.is_terminal and not stderr.quiet:
         return Progress(*columns, console=stderr, transient=True)
     # Quiet, since a disabled bar still ends in an empty line with rich before 15.
@@ -106,6 +103,8 @@ def progress(*columns: ProgressColumn) -> Progress:
 
 def track(items: Iterable[Item], doing: str, total: int, /) -> Iterable[Item]:
     """Show a progress bar while items are taken."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with progress(*columns) as bar:
         yield from bar.track(items, total=total)

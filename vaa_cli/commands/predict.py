@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, SpinnerColumn, TextColumn
 
 from vaa_cli.commands.console import names_on_stdin, progress, say, this_process
 from vaa_cli.commands.options import (
@@ -250,6 +249,8 @@ def _write(
     predictions: Iterable["Prediction"], rows: "Rows", batch_size: int, kept: int
 ) -> tuple[int, int]:
     """Write predictions as they come: the number of rows, and of those with an error."""
+    from rich.progress import MofNCompleteColumn, SpinnerColumn, TextColumn
+
     written = failed = 0
     frames_mentioned = False
     with progress(SpinnerColumn(), TextColumn("pictures"), MofNCompleteColumn()) as bar:
