@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -129,7 +130,13 @@ def entry(tag: int, kind: int, count: int, value: int) -> bytes:
     "broken",
     [
         entry(0x011A, 5, 1, 0xFFFF),  # a resolution that lies behind the end
-        entry(0x010F, 2, 1000, 0xFFFF),  # a maker that lies behind the end
+        pytest.param(
+            entry(0x010F, 2, 1000, 0xFFFF),  # a maker that lies behind the end
+            marks=pytest.mark.skipif(
+                int(PIL.__version__.split(".")[0]) < 13,
+                reason="Pillow before 13 reads no tag after it; see docs/limits.md",
+            ),
+        ),
         entry(0x8769, 4, 1, 0xFFFF),  # a directory behind the end
         entry(0x8769, 2, 4, 0x00636261),  # a directory that is text
         entry(0x8825, 4, 1, 8),  # a directory that is the one it stands in
