@@ -1,7 +1,5 @@
 """A training on the terminal: a bar for the whole of it, and a line an epoch."""
 
-from types import TracebackType
-
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 
 from vaa_cli.commands.console import progress, say, warn
@@ -45,12 +43,7 @@ class TrainDisplay:
         self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
     def show(self, event: Event) -> None:

@@ -134,12 +134,12 @@ def evaluate(
         >>> bool(0 <= evaluation.scores.totals.mean_accuracy <= 1)
         True
     """
-    path = model_file(None if run is None else Path(run))
+    path = model_file(_path(run))
     options, group = options or EngineOptions(), group or ProcessGroup()
     with_attention = attention or boxes is not None or masks is not None
     if with_attention and format_of(path) is not None:
         raise VAAError(f"{path} is an export, which gives no attention; name the run that it is of")
-    labelled = read_split(path, None if data is None else Path(data), split)
+    labelled = read_split(path, _path(data), split)
     regions = read_regions(labelled, _path(boxes), _path(masks))
     if with_attention and options.engine == "auto":
         options = replace(options, engine="torch")  # which gives the maps too
@@ -150,11 +150,10 @@ def evaluate(
         probabilities = table_probabilities(predictor, labelled.table)
     if probabilities is None:
         return None
-    evaluation = _scored(labelled, probabilities)
+    pointing = None
     if reader is not None and regions is not None:
         pointing = score_attention(reader, labelled.table, regions)
-        evaluation = replace(evaluation, pointing=pointing)
-    return replace(evaluation, reader=reader)
+    return replace(_scored(labelled, probabilities), pointing=pointing, reader=reader)
 
 
 def _scored(split: LabelledSplit, probabilities: NDArray[np.float32]) -> Evaluation:
