@@ -134,7 +134,7 @@ def evaluate(
         >>> bool(0 <= evaluation.scores.totals.mean_accuracy <= 1)
         True
     """
-    path = model_file(_path(run))
+    path = model_file(run)
     options, group = options or EngineOptions(), group or ProcessGroup()
     with_attention = attention or boxes is not None or masks is not None
     if with_attention and format_of(path) is not None:

@@ -56,7 +56,7 @@ def _last_written(run: Path) -> float:
     return max((run / name).stat().st_mtime for name in (CONFIG, LAST) if (run / name).exists())
 
 
-def model_file(run: Path | None) -> Path:
+def model_file(run: Path | str | None) -> Path:
     """The model file of a run.
 
     Args:
@@ -72,6 +72,7 @@ def model_file(run: Path | None) -> Path:
                 f"no trained run in ./{RUNS}; train one with: vaa train, or name one with `run`"
             )
         run = RUNS / link.resolve().name  # messages name the run itself
+    run = Path(run)
     if run.is_dir():
         if not (run / BEST).is_file():
             raise VAAError(f"{run} has no {BEST}; name a run folder that vaa train made")
