@@ -32,6 +32,7 @@ from tests.helpers.figures import make_dataset
 from tests.helpers.matlab_files import Bomb, row_of, save_mat, write_v73
 from tests.helpers.pictures import noise, write_rows
 from vaa_cli.core.datasets.formats.registry import FORMATS
+from vaa_cli.core.datasets.prepared import written_alone
 from vaa_cli.core.models.model_file import load_model
 from vaa_cli.core.runs.lookup import model_file
 
@@ -482,3 +483,12 @@ def test_a_name_that_steers_the_terminal_is_spelt_out(tmp_path: Path) -> None:
     assert outcome.code == 0
     assert "\x1b" not in outcome.err
     assert "a\\nwarning: all fine \\x1b[31m.png: no such file" in outcome.err
+
+
+def test_a_folder_that_another_process_prepares_is_left_to_it(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "data", 16)
+    with written_alone(tmp_path / "prepared"):
+        done = run_vaa("prepare", "data", "--crops", cwd=tmp_path)
+        assert_one_line_error(done, "prepared is being prepared by another process")
+    assert run_vaa("prepare", "data", "--crops", cwd=tmp_path).code == 0
+    assert contents(tmp_path) == ["data", "prepared"]

@@ -75,7 +75,7 @@ def evaluate(
     """
     from vaa_cli.core.evaluation.evaluation import evaluate as evaluate_run
     from vaa_cli.core.reports.evaluation_report import REPORT, write_report
-    from vaa_cli.core.system.files import require_replaceable
+    from vaa_cli.core.system.folders import require_replaceable
 
     group = this_process()
     if report is not None:

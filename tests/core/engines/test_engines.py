@@ -2,6 +2,7 @@
 
 import logging
 import os
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -200,20 +201,20 @@ def test_a_model_is_converted_once(
     def convert(path: Path, file: Path, format: formats.ModelFormat) -> None:
         nonlocal conversions
         conversions += 1
-        file.parent.mkdir(parents=True)
         file.write_bytes(path.read_bytes())
 
     monkeypatch.setattr(engine_cache, "_convert", convert)
     openvino = formats.FORMATS["openvino"]
     with caplog.at_level(logging.INFO, "vaa_cli"):
         for _ in range(2):
-            kept = engine_cache.converted_model(model_file, openvino)
-            assert kept.read_bytes() == model_file.read_bytes()
+            with engine_cache.converted_model(model_file, openvino) as kept:
+                assert kept.read_bytes() == model_file.read_bytes()
     assert conversions == 1
     assert caplog.messages == ["converting the model for openvino, once …"]
     other = tmp_path / "other.safetensors"
     save_model(other, trained(replace(CARD, epoch=2)), replace(CARD, epoch=2))
-    assert engine_cache.converted_model(other, openvino) != kept
+    with engine_cache.converted_model(other, openvino) as another:
+        assert another != kept
     assert conversions == 2
 
 
@@ -226,13 +227,31 @@ def test_of_old_ones_the_cache_keeps_a_few(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{i:02d}" for i in range(8)]
 
 
-def test_a_cache_that_cannot_be_written(
+def test_a_prediction_goes_on_without_a_cache_that_cannot_be_written(
+    model_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pytest.importorskip("openvino")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("VAA_CACHE", str(tmp_path / "file" / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    pixels = np.zeros((1, 3, *CARD.image_size), dtype=np.uint8)
+    with caplog.at_level(logging.WARNING, "vaa_cli"):
+        found = open_engine(model_file, EngineOptions("openvino")).probabilities(pixels)
+    assert np.isfinite(found).all() and "VAA_CACHE=DIR" in caplog.text
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_model_that_can_be_converted_nowhere(
     model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("openvino")
     (tmp_path / "file").touch()
     monkeypatch.setenv("VAA_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(VAAError, match="VAA_CACHE=DIR"):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+    with pytest.raises(VAAError, match="VAA_CACHE=DIR, or use `engine=torch`"):
         open_engine(model_file, EngineOptions("openvino"))
 
 

@@ -1,8 +1,9 @@
-"""Files and folders appear whole or not at all."""
+"""Files appear whole or not at all, on whatever file system."""
 
 import errno
 import os
-from collections.abc import Callable
+import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,12 @@ import pytest
 from tests.helpers.command import contents
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system.files import (
-    require_replaceable,
     sync_tree,
+    temporary_name,
     whole_file,
-    whole_folder,
     write_text,
     writing_errors,
 )
-
-KNOWN = ("a.txt", "b.txt")
 
 
 class Stop(Exception):
@@ -89,6 +87,81 @@ def test_places_where_no_file_can_be(tmp_path: Path, place: str) -> None:
     assert (tmp_path / "file").read_text() == "old"
 
 
+@pytest.mark.parametrize("kind", [stat.S_IFIFO, stat.S_IFCHR], ids=["pipe", "device"])
+def test_a_pipe_or_a_device_is_not_replaced(tmp_path: Path, kind: int) -> None:
+    path = tmp_path / "out.csv"
+    try:
+        os.mknod(path, kind | 0o600, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("only root makes devices")
+    with pytest.raises(VAAError, match="device or a pipe"):
+        write_text(path, "new")
+    assert stat.S_IFMT(path.stat().st_mode) == kind
+    assert contents(tmp_path) == ["out.csv"]
+
+
+def test_a_link_is_replaced_and_what_it_names_is_not(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("old")
+    (tmp_path / "out").symlink_to(tmp_path / "precious")
+    write_text(tmp_path / "out", "new")
+    assert (tmp_path / "precious").read_text() == "old"
+    assert (tmp_path / "out").read_text() == "new" and not (tmp_path / "out").is_symlink()
+
+
+def test_a_link_with_the_temporary_name_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "precious").write_text("old")
+    planted = tmp_path / "planted"
+    planted.symlink_to(tmp_path / "precious")
+    monkeypatch.setattr("vaa_cli.core.system.files.temporary_name", lambda path: planted)
+    with pytest.raises(VAAError, match="cannot write"):
+        write_text(tmp_path / "out", "new")
+    assert (tmp_path / "precious").read_text() == "old"
+
+
+def test_temporary_names_are_not_guessed_and_fit(tmp_path: Path) -> None:
+    path = tmp_path / ("é" * 127)  # 254 bytes
+    assert temporary_name(path) != temporary_name(path)
+    write_text(path, "new")
+    assert contents(tmp_path) == [path.name]
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    old, young = (temporary_name(tmp_path / "out.csv") for _ in range(2))
+    other = tmp_path / ".out.csv.notes.tmp"
+    for path in (old, young, other):
+        path.touch()
+    for path in (old, other):
+        os.utime(path, (time.time() - 7200,) * 2)
+    write_text(tmp_path / "out.csv", "new")
+    assert set(contents(tmp_path)) == {"out.csv", young.name, other.name}
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.ENOSYS])
+def test_a_file_system_without_fsync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    write_text(tmp_path / "out", "new")
+    assert (tmp_path / "out").read_text() == "new"
+
+
+def test_a_disk_that_fails_is_no_file_system_without_fsync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, "the disk is gone")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(VAAError, match="the disk is gone"):
+        write_text(tmp_path / "out", "new")
+    assert contents(tmp_path) == []
+
+
 # Errors
 
 
@@ -103,143 +176,6 @@ def test_a_reader_that_has_enough_is_no_failed_write() -> None:
         raise BrokenPipeError
     with pytest.raises(Stop), writing_errors("there"):
         raise Stop
-
-
-# Folders
-
-
-def fill(folder: Path, text: str, names: tuple[str, ...] = KNOWN) -> None:
-    for name in names:
-        (folder / name).write_text(text)
-
-
-def texts(folder: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in folder.iterdir()}
-
-
-@pytest.mark.parametrize("place", ["new", "deep/down/new"])
-def test_a_folder_appears_when_it_is_whole(tmp_path: Path, place: str) -> None:
-    path = tmp_path / place
-    with whole_folder(path, KNOWN) as beside:
-        fill(beside, "new")
-        assert not path.exists()
-    assert texts(path) == dict.fromkeys(KNOWN, "new")
-    assert contents(path.parent) == ["new"]
-
-
-@pytest.mark.parametrize("names", [(), KNOWN[:1], KNOWN])
-def test_an_earlier_folder_is_replaced(tmp_path: Path, names: tuple[str, ...]) -> None:
-    path = tmp_path / "out"
-    path.mkdir()
-    fill(path, "old", names)
-    with whole_folder(path, KNOWN) as beside:
-        fill(beside, "new", KNOWN[1:])
-        assert texts(path) == dict.fromkeys(names, "old")
-    assert texts(path) == {"b.txt": "new"}
-    assert contents(tmp_path) == ["out"]
-
-
-def test_a_folder_that_failed_leaves_what_was_there(
-    tmp_path: Path, failure: type[BaseException]
-) -> None:
-    path = tmp_path / "out"
-    path.mkdir()
-    fill(path, "old")
-    with pytest.raises(raised(failure)), whole_folder(path, KNOWN) as beside:
-        fill(beside, "half", KNOWN[:1])
-        raise failure("stop")
-    assert texts(path) == dict.fromkeys(KNOWN, "old")
-    assert contents(tmp_path) == ["out"]
-
-
-def test_a_folder_that_failed_leaves_nothing(tmp_path: Path, failure: type[BaseException]) -> None:
-    with pytest.raises(raised(failure)), whole_folder(tmp_path / "out", KNOWN) as beside:
-        fill(beside, "half")
-        raise failure("stop")
-    assert contents(tmp_path) == []
-
-
-def test_an_earlier_folder_comes_back_when_the_new_one_cannot_take_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "out"
-    path.mkdir()
-    fill(path, "old")
-    rename: Callable[[Path, Path], Path] = Path.rename
-    failed: list[Path] = []
-
-    def rename_once_less(self: Path, target: Path) -> Path:
-        if Path(target) == path and not failed:
-            failed.append(self)
-            raise OSError(errno.EIO, "the disk is gone")
-        return rename(self, target)
-
-    with pytest.raises(VAAError, match="the disk is gone"), whole_folder(path, KNOWN) as beside:
-        fill(beside, "new")
-        monkeypatch.setattr(Path, "rename", rename_once_less)
-    assert failed, "the test needs a folder that is renamed"
-    assert texts(path) == dict.fromkeys(KNOWN, "old")
-    assert contents(tmp_path) == ["out"]
-
-
-def test_a_folder_has_the_permissions_of_any_new_folder(tmp_path: Path) -> None:
-    (tmp_path / "plain").mkdir()
-    with whole_folder(tmp_path / "whole", KNOWN):
-        pass
-    assert (tmp_path / "whole").stat().st_mode == (tmp_path / "plain").stat().st_mode
-
-
-def test_a_link_to_an_earlier_folder_leaves_nothing_behind(tmp_path: Path) -> None:
-    target = tmp_path / "elsewhere"
-    target.mkdir()
-    fill(target, "old")
-    (tmp_path / "here").mkdir()
-    path = tmp_path / "here" / "out"
-    path.symlink_to(target)
-    with whole_folder(path, KNOWN) as beside:
-        fill(beside, "new")
-    assert texts(path) == dict.fromkeys(KNOWN, "new")
-    assert contents(tmp_path / "here") == ["out"]
-
-
-@pytest.mark.parametrize("place", ["file", "file/out"])
-def test_places_where_no_folder_can_be(tmp_path: Path, place: str) -> None:
-    (tmp_path / "file").write_text("old")
-    entered = False
-    with pytest.raises(VAAError) as caught, whole_folder(tmp_path / place, KNOWN):
-        entered = True
-    assert not entered, "what cannot be written must not be worked for"
-    assert str(tmp_path / place) in str(caught.value)
-    assert contents(tmp_path) == ["file"]
-    assert (tmp_path / "file").read_text() == "old"
-
-
-@pytest.mark.parametrize("foreign", ["thesis.tex", ".hidden", "a.txt.bak", "sub/c.txt"])
-def test_a_folder_with_other_contents_is_refused(tmp_path: Path, foreign: str) -> None:
-    path = tmp_path / "out"
-    (path / foreign).parent.mkdir(parents=True)
-    fill(path, "old")
-    (path / foreign).write_text("dear")
-    before = contents(path)
-    entered = False
-    with pytest.raises(VAAError) as caught, whole_folder(path, KNOWN):
-        entered = True
-    assert not entered
-    assert foreign.split("/")[0] in str(caught.value)
-    assert contents(path) == before
-    assert (path / foreign).read_text() == "dear"
-    assert contents(tmp_path) == ["out"]
-
-
-def test_require_replaceable_touches_nothing(tmp_path: Path) -> None:
-    require_replaceable(tmp_path / "deep" / "new", KNOWN)
-    assert contents(tmp_path) == []
-    (tmp_path / "out").mkdir()
-    fill(tmp_path / "out", "old")
-    require_replaceable(tmp_path / "out", KNOWN)
-    assert texts(tmp_path / "out") == dict.fromkeys(KNOWN, "old")
-    with pytest.raises(VAAError, match=r"b\.txt"):
-        require_replaceable(tmp_path / "out", KNOWN[:1])
 
 
 # Many files at once

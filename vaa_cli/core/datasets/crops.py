@@ -17,14 +17,15 @@ from vaa_cli.core.images.check import check_picture
 from vaa_cli.core.images.decode import open_picture
 from vaa_cli.core.labels.boxes import Box, crop_region
 from vaa_cli.core.labels.table import LabelTable
-from vaa_cli.core.system.files import make_folder, whole_file
+from vaa_cli.core.system.files import is_temporary, whole_file
+from vaa_cli.core.system.folders import make_folder
 from vaa_cli.core.system.processes import in_processes
 
 SHORT_SIDE = 256
 # JPEG at this quality differs from the original in measurements, not to the eye.
 _QUALITY = 95
-# How the names of crops end, and of files in the making.
-_CROP = re.compile(r"-[0-9a-f]{16}\.jpg(\.\d+\.tmp)?$")
+# How the names of crops end.
+_CROP = re.compile(r"-[0-9a-f]{16}\.jpg$")
 # Pictures take long enough that few of them are worth other processes.
 _FEW, _BATCH = 8, 4
 
@@ -156,7 +157,7 @@ def _remove_others(folder: Path, names: set[str]) -> None:
         if not path.is_dir() and path.relative_to(folder).as_posix() not in names
     ]
     for path in others:
-        if not _CROP.search(path.name):
+        if not (_CROP.search(path.name) or is_temporary(path.name)):
             raise VAAError(f"{path} is no crop; move it away, so that nothing is lost")
     for path in others:
         path.unlink()

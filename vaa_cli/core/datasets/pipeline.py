@@ -25,6 +25,7 @@ from vaa_cli.core.datasets.prepared import (
     read_prepared,
     require_writable,
     write_prepared,
+    written_alone,
 )
 from vaa_cli.core.datasets.safe_paths import require_inside
 from vaa_cli.core.errors import VAAError
@@ -35,7 +36,7 @@ from vaa_cli.core.labels.priors import Priors
 from vaa_cli.core.labels.splits import assign_splits, pictures_in_two_splits, require_train
 from vaa_cli.core.labels.statistics import LabelStatistics
 from vaa_cli.core.labels.table import LabelTable
-from vaa_cli.core.system.files import require_apart
+from vaa_cli.core.system.folders import require_apart
 from vaa_cli.core.system.processes import start_early
 
 AUTO = "auto"
@@ -210,6 +211,19 @@ def prepare(
     if options.check != "none" or options.crops:
         start_early(["vaa_cli.app", *MODULES])
     table, origin = _chosen_rows(sources, out, options)
+    with written_alone(out):
+        return _prepare(table, origin, out, options, draw, track)
+
+
+def _prepare(
+    table: LabelTable,
+    origin: "_Source",
+    out: Path,
+    options: PrepareOptions,
+    draw: Callable[[LabelStatistics, str], bytes] | None,
+    track: Track,
+) -> PreparedResult:
+    """Check the rows' pictures, and write the prepared folder."""
     rows = len(table)
     check = options.check or ("none" if origin.checked else "quick")
     table, dropped = _usable(table, check, options.strict, track)

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,13 +18,14 @@ from vaa_cli.core.labels.label_csv import (
 from vaa_cli.core.labels.priors import Priors
 from vaa_cli.core.labels.table import SPLITS, LabelTable
 from vaa_cli.core.system.csv_files import write_csv
-from vaa_cli.core.system.files import (
+from vaa_cli.core.system.files import sync_tree, write_bytes, write_text
+from vaa_cli.core.system.folders import (
+    remove_abandoned_folders,
     require_replaceable,
-    sync_tree,
+    restore_folder,
     whole_folder,
-    write_bytes,
-    write_text,
 )
+from vaa_cli.core.system.locks import exclusive
 
 SCHEMA = 1
 DEFAULT_FOLDER = Path("prepared")
@@ -103,6 +105,23 @@ def require_writable(folder: Path) -> None:
         )
 
 
+@contextmanager
+def written_alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing a prepared folder, and remove what killed ones have left.
+
+    Raises:
+        VAAError: another process is writing it.
+    """
+    real = folder.resolve()  # beside the folder itself, if this is a link
+    in_use = (
+        f"{folder} is being prepared by another process; wait for it or stop it, or name another "
+        "folder"
+    )
+    with exclusive(real.with_name(f".{real.name}.lock"), folder, in_use):
+        remove_abandoned_folders(real)
+        yield
+
+
 def write_prepared(
     folder: Path,
     table: LabelTable,
@@ -169,6 +188,7 @@ def read_prepared(folder: Path | str) -> Prepared:
     """
     folder = Path(folder)
     path = folder / DESCRIPTION
+    restore_folder(folder)
     try:
         # Paths need not be UTF-8; they are written with the bytes that they have.
         description = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))

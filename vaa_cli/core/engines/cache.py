@@ -1,77 +1,126 @@
 """Models converted for another engine, kept so that the next prediction starts at once."""
 
+import contextlib
 import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
 from vaa_cli.core.engines.formats import ModelFormat
-from vaa_cli.core.errors import VAAError
+from vaa_cli.core.errors import VAAError, one_line
 from vaa_cli.core.system.files import content_digest, sync_tree
+from vaa_cli.core.system.folders import remove_abandoned_folders, temporary_folder
+from vaa_cli.core.system.locks import exclusive
 
 _LOGGER = logging.getLogger(__name__)
 # The number of converted models that are kept; the oldest are removed.
 _KEPT = 8
 
 
-def converted_model(path: Path, format: ModelFormat) -> Path:
-    """A model converted to another format: from the cache, or converted now.
+@contextmanager
+def converted_model(path: Path, format: ModelFormat) -> Iterator[Path]:
+    """A model converted to another format, to open in the block: from the cache, or converted now.
 
     A cached model was converted from a file of exactly this content by exactly these versions.
+    Where the cache cannot be written, the converted model is there for the block only.
 
     Args:
         path: a model file of vaa.
         format: the format to convert to.
 
-    Returns:
+    Yields:
         The converted file.
 
     Raises:
-        VAAError: the model cannot be read or converted, or the cache cannot be written.
+        VAAError: the model cannot be read or converted, or be written anywhere.
     """
-    folder = cache_folder()
     versions = "-".join(version(package) for package in ("vaa-cli", "torch", format.name))
-    target = folder / f"{format.name}-{content_digest(path)[:24]}-{versions}"
-    file = target / f"model{format.suffix}"
-    if not file.is_file():
-        _LOGGER.info("converting the model for %s, once …", format.name)
-        _convert(path, file, format)
-        _remove_older(folder)
-    os.utime(target)
-    return file
+    name = f"{format.name}-{content_digest(path)[:24]}-{versions}"
+    try:
+        cached = _cached(path, name, format)
+    except (OSError, VAAError) as error:
+        if not isinstance(error if isinstance(error, OSError) else error.__cause__, OSError):
+            raise
+        _LOGGER.warning(
+            "the converted model cannot be kept (%s), so the next prediction converts it again; "
+            "VAA_CACHE=DIR names another folder for it",
+            one_line(error),
+        )
+        with _unkept(path, format) as file:
+            yield file
+        return
+    yield cached
 
 
 def cache_folder() -> Path:
-    """The folder of converted models; the environment variable VAA_CACHE names another one."""
+    """The folder of converted models; the environment variable VAA_CACHE names another one.
+
+    Raises:
+        OSError: it is not known where the user's files are.
+    """
     named = os.environ.get("VAA_CACHE")
-    return Path(named) if named else user_cache_path("vaa", appauthor=False)
+    if named:
+        return Path(named)
+    try:
+        return user_cache_path("vaa", appauthor=False)
+    except (KeyError, RuntimeError) as error:
+        raise OSError("this user has no home folder") from error
+
+
+def _cached(path: Path, name: str, format: ModelFormat) -> Path:
+    target = cache_folder() / name
+    file = target / f"model{format.suffix}"
+    if not file.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Another process may be converting it; then this one takes what that one made.
+        with exclusive(target.with_name(f".{name}.lock"), target.parent, "", wait=True):
+            if not file.is_file():
+                remove_abandoned_folders(target)
+                _LOGGER.info("converting the model for %s, once …", format.name)
+                _convert_into(target, path, format)
+        _remove_older(target.parent)
+    with contextlib.suppress(OSError):  # a cache that can only be read
+        os.utime(target)
+    return file
+
+
+def _convert_into(target: Path, path: Path, format: ModelFormat) -> None:
+    with temporary_folder(target) as beside:
+        _convert(path, beside / f"model{format.suffix}", format)
+        sync_tree(beside)
+        beside.rename(target)
+
+
+@contextmanager
+def _unkept(path: Path, format: ModelFormat) -> Iterator[Path]:
+    """A converted model in a temporary folder, which is gone after the block."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="vaa-"))
+        try:
+            file = folder / f"model{format.suffix}"
+            _LOGGER.info("converting the model for %s …", format.name)
+            _convert(path, file, format)
+            yield file
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError as error:
+        raise VAAError(
+            f"the converted model cannot be written ({one_line(error)}); name a folder for it with "
+            "VAA_CACHE=DIR, or use `engine=torch`"
+        ) from error
 
 
 def _convert(path: Path, file: Path, format: ModelFormat) -> None:
     from vaa_cli.core.models.model_file import load_model
 
     model, card = load_model(path)
-    target = file.parent
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=".", dir=target.parent))
-        try:
-            format.write(beside / file.name, model, card)
-            sync_tree(beside)
-            # Another process may have converted it meanwhile; then this one is not needed.
-            if not target.exists():
-                beside.rename(target)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
-    except OSError as error:
-        raise VAAError(
-            f"the converted model cannot be kept in {target.parent} ({error.strerror or error}); "
-            "name another folder with VAA_CACHE=DIR, or use `engine=torch`"
-        ) from error
+    format.write(file, model, card)
 
 
 def _remove_older(folder: Path) -> None:

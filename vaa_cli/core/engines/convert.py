@@ -1,8 +1,10 @@
 """Writes a model in the formats of other engines, with its card inside."""
 
 import contextlib
+import errno
 import io
 import logging
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +31,8 @@ def write_openvino(path: Path, model: VAA, card: ModelCard) -> None:
         # The conversion loses height and width.
         converted.reshape([-1, 3, *card.image_size])
         converted.set_rt_info(card.to_json(), [METADATA])
-        ov.save_model(converted, path, compress_to_fp16=False)
+        with _saving(path):
+            ov.save_model(converted, path, compress_to_fp16=False)
 
 
 def write_onnx(path: Path, model: VAA, card: ModelCard) -> None:
@@ -53,9 +56,9 @@ def write_onnx(path: Path, model: VAA, card: ModelCard) -> None:
 def write_torch(path: Path, model: VAA, card: ModelCard) -> None:
     """Write a `torch.export` program."""
     with _converting("torch.export"):
-        torch.export.save(
-            exported_graph(model, card), path, extra_files={f"{METADATA}.json": card.to_json()}
-        )
+        graph, extra_files = exported_graph(model, card), {f"{METADATA}.json": card.to_json()}
+        with _saving(path):
+            torch.export.save(graph, path, extra_files=extra_files)
 
 
 @contextmanager
@@ -80,6 +83,22 @@ def _converting(kind: str) -> Iterator[None]:
     finally:
         for logger, level in zip(quiet, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def _saving(path: Path) -> Iterator[None]:
+    """Turn the errors of writers in C++ into those of files.
+
+    Raises:
+        OSError: the block failed.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        free = shutil.disk_usage(path.parent).free
+        raise OSError(
+            errno.EIO, f"it could not be written; {free / 1e6:,.0f} MB are free there"
+        ) from error
 
 
 def quantise(path: Path, pictures: NDArray[np.uint8]) -> Path:
@@ -109,7 +128,8 @@ def quantise(path: Path, pictures: NDArray[np.uint8]) -> Path:
             )
         quantised.set_rt_info(card, [METADATA])
         beside = path.with_name(f"int8-{path.name}")
-        ov.save_model(quantised, beside, compress_to_fp16=False)
+        with _saving(beside):
+            ov.save_model(quantised, beside, compress_to_fp16=False)
         del model
         for suffix in (".bin", ".xml"):
             beside.with_suffix(suffix).replace(path.with_suffix(suffix))

@@ -1,8 +1,6 @@
 """Exports: a model written in another format, read back, and compared with the original."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +19,8 @@ from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.models.inference import Normalisation, probabilities_of
 from vaa_cli.core.models.model_file import load_model
 from vaa_cli.core.models.vaa import VAA
-from vaa_cli.core.system.files import make_folder, sync_tree, writing_errors
+from vaa_cli.core.system.files import sync_tree, writing_errors
+from vaa_cli.core.system.folders import make_folder, temporary_folder
 
 # Different orders of the same float32 sums stay well below.
 TOLERANCE = 1e-3
@@ -63,27 +62,23 @@ def export_model(
     model, card = load_model(model_path)
     pictures = _noise(card) if calibration is None else _decoded(calibration, card)
     make_folder(out.parent)
-    with writing_errors(out):
-        beside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-        try:
-            written = beside / f"{out.stem}{format.suffix}"
-            format.write(written, model, card)
-            if calibration is not None:
-                written = quantise(written, pictures)
-            precision = "fp32" if calibration is None else "auto"
-            engine = format.open(written, precision, None) if format.open else _Program(written)
-            parity = _compare(engine, model, card, pictures)
-            if calibration is None and not parity.worst <= TOLERANCE:
-                raise VAAError(
-                    f"the {kind} model differs from the original by up to {parity.worst:.2g} in "
-                    "probability; nothing was written; please report this"
-                )
-            sync_tree(beside)
-            # The weights first: an .xml file without them would be no model.
-            for path in sorted(beside.iterdir(), key=lambda path: path.suffix != ".bin"):
-                os.replace(path, out.with_suffix(path.suffix))
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+    with writing_errors(out), temporary_folder(out) as beside:
+        written = beside / f"{out.stem}{format.suffix}"
+        format.write(written, model, card)
+        if calibration is not None:
+            written = quantise(written, pictures)
+        precision = "fp32" if calibration is None else "auto"
+        engine = format.open(written, precision, None) if format.open else _Program(written)
+        parity = _compare(engine, model, card, pictures)
+        if calibration is None and not parity.worst <= TOLERANCE:
+            raise VAAError(
+                f"the {kind} model differs from the original by up to {parity.worst:.2g} in "
+                "probability; nothing was written; please report this"
+            )
+        sync_tree(beside)
+        # The weights first: an .xml file without them would be no model.
+        for path in sorted(beside.iterdir(), key=lambda path: path.suffix != ".bin"):
+            os.replace(path, out.with_suffix(path.suffix))
     return parity
 
 

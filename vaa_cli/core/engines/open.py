@@ -47,7 +47,8 @@ def open_engine(
             raise VAAError(f"{name} computes on the CPU here, not on {options.device!r}; use torch")
         from vaa_cli.core.engines.cache import converted_model
 
-        return _open(converted_model(path, format), format, options, group)
+        with converted_model(path, format) as converted:
+            return _open(converted, format, options, group)
     from vaa_cli.core.engines.torch_engine import TorchEngine
 
     return TorchEngine.open(path, options, group.local_rank)

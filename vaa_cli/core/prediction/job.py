@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.requests import ImageSource
 from vaa_cli.core.system.files import replace_whole, write_text, writing_errors
+from vaa_cli.core.system.locks import exclusive
 
 _PART, _SETTINGS, _LOCK = ".part", ".part.json", ".part.lock"
 _PIECE = 1 << 20
@@ -142,19 +142,9 @@ def _beside(path: Path, ending: str) -> Path:
 def _locked(path: Path) -> Iterator[None]:
     if not path.parent.is_dir():  # the lock would make it
         raise VAAError(f"cannot write {path}: there is no folder {path.parent}")
-    place = _beside(path, _LOCK)
-    lock = FileLock(place)
-    with writing_errors(path):
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise VAAError(f"{path} is being written by another process; wait for it") from error
-    try:
+    in_use = f"{path} is being written by another process; wait for it"
+    with exclusive(_beside(path, _LOCK), path, in_use):
         yield
-    finally:
-        with contextlib.suppress(OSError):
-            place.unlink()
-        lock.release()
 
 
 def _require_same(job: Job, settings: Path) -> None:

@@ -7,7 +7,8 @@ from vaa_cli.core.evaluation.bootstrap import bootstrap
 from vaa_cli.core.evaluation.evaluation import Evaluation
 from vaa_cli.core.reports.evaluation_page import PageContent, evaluation_page
 from vaa_cli.core.runs.log import read_log
-from vaa_cli.core.system.files import whole_folder, write_text
+from vaa_cli.core.system.files import write_text
+from vaa_cli.core.system.folders import whole_folder
 
 REPORT = "index.html"
 # Pictures of each kind on the page, of all attributes together; the page stays below 10 MB.

@@ -12,7 +12,8 @@ from vaa_cli.core.images.requests import Request
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.prediction.attention import Explanation
 from vaa_cli.core.reports.explanation_figure import explanation_figure
-from vaa_cli.core.system.files import make_folder, write_bytes
+from vaa_cli.core.system.files import write_bytes
+from vaa_cli.core.system.folders import make_folder
 
 # No picture that a model explains is called so by accident.
 ENDING = ".attention.png"

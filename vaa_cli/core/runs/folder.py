@@ -11,16 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system.files import (
-    make_folder,
+    is_temporary,
     reading_errors,
-    require_folders_above,
+    whole_file,
     write_text,
     writing_errors,
 )
+from vaa_cli.core.system.folders import make_folder, require_folders_above
+from vaa_cli.core.system.locks import exclusive, is_held
 
 CONFIG = "config.json"
 BEST = "best.safetensors"
@@ -33,7 +33,6 @@ LATEST = "latest"
 
 _LOCK = ".lock"
 _EARLIER = re.compile(r"step-(\d+)\.ckpt")
-_LEFTOVER = re.compile(r"\..+\.\d+\.tmp")
 
 
 def new_run(backbone: str) -> Path:
@@ -64,7 +63,7 @@ def is_free(run: Path) -> bool:
     """Whether a run folder can be made at a place: all that is there, a killed start left."""
     if not run.is_dir():
         return not run.exists()
-    return all(path.name == _LOCK or _LEFTOVER.fullmatch(path.name) for path in run.iterdir())
+    return all(path.name == _LOCK or is_temporary(path.name) for path in run.iterdir())
 
 
 def has_begun(run: Path) -> bool:
@@ -98,27 +97,17 @@ def locked(run: Path) -> Iterator[None]:
     Raises:
         VAAError: another process is training there, or the folder cannot be written.
     """
-    made = [folder for folder in (run, *run.parents) if not folder.exists()]
-    make_folder(run)
-    lock = FileLock(run / _LOCK)
-    with writing_errors(run):
-        _acquire(lock, run)
-        for path in run.iterdir():
-            if _LEFTOVER.fullmatch(path.name):
-                path.unlink(missing_ok=True)
-    try:
-        yield
-    finally:
-        unstarted = not is_kept(run)
-        if unstarted:
-            _discard(run)
-        with contextlib.suppress(OSError):
-            (run / _LOCK).unlink()
-        lock.release()
-        if unstarted:
-            with contextlib.suppress(OSError):  # someone put something into it
-                for folder in made:
-                    folder.rmdir()
+    with exclusive(run / _LOCK, run, _in_use(run)):
+        with writing_errors(run):
+            for path in run.iterdir():
+                if is_temporary(path.name):
+                    path.unlink(missing_ok=True)
+        begun = has_begun(run)
+        try:
+            yield
+        finally:
+            if not begun and not is_kept(run):
+                _discard(run)
 
 
 def require_usable(run: Path) -> None:
@@ -128,21 +117,16 @@ def require_usable(run: Path) -> None:
         VAAError: another process is training there, or a file stands in the way.
     """
     require_folders_above(run)
-    if (run / _LOCK).exists():
-        lock = FileLock(run / _LOCK)
-        with writing_errors(run):
-            _acquire(lock, run)
-            lock.release()
+    with writing_errors(run):
+        held = is_held(run / _LOCK)
+    if held:
+        raise VAAError(_in_use(run))
 
 
-def _acquire(lock: FileLock, run: Path) -> None:
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise VAAError(
-            f"{run} is being trained by another process; wait for it or stop it, "
-            "or name another `run`"
-        ) from error
+def _in_use(run: Path) -> str:
+    return (
+        f"{run} is being trained by another process; wait for it or stop it, or name another `run`"
+    )
 
 
 def is_kept(run: Path) -> bool:
@@ -196,8 +180,8 @@ def go_back(run: Path, checkpoint: Path) -> Path | None:
         later = [path for path in earlier_checkpoints(run) if path.name > checkpoint.name]
         aside = _unused(run / f"aside-{time.strftime('%Y%m%d-%H%M%S')}")
         set_aside(aside, [*later, run / LAST])
-        shutil.copyfile(checkpoint, beside := run / f".{LAST}.{os.getpid()}.tmp")
-        os.replace(beside, run / LAST)
+        with whole_file(run / LAST) as file, checkpoint.open("rb") as kept:
+            shutil.copyfileobj(kept, file)
     return aside
 
 

@@ -1,12 +1,13 @@
 """Finding a run: the newest, the one to resume, the model file in it."""
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.runs.folder import BEST, CONFIG, LAST, LATEST, RUNS, _checkpoints, has_begun
-from vaa_cli.core.system.files import writing_errors
+from vaa_cli.core.system.files import temporary_name
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,7 @@ def model_file(run: Path | str | None) -> Path:
         VAAError: there is none.
     """
     if run is None:
-        link = RUNS / LATEST
-        if not link.exists():
-            raise VAAError(
-                f"no trained run in ./{RUNS}; train one with: vaa train, or name one with `run`"
-            )
-        run = RUNS / link.resolve().name  # messages name the run itself
+        run = _newest_trained()
     run = Path(run)
     if run.is_dir():
         if not (run / BEST).is_file():
@@ -82,20 +78,40 @@ def model_file(run: Path | str | None) -> Path:
     return run
 
 
+def _newest_trained() -> Path:
+    """The run in ./runs that runs/latest names, or else the one with the newest model.
+
+    There is no link where the file system has none, and it may lead to a run that was deleted.
+
+    Raises:
+        VAAError: there is no trained run.
+    """
+    link = RUNS / LATEST
+    if link.is_symlink() and (link / BEST).is_file():
+        return RUNS / link.resolve().name  # messages name the run itself
+    found = [path for path in RUNS.glob(f"*/{BEST}") if path.is_file()]
+    if not found:
+        raise VAAError(
+            f"no trained run in ./{RUNS}; train one with: vaa train, or name one with `run`"
+        )
+    return max(found, key=lambda path: path.stat().st_mtime).parent
+
+
 def mark_latest(run: Path) -> None:
     """Make runs/latest a link to a run in there; runs elsewhere are named when they are used.
 
-    Raises:
-        VAAError: it cannot be written.
+    Nothing happens where the file system has no links, or something else has that name: the newest
+    run is then found by the time of its model.
     """
     if run.resolve().parent != RUNS.resolve():
         return
     link = RUNS / LATEST
-    beside = RUNS / f".{LATEST}.{os.getpid()}"
-    with writing_errors(link):
-        beside.unlink(missing_ok=True)
-        try:
-            beside.symlink_to(run.resolve().name, target_is_directory=True)
-            os.replace(beside, link)
-        finally:
-            beside.unlink(missing_ok=True)
+    if os.path.lexists(link) and not link.is_symlink():
+        return
+    beside = temporary_name(link)
+    try:
+        beside.symlink_to(run.resolve().name, target_is_directory=True)
+        os.replace(beside, link)
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink()

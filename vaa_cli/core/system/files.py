@@ -1,15 +1,35 @@
-"""Files and folders that appear whole or not at all: written beside, fsynced, renamed."""
+"""Files that appear whole or not at all: written beside, fsynced, renamed."""
 
+import contextlib
+import errno
 import hashlib
 import os
-import shutil
-import tempfile
-from collections.abc import Collection, Iterable, Iterator
+import re
+import secrets
+import stat
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from vaa_cli.core.errors import VAAError
+
+# The answers of file systems that have no fsync, or none for folders: network shares, cloud drives.
+_NO_SYNC = {
+    errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY, errno.EBADF,
+    errno.EACCES, errno.EPERM, errno.EISDIR,
+}  # fmt: skip
+# Neither through a link nor into a file that is there: whoever may write to the folder could have
+# put one there to have another file overwritten.
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+_NEW |= getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+# Earlier versions used the number of the process.
+_TEMPORARY = re.compile(r"\..+\.([0-9a-f]{12}|\d+)\.tmp")
+# Names of files have at most 255 bytes.
+_LONGEST_STEM = 200
+# A temporary file that nobody has written to for so many seconds is of a process that was killed.
+_ABANDONED = 3600.0
 
 
 @contextmanager
@@ -50,16 +70,60 @@ def whole_file(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
             all are written.
 
     Raises:
-        VAAError: it cannot be written; nothing is left behind.
+        VAAError: it cannot be written, or a device, a pipe or a folder stands there; nothing is
+            left behind.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    require_regular(path)
+    beside = temporary_name(path)
     with writing_errors(path):
+        if sync:
+            _remove_abandoned(path)
         try:
-            with beside.open("wb") as file:
+            with open(os.open(beside, _NEW, 0o666), "wb") as file:
                 yield file
                 replace_whole(file, beside, path, sync)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def temporary_name(path: Path) -> Path:
+    """A name beside a path, for what is written there until it is whole; nobody can guess it."""
+    stem = os.fsencode(path.name)[:_LONGEST_STEM].decode("utf-8", "ignore")
+    return path.with_name(f".{stem}.{secrets.token_hex(6)}.tmp")
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is one that `temporary_name` gives."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what processes that were killed had begun to write for this path."""
+    before = time.time() - _ABANDONED
+    stem = temporary_name(path).name.rsplit(".", 2)[0]
+    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            ours = entry.name.startswith(stem) and is_temporary(entry.name)
+            if ours and entry.stat(follow_symlinks=False).st_mtime < before:
+                os.unlink(entry.path)
+
+
+def require_regular(path: Path) -> None:
+    """Check that a file may be written at a path: nothing, a file or a link stands there.
+
+    Raises:
+        VAAError: a folder, a device or a pipe does.
+    """
+    with writing_errors(path):
+        try:
+            mode = os.lstat(path).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return
+    if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
+        return
+    if stat.S_ISDIR(mode):
+        raise VAAError(f"{path} is a folder; name a file to write")
+    raise VAAError(f"{path} is a device or a pipe, which is not replaced; name a file to write")
 
 
 def replace_whole(file: BinaryIO, written: Path, path: Path, sync: bool = True) -> None:
@@ -73,10 +137,35 @@ def replace_whole(file: BinaryIO, written: Path, path: Path, sync: bool = True) 
     """
     file.flush()
     if sync:
-        os.fsync(file.fileno())
+        _sync(file.fileno())
     os.replace(written, path)
     if sync:
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
+
+
+def _sync(descriptor: int) -> None:
+    """Wait until a file or folder is on disk, where the file system can do that."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names of a folder's entries on disk, where the system can do that for folders."""
+    if os.name != "posix":
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        if error.errno in _NO_SYNC:
+            return
+        raise
+    try:
+        _sync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_tree(folder: Path) -> None:
@@ -92,7 +181,7 @@ def sync_tree(folder: Path) -> None:
         for path in folder.rglob("*"):
             if path.is_file():
                 with path.open("r+b") as file:
-                    os.fsync(file.fileno())
+                    _sync(file.fileno())
 
 
 def content_digest(path: Path) -> str:
@@ -127,119 +216,3 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     with whole_file(path) as file:
         file.write(content)
-
-
-@contextmanager
-def whole_folder(path: Path, contents: Collection[str]) -> Iterator[Path]:
-    """A folder to fill that takes its name only when it is complete.
-
-    Args:
-        path: the folder's name. A folder there is replaced if it holds nothing but `contents`.
-        contents: the names of the entries that such a folder may hold.
-
-    Raises:
-        VAAError: the place is taken by something else or cannot be written; nothing half-written
-            is left.
-    """
-    require_replaceable(path, contents)
-    path = path.resolve() if path.is_symlink() else path  # the folder is replaced, not the link
-    with writing_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        retired = beside.with_name(f"{beside.name}.old")
-        try:
-            yield beside
-            beside.chmod(0o777 & ~_umask())  # mkdtemp makes it private
-            _sync_folder(beside)
-            if path.exists():
-                path.rename(retired)
-            beside.rename(path)
-            _sync_folder(path.parent)
-        except BaseException:
-            # Stopped between the two renames: what stood there comes back.
-            if retired.exists() and not path.exists():
-                retired.rename(path)
-            raise
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
-            shutil.rmtree(retired, ignore_errors=True)
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder and those above it, where they are not there yet.
-
-    Raises:
-        VAAError: it cannot be made; names the file that stands in the way, if that is the reason.
-    """
-    require_folders_above(path)
-    with writing_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
-
-
-def require_replaceable(path: Path, contents: Collection[str]) -> None:
-    """Check that a folder may be written at a path.
-
-    Raises:
-        VAAError: a file stands there, or a folder that holds more than `contents`.
-    """
-    require_folders_above(path)
-    with writing_errors(path):
-        if path.exists() and not path.is_dir():
-            raise VAAError(f"{path} is a file; name a folder to write")
-        foreign = sorted(
-            entry.name
-            for entry in (path.iterdir() if path.exists() else ())
-            if entry.name not in contents
-        )
-    if foreign:
-        raise VAAError(
-            f"{path} holds other files ({foreign[0]}); name a new folder, so that nothing is lost"
-        )
-
-
-def require_apart(path: Path, sources: Iterable[Path]) -> None:
-    """Check that no file that is read lies in the folder that will be replaced.
-
-    Args:
-        path: the folder to write.
-        sources: the files and folders that are read.
-
-    Raises:
-        VAAError: one of them is the folder or in it, or it is the working folder or above that.
-    """
-    real = path.resolve()
-    if Path.cwd().is_relative_to(real):
-        raise VAAError(f"{path} is the folder that you are in, or above it; name a new folder")
-    for source in sources:
-        if source.resolve().is_relative_to(real):
-            raise VAAError(
-                f"{path} holds what is read ({source}) and would be replaced; name a new folder"
-            )
-
-
-def require_folders_above(path: Path) -> None:
-    """Check that nothing but folders stands above a path.
-
-    Raises:
-        VAAError: a file does.
-    """
-    for place in path.parents:
-        if place.exists() and not place.is_dir():
-            raise VAAError(f"cannot write {path}: {place} is a file")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _sync_folder(folder: Path) -> None:
-    """Put the folder's entries on disk, where the system can do that for folders."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

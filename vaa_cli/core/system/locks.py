@@ -1,0 +1,99 @@
+"""Locks that keep two processes from writing the same thing."""
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.system.files import writing_errors
+from vaa_cli.core.system.folders import make_folder
+
+# What flock answers on file systems without locks: shared folders, cloud drives, some FUSE mounts.
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+
+
+@contextmanager
+def exclusive(lock_file: Path, written: Path, problem: str, wait: bool = False) -> Iterator[None]:
+    """Hold a lock while the block runs; the file of the lock is removed after it.
+
+    Its folder is made if it is not there, and is gone again if nothing came into it.
+
+    The lock goes with the process, however that ends. Where the file system has no locks, a file
+    with the number of the process takes its place, which is ignored once that process is gone.
+
+    Args:
+        lock_file: the file of the lock.
+        written: what is written, for messages.
+        problem: the message if another process holds the lock.
+        wait: wait for the other process instead.
+
+    Raises:
+        VAAError: another process holds the lock, or its file cannot be written.
+    """
+    made = [folder for folder in lock_file.parents if not folder.exists()]
+    make_folder(lock_file.parent)
+    try:
+        with writing_errors(written):
+            lock = _acquired(lock_file, -1.0 if wait else 0.0)
+        if lock is None:
+            raise VAAError(problem)
+        with _released(lock, lock_file):
+            yield
+    finally:
+        with contextlib.suppress(OSError):  # something is in it
+            for folder in made:
+                folder.rmdir()
+
+
+@contextmanager
+def _released(lock: BaseFileLock, lock_file: Path) -> Iterator[None]:
+    """Release a lock after the block."""
+    try:
+        yield
+    finally:
+        # Removed before it is released: after that it may be the next process's. A soft lock is
+        # its file, and removes it itself.
+        if not isinstance(lock, SoftFileLock):
+            with contextlib.suppress(OSError):
+                lock_file.unlink()
+        lock.release()
+
+
+def is_held(lock_file: Path) -> bool:
+    """Whether another process holds a lock.
+
+    Raises:
+        OSError: the file of the lock cannot be opened.
+    """
+    if not lock_file.exists():
+        return False
+    lock = _acquired(lock_file, 0.0)
+    if lock is not None:
+        lock.release()
+    return lock is None
+
+
+def _acquired(lock_file: Path, timeout: float) -> BaseFileLock | None:
+    """The lock, held; None if another process holds it."""
+    try:
+        try:
+            return _acquire(FileLock(lock_file), timeout)
+        except (OSError, NotImplementedError) as error:
+            if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+                raise
+            # What the attempt has left is no holder of the other lock.
+            with contextlib.suppress(OSError):
+                if lock_file.stat().st_size == 0:
+                    lock_file.unlink()
+            return _acquire(SoftFileLock(lock_file), timeout)
+    except Timeout:
+        return None
+
+
+def _acquire(lock: BaseFileLock, timeout: float) -> BaseFileLock:
+    lock.acquire(timeout=timeout)
+    return lock
