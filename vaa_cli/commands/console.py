@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeVar
@@ -113,6 +114,14 @@ def track(items: Iterable[Item], doing: str, total: int, /) -> Iterable[Item]:
 def quote(path: Path) -> str:
     """A path quoted for a shell."""
     return shlex.quote(str(path))
+
+
+def say_passed_over(counts: Counter[str]) -> None:
+    """Print how many files in folders were passed over, since they are no pictures by name."""
+    from vaa_cli.core.images.inputs import endings_text
+
+    if counts:
+        say(f"passed over, as no pictures by their names: {endings_text(counts)}")
 
 
 def names_on_stdin(images: list[str]) -> TextIO:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from vaa_cli.commands.console import names_on_stdin, say
+from vaa_cli.commands.console import names_on_stdin, say, say_passed_over
 from vaa_cli.commands.options import DeviceOption, ImagesArgument, PrecisionOption, RunOption
 from vaa_cli.core.errors import PictureError, VAAError
 
@@ -92,6 +92,7 @@ def explain(
     if arrays is not None and raw is not None:
         arrays.write(raw)
         _print_path(raw)
+    say_passed_over(inputs.passed_over)
     if failed:
         raise typer.Exit(1)
 

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 from rich.console import Console
 
-from vaa_cli.commands.console import names_on_stdin, progress, say, this_process
+from vaa_cli.commands.console import (
+    names_on_stdin,
+    progress,
+    say,
+    say_passed_over,
+    this_process,
+)
 from vaa_cli.commands.options import (
     BatchSizeOption,
     DeviceOption,
@@ -135,7 +141,11 @@ def predict(
             "--shard": shard,
         }  # fmt: skip
         output = _OutputOptions(out, chosen, columns, settings, resume, top if pretty else None)
-        _predict(predictor, islice(inputs.sources, part.start, None, part.step), output)
+        sources = islice(inputs.sources, part.start, None, part.step)
+        code = _predict(predictor, sources, output)
+        say_passed_over(inputs.passed_over)
+        if code:
+            raise typer.Exit(code)
 
 
 @dataclass(frozen=True)
@@ -161,8 +171,8 @@ class _OutputOptions:
 
 def _predict(
     predictor: "Predictor", sources: Iterator["ImageSource"], options: _OutputOptions
-) -> None:
-    """Predict pictures and write the rows."""
+) -> int:
+    """Predict pictures and write the rows; the exit code."""
     from vaa_cli.core.prediction.formats import PrettyRows, open_rows
     from vaa_cli.core.prediction.job import skip_kept
     from vaa_cli.core.prediction.multi_process import predict_in_group
@@ -171,7 +181,7 @@ def _predict(
     job = _job(predictor, options)
     if options.resume and group.any(job is not None and job.is_complete):
         say(f"{options.path} is whole already; nothing is left to do")
-        return
+        return 0
     with _destination(job, options.resume, group) as output:
         kept = int(group.broadcast_text(str(output.kept)))
         failed = skip_kept(sources, job, kept)
@@ -185,7 +195,8 @@ def _predict(
     if failed + failed_now:
         where = "" if options.top is not None else "; see the column error"
         say(f"{failed + failed_now:,} of {kept + written:,} pictures could not be read{where}")
-        raise typer.Exit(1)
+        return 1
+    return 0
 
 
 def _format(out: Path | None, format: str | None, resume: bool, pretty: bool) -> str:

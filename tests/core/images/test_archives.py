@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import tarfile
 import tracemalloc
 import zipfile
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from vaa_cli.core.images import archives
+from vaa_cli.core.images import archive_members
 from vaa_cli.core.images.archives import archive_pictures, is_archive
 from vaa_cli.core.images.requests import Request
 
@@ -85,15 +87,132 @@ def test_pictures_come_whole_and_in_order(
     assert read(path) == [Request(f"{path}/{n}", content=MEMBERS[n]) for n in WANTED]
 
 
-def test_links_devices_and_folders_are_no_pictures(tmp_path: Path) -> None:
+def test_folders_are_no_pictures_and_devices_are_broken_ones(tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     with tarfile.open(path, "w") as archive:
-        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE):
+        for kind in (tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE):
             info = tarfile.TarInfo("x.jpg")
-            info.type, info.linkname = kind, "/etc/passwd"
+            info.type = kind
             archive.addfile(info)
+    assert [request.problem for request in read(path)] == ["not a file"] * 2
+
+
+def tar_with_links(path: Path, mode: str = "w") -> None:
+    """A tar of d/a.jpg, and links to it and to what is not there."""
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for name, kind, target in (
+            ("d/early.jpg", tarfile.SYMTYPE, "a.jpg"),
+            ("d/a.jpg", tarfile.REGTYPE, ""),
+            ("d/hard.jpg", tarfile.LNKTYPE, "d/a.jpg"),
+            ("soft.jpg", tarfile.SYMTYPE, "d/../d/hard.jpg"),
+            ("out.jpg", tarfile.SYMTYPE, "/etc/passwd"),
+            ("circle.jpg", tarfile.SYMTYPE, "circle.jpg"),
+            ("notes.txt", tarfile.SYMTYPE, "d/a.jpg"),
+        ):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, target
+            info.size = 3 if kind == tarfile.REGTYPE else 0
+            archive.addfile(info, io.BytesIO(b"abc"))
+
+
+def test_links_in_a_tar_are_rows(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    tar_with_links(path)
+    found = {Path(r.path).name: r.content or r.problem for r in read(path)}
+    assert found == {
+        "early.jpg": b"abc",
+        "a.jpg": b"abc",
+        "hard.jpg": b"abc",
+        "soft.jpg": b"abc",
+        "out.jpg": "a link to /etc/passwd, which is not in the archive",
+        "circle.jpg": "a link that leads in circles",
+    }
+
+
+def test_links_in_a_compressed_tar_are_rows_with_a_problem(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar.gz"
+    tar_with_links(path, "w:gz")
+    found = {Path(r.path).name: r.content or r.problem for r in read(path)}
+    assert len(found) == 6 and found.pop("a.jpg") == b"abc"
+    assert all("link in a compressed archive" in str(problem) for problem in found.values())
+
+
+def test_links_in_a_zip_are_rows(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("d/a.jpg", b"abc")
+        for name, target in (("d/b.jpg", "a.jpg"), ("c.jpg", "d/b.jpg"), ("out.jpg", "../x.jpg")):
+            info = zipfile.ZipInfo(name)
+            info.external_attr = 0o120777 << 16
+            archive.writestr(info, target)
+    contents = [request.content or request.problem for request in read(path)]
+    assert contents[:3] == [b"abc"] * 3
+    assert contents[3] == "a link to ../x.jpg, which is not in the archive"
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("padding", [0, 512, 1 << 20])
+def test_archives_behind_the_first_are_read(
+    tmp_path: Path, pack: Callable[[bytes], bytes], padding: int
+) -> None:
+    """As `cat a.tar b.tar` makes them; GNU tar wants --ignore-zeros for that."""
+    path = tmp_path / "a.tar"
+    names = ["a.jpg", "b.jpg", "c.jpg"]
+    parts = [pack(tar_bytes({name: name.encode()}) + bytes(padding)) for name in names]
+    path.write_bytes(b"".join(parts))
+    assert [request.content for request in read(path)] == [name.encode() for name in names]
+
+
+def test_of_a_second_archive_that_is_cut_there_is_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(tar_bytes({"a.jpg": b"abc"}) + tar_bytes({"b.jpg": b"x" * 5000})[:3000])
+    problems = [request.problem for request in read(path)]
+    assert problems[0] is None and problems[1:] and all(problems[1:])
+
+
+def test_what_lies_far_behind_the_end_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    first = tar_bytes({"a.jpg": b"abc"})
+    path.write_bytes(first + bytes(4 << 20) + tar_bytes({"b.jpg": b"def"}))
+    first_row, last = read(path)
+    assert first_row.content == b"abc" and "far behind its end mark" in str(last.problem)
+
+
+@pytest.mark.parametrize("pack", [zip_bytes, tar_bytes], ids=["zip", "tar"])
+def test_members_without_an_ending_are_looked_into(
+    tmp_path: Path, pack: Callable[[dict[str, bytes]], bytes]
+) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(picture, "PNG")
+    heic = b"\0\0\0\x18ftypheic" + bytes(100)
+    members = {"0001": picture.getvalue(), "README": b"no picture", "0002": heic, "c.jxl": b"x"}
+    path = tmp_path / "a.archive"
+    path = path.with_suffix(".zip" if pack is zip_bytes else ".tar")
+    path.write_bytes(pack(members))
+    assert [Path(request.path).name for request in read(path)] == ["0001", "0002", "c.jxl"]
+
+
+def test_a_pipe_named_like_an_archive_is_not_waited_for(tmp_path: Path) -> None:
+    for name in ("a.tar", "a.zip"):
+        os.mkfifo(tmp_path / name)
+        (only,) = read(tmp_path / name)
+        assert only.problem == "not a file"
+
+
+def test_a_name_that_no_file_can_have() -> None:
+    (only,) = [picture.request() for picture in archive_pictures("a\0b.tar")]
+    assert only.problem == "no file has such a name"
+
+
+def test_a_header_that_takes_long_to_read_is_refused(tmp_path: Path) -> None:
+    """Of digits alone, which tarfile read in quadratic time before CVE-2024-6232 was mended."""
+    pax = tarfile.TarInfo("p")
+    pax.size, pax.type = 1_000_000, tarfile.XHDTYPE
+    path = tmp_path / "a.tar"
+    body = b"1" * 1_000_000 + bytes(-1_000_000 % 512)
+    path.write_bytes(pax.tobuf(tarfile.USTAR_FORMAT) + body + tar_bytes({"a.jpg": b"abc"}))
     (only,) = read(path)
-    assert only.problem is not None and "no pictures in this archive" in only.problem
+    assert only.problem == "broken archive: a header of 1,000,000 bytes"
 
 
 @pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "a.zip"])
@@ -185,7 +304,7 @@ def test_an_encrypted_member(tmp_path: Path) -> None:
 def test_a_member_beyond_the_limit_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(archives, "_LARGEST", 1000)
+    monkeypatch.setattr(archive_members, "LARGEST", 1000)
     members = {"a.jpg": b"x" * 1001, "b.jpg": b"y" * 1000}
     path = tmp_path / f"a.{kind}"
     path.write_bytes(zip_bytes(members) if kind == "zip" else tar_bytes(members))

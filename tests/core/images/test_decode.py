@@ -5,7 +5,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import PIL
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,6 +39,7 @@ def opened(path: Path) -> np.ndarray:
     """The pixels of a picture as integers that can be subtracted; it must be 8-bit RGB."""
     picture = open_picture(path)
     assert picture.mode == "RGB"
+    assert check_picture(path) == picture.size
     return np.asarray(picture).astype(int)
 
 
@@ -130,13 +130,7 @@ def entry(tag: int, kind: int, count: int, value: int) -> bytes:
     "broken",
     [
         entry(0x011A, 5, 1, 0xFFFF),  # a resolution that lies behind the end
-        pytest.param(
-            entry(0x010F, 2, 1000, 0xFFFF),  # a maker that lies behind the end
-            marks=pytest.mark.skipif(
-                int(PIL.__version__.split(".")[0]) < 13,
-                reason="Pillow before 13 reads no tag after it; see docs/limits.md",
-            ),
-        ),
+        entry(0x010F, 2, 1000, 0xFFFF),  # a maker that lies behind the end
         entry(0x8769, 4, 1, 0xFFFF),  # a directory behind the end
         entry(0x8769, 2, 4, 0x00636261),  # a directory that is text
         entry(0x8825, 4, 1, 8),  # a directory that is the one it stands in
@@ -245,6 +239,48 @@ def test_16_bits_are_scaled(tmp_path: Path, suffix: str) -> None:
 def test_a_dark_16_bit_picture_stays_dark(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 4), 514, dtype=np.uint16)).save(tmp_path / "a.png")
     assert (opened(tmp_path / "a.png") == 2).all()
+
+
+def patched(path: Path, tag: int, value: int) -> Path:
+    """Give another value to a tag of a little-endian TIFF file, where it is a short number."""
+    content = bytearray(path.read_bytes())
+    (start,) = struct.unpack_from("<I", content, 4)
+    (count,) = struct.unpack_from("<H", content, start)
+    for position in range(start + 2, start + 2 + 12 * count, 12):
+        if struct.unpack_from("<H", content, position)[0] == tag:
+            struct.pack_into("<H", content, position + 8, value)
+            path.write_bytes(content)
+            return path
+    raise AssertionError(f"no tag {tag}")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_grey_whose_0_is_white(tmp_path: Path, dtype: type) -> None:
+    top = np.iinfo(dtype).max
+    dark_to_light: np.ndarray = np.linspace(0, top, 20).astype(dtype)[None].repeat(4, axis=0)
+    Image.fromarray(dark_to_light).save(tmp_path / "black.tif")
+    Image.fromarray(top - dark_to_light).save(tmp_path / "white.tif")
+    black, white = opened(tmp_path / "black.tif"), opened(patched(tmp_path / "white.tif", 262, 0))
+    np.testing.assert_array_equal(black, white)
+    assert black[0, 0, 0] == 0 and black[0, -1, 0] == 255
+
+
+def test_grey_that_is_multiplied_with_its_opacity(tmp_path: Path) -> None:
+    """Associated alpha: a grey of 100 that is half covered is 200, and on white 100 + 128."""
+    grey_and_alpha = np.full((4, 4, 2), (100, 128), dtype=np.uint8)
+    Image.fromarray(grey_and_alpha, "LA").save(tmp_path / "a.tif")
+    path = patched(tmp_path / "a.tif", 338, 1)
+    with Image.open(path) as picture:
+        assert picture.mode == "La"
+    assert np.abs(opened(path) - (100 + 255 - 128)).max() <= 2
+
+
+def test_lab_colours(tmp_path: Path) -> None:
+    """L* of 53, a* of 80 and b* of 67 is sRGB's red (CIE 15, for D50 as in ICC profiles)."""
+    lab = np.full((4, 4, 3), (138, 81, 70), dtype=np.int16).astype(np.uint8)
+    Image.frombytes("LAB", (4, 4), lab.tobytes()).save(tmp_path / "a.tif")
+    red, green, blue = opened(tmp_path / "a.tif")[0, 0].tolist()
+    assert red > 240 and green < 40 and blue < 40
 
 
 @pytest.mark.parametrize(("peak", "white"), [(200, 255), (255, 255), (65535, 65535)])

@@ -12,7 +12,7 @@ import pytest
 from tests.helpers.pictures import plain, write_rows
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images import inputs as inputs_module
-from vaa_cli.core.images.inputs import find_inputs
+from vaa_cli.core.images.inputs import endings_text, find_inputs
 from vaa_cli.core.labels.boxes import Box
 
 
@@ -226,7 +226,37 @@ def test_boxes_in_one_of_several(here: Path) -> None:
 def test_a_name_that_means_nothing(name: str) -> None:
     touch("a.jpg")
     with pytest.raises(VAAError, match=name):
-        find_inputs(["a.jpg", name], io.StringIO())
+        find_inputs([name], io.StringIO())
+    with pytest.raises(VAAError, match=name):
+        find_inputs([name, name], io.StringIO())
+    for names in (["a.jpg", name], [name, "a.jpg"]):
+        sources = list(find_inputs(names, io.StringIO()).sources)
+        assert [source.path for source in sources] == names
+        problems = {source.path: source.problem for source in sources}
+        assert problems == {"a.jpg": None, name: "no such file or folder"}
+
+
+def test_a_url_is_answered_with_what_to_do() -> None:
+    with pytest.raises(VAAError, match=r"https://a\.org/b\.jpg: a URL; download"):
+        find_inputs(["https://a.org/b.jpg"], io.StringIO())
+
+
+def test_files_that_are_passed_over_are_counted() -> None:
+    touch("d/a.jpg", "d/b.MOV", "d/sub/c.mov", "d/sub/d.jxl", "d/0001", "d/.hidden", "d/x.tar.gz")
+    inputs = find_inputs(["d"], io.StringIO())
+    assert [source.path for source in inputs.sources] == ["d/a.jpg"]
+    assert inputs.passed_over == {".mov": 2, ".jxl": 1, "": 1, ".gz": 1}
+    assert endings_text(inputs.passed_over) == "2 .mov, 1 without ending, 1 .jxl, 1 .gz"
+
+
+def test_a_folder_without_pictures_names_what_is_there() -> None:
+    touch("d/a.mov", "d/b.mov")
+    with pytest.raises(VAAError, match=r"d: no pictures in this folder .*2 \.mov"):
+        find_inputs(["d"], io.StringIO())
+
+
+def test_a_byte_order_mark_before_names_on_stdin() -> None:
+    assert paths("-", stdin="\ufeffa.jpg\nb.jpg\n") == ["a.jpg", "b.jpg"]
 
 
 def test_a_large_folder_is_not_listed_before_its_first_picture(

@@ -59,9 +59,8 @@ class ModelFormat:
         """
         missing = _missing(packages)
         if missing:
-            names = ", ".join(missing)
-            install = f"pip install 'vaa-cli[{self.name}]'"
-            raise VAAError(f"{self.name} needs {names}: {install}{otherwise}")
+            install = f"pip install {' '.join(missing)}"
+            raise VAAError(f"{self.name} needs {', '.join(missing)}: {install}{otherwise}")
 
 
 def _missing(packages: tuple[str, ...]) -> list[str]:
@@ -150,7 +149,7 @@ def require_exporter(format: ModelFormat, int8: bool) -> None:
     """
     format.require(format.packages)
     if int8 and _missing(("nncf",)):
-        raise VAAError("int8 needs nncf: pip install 'vaa-cli[int8]'")
+        raise VAAError("int8 needs nncf: pip install nncf")
 
 
 def read_any_card(path: Path) -> ModelCard:

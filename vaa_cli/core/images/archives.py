@@ -1,26 +1,28 @@
 """Pictures in tar and zip archives, read as a stream, never unpacked to disk."""
 
-import bz2
-import gzip
-import lzma
-import tarfile
+import os
 import zipfile
 from collections.abc import Iterator
-from io import BufferedIOBase
-from typing import IO, cast
+from posixpath import dirname, join, normpath
+from stat import S_ISLNK, S_ISREG
 
-from vaa_cli.core.errors import PictureError, one_line
-from vaa_cli.core.images.decode import is_picture
+from vaa_cli.core.errors import PictureError
+from vaa_cli.core.images.archive_members import (
+    broken,
+    is_ending_wanted,
+    is_without_ending,
+    looks_like_picture,
+    require_size,
+)
 from vaa_cli.core.images.requests import ImageSource
+from vaa_cli.core.images.tar_archives import tar_pictures
 
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _ENDINGS = (*_TARS, ".zip")
-# A picture's file that is larger is not read: an archive can promise any size.
-_LARGEST = 512 << 20
-# Nor is a tar header: Python reads a member's long name, say, at once, whatever size it claims.
-_LARGEST_HEADER = 1 << 20
 # The others can inflate a few bytes to any size before one can stop them.
 _ZIP_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+# A link may lead to a link; one that leads to itself ends after so many.
+_LINKS = 16
 
 
 def is_archive(name: str) -> bool:
@@ -31,10 +33,14 @@ def is_archive(name: str) -> bool:
 def archive_pictures(path: str) -> Iterator[ImageSource]:
     """The pictures in an archive, in its order, each called ARCHIVE/MEMBER.
 
-    Where an archive has none, or is broken, so that what follows cannot be found, it stands for
-    itself, as one more picture with a problem.
+    Members without an ending are looked into. Where an archive has none, or is broken, so that
+    what follows cannot be found, it stands for itself, as one more picture with a problem.
     """
-    pictures = _tar_pictures(path) if path.lower().endswith(_TARS) else _zip_pictures(path)
+    problem = _problem_of(path)
+    if problem is not None:
+        yield ImageSource(path, problem=problem)
+        return
+    pictures = tar_pictures(path) if path.lower().endswith(_TARS) else _zip_pictures(path)
     found = False
     for picture in pictures:
         found = True
@@ -45,148 +51,31 @@ def archive_pictures(path: str) -> Iterator[ImageSource]:
         )
 
 
-def _is_wanted(name: str) -> bool:
-    parts = [part for part in name.split("/") if part not in (".", "..")]
-    return is_picture(name) and not any(part.startswith((".", "__MACOSX")) for part in parts)
-
-
-# Headers that describe the member that follows.
-_EXTENDED = {
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
-}
-
-
-class _Header(tarfile.TarInfo):
-    """A member's header; notes where there is the block of zeros that ends an archive."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
-        header = super().frombuf(buf, encoding, errors)
-        if header.type in _EXTENDED and header.size > _LARGEST_HEADER:
-            raise tarfile.ReadError(f"a header of {header.size:,} bytes")
-        return header
-
-    @classmethod
-    def fromtarfile(cls, archive: tarfile.TarFile) -> "_Header":
-        try:
-            return super().fromtarfile(archive)
-        except tarfile.HeaderError as error:
-            assert isinstance(archive, _Tar)
-            archive.has_ended = type(error).__name__ == "EOFHeaderError"
-            raise
-
-
-class _Tar(tarfile.TarFile):
-    """A tar archive that knows whether it ended as archives end."""
-
-    tarinfo = _Header
-    has_ended = False
-
-
-class _Ending:
-    """An archive's bytes, which cannot be read beyond their end twice.
-
-    tarfile would go on for as long as a header's size promises, which may be for ever.
-    """
-
-    def __init__(self, stream: BufferedIOBase) -> None:
-        self._stream, self._has_ended = stream, False
-
-    def read(self, size: int) -> bytes:
-        content = self._stream.read(size)
-        if not content and self._has_ended:
-            raise tarfile.ReadError("unexpected end of data")
-        self._has_ended = not content
-        return content
-
-
-def _tar_pictures(path: str) -> Iterator[ImageSource]:
-    # Opening, and going to the next member, read what is broken; the pictures are yielded outside.
+def _problem_of(path: str) -> str | None:
+    """Why an archive is not opened; a pipe or a device would be read for ever."""
     try:
-        stream = _unpacked(path)
+        return None if S_ISREG(os.stat(path).st_mode) else "not a file"
     except OSError as error:
-        yield ImageSource(path, problem=_broken(error))
-        return
-    with stream:
-        try:
-            archive = _Tar.open(fileobj=cast(IO[bytes], _Ending(stream)), mode="r|")
-        except Exception as error:  # broken data raises any kind, each decompressor its own
-            yield ImageSource(path, problem=_broken(error))
-            return
-        while True:
-            try:
-                member = archive.next()
-                archive.members = []  # type: ignore[attr-defined]  # it would keep all of them
-                if member is None:
-                    _read_end(archive, stream)
-            except Exception as error:  # likewise
-                yield ImageSource(path, problem=_broken(error))
-                return
-            if member is None:
-                return
-            if member.isreg() and _is_wanted(member.name):
-                yield ImageSource(f"{path}/{member.name}", read=_TarMember(archive, member).read)
-
-
-def _unpacked(path: str) -> BufferedIOBase:
-    """The archive's bytes, decompressed."""
-    with open(path, "rb") as file:
-        start = file.read(6)
-    if start.startswith(b"\x1f\x8b"):
-        return gzip.open(path)
-    if start.startswith(b"BZh"):
-        return bz2.open(path)
-    if start.startswith(b"\xfd7zXZ"):
-        return lzma.open(path)
-    return open(path, "rb")
-
-
-def _read_end(archive: _Tar, stream: BufferedIOBase) -> None:
-    """Check that an archive is whole where no member follows.
-
-    tarfile takes the end of the file, and in places a broken header, for the archive's end.
-    """
-    if not archive.has_ended:
-        raise tarfile.ReadError("it ends without an end mark, so pictures may be missing")
-    while stream.read(1 << 16):  # a decompressor checks its sum at its end
-        pass
-
-
-class _TarMember:
-    """A picture in a tar archive, while the archive stands there."""
-
-    def __init__(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-        self._archive, self._member = archive, member
-
-    def read(self) -> bytes:
-        size = self._member.size
-        _require_size(size)
-        try:
-            file = self._archive.extractfile(self._member)
-            content = file.read() if file is not None else b""
-        except Exception as error:  # likewise
-            raise PictureError(_broken(error)) from error
-        if len(content) != size:
-            raise PictureError(f"broken archive: {len(content):,} of {size:,} bytes are there")
-        return content
+        return broken(error)
+    except ValueError:
+        return "no file has such a name"  # one with a NUL byte
 
 
 def _zip_pictures(path: str) -> Iterator[ImageSource]:
     try:
         archive = zipfile.ZipFile(path)
     except Exception as error:  # broken data raises any kind
-        yield ImageSource(path, problem=_broken(error))
+        yield ImageSource(path, problem=broken(error))
         return
     with archive:
-        for member in archive.infolist():
-            if not member.is_dir() and _is_wanted(member.filename):
-                yield ImageSource(
-                    f"{path}/{member.filename}", read=_ZipMember(archive, member).read
-                )
+        for info in archive.infolist():
+            member = _ZipMember(archive, info)
+            if info.is_dir():
+                continue
+            if is_ending_wanted(info.filename) or (
+                is_without_ending(info.filename) and member.is_picture()
+            ):
+                yield ImageSource(f"{path}/{info.filename}", read=member.read)
 
 
 class _ZipMember:
@@ -195,29 +84,44 @@ class _ZipMember:
     def __init__(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
         self._archive, self._member = archive, member
 
+    def is_picture(self) -> bool:
+        """Whether its content is a picture's, whatever it is called."""
+        try:
+            return looks_like_picture(self.read())
+        except PictureError:
+            return False
+
     def read(self) -> bytes:
-        size = self._member.file_size
-        _require_size(size)
-        if self._member.flag_bits & 1:
+        """The content; that of the file that it leads to, if it is a link.
+
+        Raises:
+            PictureError: it cannot be read.
+        """
+        member = self._member
+        for _ in range(_LINKS):
+            content = self._content(member)
+            if not S_ISLNK(member.external_attr >> 16):
+                return content
+            target = normpath(join(dirname(member.filename), content.decode(errors="replace")))
+            try:
+                member = self._archive.getinfo(target)
+            except KeyError as error:
+                raise PictureError(f"a link to {target}, which is not in the archive") from error
+        raise PictureError("a link that leads in circles")
+
+    def _content(self, member: zipfile.ZipInfo) -> bytes:
+        size = member.file_size
+        require_size(size)
+        if member.flag_bits & 1:
             raise PictureError("encrypted in the archive")
-        if self._member.compress_type not in _ZIP_METHODS:
+        if member.compress_type not in _ZIP_METHODS:
             raise PictureError("compressed in a way that is not read: neither stored nor deflated")
         try:
-            with self._archive.open(self._member) as file:
+            with self._archive.open(member) as file:
                 # Only the size in its header, not all that it could inflate to.
                 content = file.read(size + 1)
-        except Exception as error:  # likewise
-            raise PictureError(_broken(error)) from error
+        except Exception as error:  # broken data raises any kind
+            raise PictureError(broken(error)) from error
         if len(content) != size:
             raise PictureError(f"broken archive: {len(content):,} of {size:,} bytes are there")
         return content
-
-
-def _require_size(size: int) -> None:
-    if size > _LARGEST:
-        raise PictureError(f"{size:,} bytes, more than the limit of {_LARGEST:,}")
-
-
-def _broken(error: Exception) -> str:
-    reason = getattr(error, "strerror", None) or one_line(error)
-    return f"broken archive: {reason}"

@@ -10,7 +10,8 @@ from stat import S_ISREG
 from PIL import Image
 
 from vaa_cli.core.errors import PictureError
-from vaa_cli.core.images.decode import MAX_PIXELS, SIDEWAYS, opened_picture, orientation_of
+from vaa_cli.core.images.decode import MAX_PIXELS, decode_picture, part_of
+from vaa_cli.core.images.orientation import orientation_of, upright_size
 from vaa_cli.core.system.processes import in_processes
 
 # Width and height of a picture as it is seen, or what is wrong with it in a few words.
@@ -59,12 +60,10 @@ def check_pictures(
 
 
 def _size_by_decoding(path: Path | str) -> tuple[int, int]:
-    with opened_picture(path) as picture:
-        size = picture.size
-        picture.draft("RGB", (1, 1))  # reads all of a JPEG's data at an eighth of its size
-        picture.load()
-        # Asked after loading: TIFF pictures are turned by then, and of their upright size.
-        return _upright(size, orientation_of(picture))
+    # As training decodes it, but a JPEG at an eighth of its size, for which all data is read, too.
+    decoded = decode_picture(path, enough=(1, 1))
+    part_of(decoded.picture)
+    return decoded.size
 
 
 def _size_by_ends(path: Path | str) -> tuple[int, int] | None:
@@ -100,7 +99,7 @@ def _size_by_head(head: bytes, end: bytes, descriptor: int) -> tuple[int, int] |
     if width * height > MAX_PIXELS or not end.endswith(_ENDS[picture.format or ""]):
         return None
     if _ORIENTATION_SOURCES & picture.info.keys():
-        return _upright(picture.size, orientation_of(picture))
+        return upright_size(picture.size, orientation_of(picture))
     late = picture.format == "PNG" and _tells_more_behind(descriptor)
     return None if late else picture.size
 
@@ -120,7 +119,3 @@ def _tells_more_behind(descriptor: int) -> bool:
 def _read_at(descriptor: int, position: int, count: int) -> bytes:
     os.lseek(descriptor, position, os.SEEK_SET)
     return os.read(descriptor, count)
-
-
-def _upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    return (size[1], size[0]) if orientation in SIDEWAYS else size

@@ -1,31 +1,47 @@
 """Pictures from files: whatever a camera or the web gives, as upright 8-bit RGB."""
 
+import contextlib
 import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
 from vaa_cli.core.errors import PictureError
+from vaa_cli.core.images.metadata import without_metadata
+from vaa_cli.core.images.orientation import (
+    SIDEWAYS,
+    forget_exif,
+    orientation_of,
+    upright,
+    upright_size,
+)
 from vaa_cli.core.images.requests import Request
+from vaa_cli.core.images.unread_formats import advice_for
 from vaa_cli.core.labels.boxes import Box, crop_region
 
 # Pillow's own limit against decompression bombs; past it a small file fills the memory.
 MAX_PIXELS = 89_478_485
 # EPS is a program that an interpreter runs; the others Pillow knows by name but cannot decode.
 _REFUSED_FORMATS = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
+# Modes whose colours are multiplied with their opacity, and those that they are turned to first.
+_UNMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 # Formats in which Pillow seeks the next frame to see if there is one, and so loses the first.
 _SOUGHT = {"GIF", "TIFF"}
-# EXIF orientations that swap width and height.
-SIDEWAYS = {5, 6, 7, 8}
-_ORIENTATION_TAG = 0x0112
+# The TIFF tag of what 0 means, and its value for white.
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
+# Bytes by which other kinds of files are known.
+_LONGEST_START = 1024
+# A larger file is not read into memory to be looked at once more without its metadata.
+_LARGEST_SECOND_LOOK = 256 << 20
 
 # Pillow warns of odd EXIF data, which does no harm, and of large pictures, which are refused
 # below. Filtered once, since filters are the whole process's and pictures are read in threads.
@@ -36,6 +52,10 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 def picture_formats() -> tuple[str, ...]:
     """The formats that are read, by Pillow's names, usual ones first."""
     Image.init()
+    if find_spec("pillow_heif") is not None:
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
     return tuple(name for name in Image.OPEN if name not in _REFUSED_FORMATS)
 
 
@@ -55,16 +75,22 @@ def is_picture(name: str) -> bool:
 Source = Path | str | bytes
 
 
+class TooLargeError(PictureError):
+    """A picture with more pixels than are decoded."""
+
+
 class Decoded(NamedTuple):
     """The first frame of a picture, upright, in the mode that its file has.
 
     Attributes:
         picture: the picture, for `part_of`.
         has_more_frames: the file holds more of them, as animations and documents do.
+        size: width and height of all of it; the picture may have been decoded at less.
     """
 
     picture: Image.Image
     has_more_frames: bool
+    size: tuple[int, int]
 
 
 @contextmanager
@@ -81,10 +107,9 @@ def _explained(source: Source) -> Iterator[None]:
     except FileNotFoundError as error:
         raise PictureError("no such file") from error
     except UnidentifiedImageError as error:
-        size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
-        raise PictureError("not a picture" if size else "an empty file") from error
+        raise PictureError(_what_it_is(source)) from error
     except Image.DecompressionBombError as error:
-        raise PictureError(f"more pixels than the limit of {MAX_PIXELS:,}") from error
+        raise TooLargeError(f"more pixels than the limit of {MAX_PIXELS:,}") from error
     except Exception as error:
         # Decoders of broken files raise nearly anything: OSError, ValueError, SyntaxError,
         # struct.error, IndexError, MemoryError …; all of them mean that this picture is broken.
@@ -92,9 +117,18 @@ def _explained(source: Source) -> Iterator[None]:
         raise PictureError(f"broken picture: {' '.join(reason.split())}") from error
 
 
+def _what_it_is(source: Source) -> str:
+    """A few words on a file that is no picture."""
+    start = source
+    if not isinstance(start, bytes):
+        with open(start, "rb") as file:
+            start = file.read(_LONGEST_START)
+    return (advice_for(start) or "not a picture") if start else "an empty file"
+
+
 @contextmanager
 def opened_picture(source: Source) -> Iterator[ImageFile.ImageFile]:
-    """Open a picture, telling in few words what is wrong with it.
+    """Open a picture; errors are turned into a few words on what is wrong with it.
 
     Raises:
         PictureError: opening it, or anything done with it in the block, failed.
@@ -109,7 +143,7 @@ def opened_picture(source: Source) -> Iterator[ImageFile.ImageFile]:
         with Image.open(file, formats=picture_formats()) as picture:
             width, height = picture.size
             if width * height > MAX_PIXELS:
-                raise PictureError(
+                raise TooLargeError(
                     f"{width} x {height} pixels, more than the limit of {MAX_PIXELS:,}"
                 )
             yield picture
@@ -126,17 +160,59 @@ def decode_picture(source: Source, enough: tuple[int, int] | None = None) -> Dec
     Raises:
         PictureError: it is missing or broken.
     """
+    try:
+        return _decode(source, enough)
+    except TooLargeError:
+        raise
+    except PictureError:
+        # Pillow gives up a picture for a broken colour profile or text, too.
+        for content in without_metadata(_content_of(source)):
+            with contextlib.suppress(PictureError):
+                return _decode(content, enough)
+        raise
+
+
+def _content_of(source: Source) -> bytes:
+    """The bytes of a file; none where it cannot be read, or is too large for a second look."""
+    if isinstance(source, bytes):
+        return source
+    try:
+        status = os.stat(source)
+        if S_ISREG(status.st_mode) and status.st_size <= _LARGEST_SECOND_LOOK:
+            return Path(source).read_bytes()
+    except (OSError, ValueError):
+        pass
+    return b""
+
+
+def _decode(source: Source, enough: tuple[int, int] | None) -> Decoded:
     with opened_picture(source) as picture:
+        if picture.format == "PNG":
+            picture.load()  # an orientation may stand behind the pixels
         orientation = orientation_of(picture)
+        size = _size_as_seen(picture, orientation)
         if enough is not None:
             height, width = enough
             sideways = orientation in SIDEWAYS
             picture.draft("RGB", (height, width) if sideways else (width, height))
+        forget_exif(picture)
         picture.load()
-        upright: Image.Image = picture if orientation == 1 else ImageOps.exif_transpose(picture)
-        if picture.format in _SOUGHT and upright is picture:
-            upright = picture.copy()
-        return Decoded(upright, _has_more_frames(picture))
+        # The copy has the size of the pixels, which that of a TIFF on its side is not.
+        loaded = picture.copy() if picture.format in _SOUGHT else picture
+        if _has_white_for_zero(picture):
+            loaded = Image.fromarray(65535 - np.asarray(loaded, dtype=np.uint16))
+        return Decoded(upright(loaded, orientation), _has_more_frames(picture), size)
+
+
+def _size_as_seen(picture: ImageFile.ImageFile, orientation: int) -> tuple[int, int]:
+    # Pillow gives the size of a TIFF upright, and of the others as it lies in the file.
+    return picture.size if picture.format == "TIFF" else upright_size(picture.size, orientation)
+
+
+def _has_white_for_zero(picture: ImageFile.ImageFile) -> bool:
+    """Whether 0 is white in the 16-bit grey of a TIFF; Pillow turns that of 8 bits only."""
+    tags = getattr(picture, "tag_v2", {})
+    return picture.mode.startswith("I;16") and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
 
 
 def part_of(picture: Image.Image, box: Box | None = None, margin: float = 0.0) -> Image.Image:
@@ -189,14 +265,6 @@ def _has_more_frames(picture: ImageFile.ImageFile) -> bool:
         return False
 
 
-def orientation_of(picture: Image.Image) -> int:
-    """The EXIF orientation, 1 (upright) to 8; 1 where there is none."""
-    try:
-        return int(picture.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:  # the parser of broken EXIF data raises anything; the picture may be fine
-        return 1
-
-
 def _to_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode == "RGB" and not picture.has_transparency_data:
         return picture
@@ -209,11 +277,21 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
         peak = float(numbers.max())
         ranges = (1.0, 255.0, 65535.0) if picture.mode == "F" else (255.0, 65535.0)
         return _from_numbers(numbers, next((top for top in ranges if peak <= top), peak))
+    if picture.mode in _UNMULTIPLIED:
+        picture = picture.convert(_UNMULTIPLIED[picture.mode])
+    if picture.mode == "LAB":
+        return ImageCms.applyTransform(picture, _lab_to_rgb()) or picture
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(white, picture).convert("RGB")
     return picture.convert("RGB")
+
+
+@cache
+def _lab_to_rgb() -> ImageCms.ImageCmsTransform:
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    return ImageCms.buildTransform(lab, srgb, "LAB", "RGB")
 
 
 def _from_numbers(numbers: np.ndarray, white: float) -> Image.Image:
@@ -260,7 +338,7 @@ class Decoder:
             picture = scale(picture)
         else:
             picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-        return Decoded(picture, decoded.has_more_frames)
+        return decoded._replace(picture=picture)
 
     def _whole(self, request: Request) -> Decoded:
         source = request.path if request.content is None else request.content

@@ -5,6 +5,8 @@ All of it is found as it is asked for: a folder of a million files has its first
 
 import glob
 import os
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -22,6 +24,8 @@ from vaa_cli.core.system.csv_files import read_csv
 STDIN = "-"
 # Folders with more entries are not sorted: that takes all their names in memory, and a while.
 _SORTED = 10_000
+_LONGEST_ENDING, _ENDINGS_NAMED = 12, 5
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,13 @@ class Inputs:
     Attributes:
         sources: the pictures, in the order given.
         has_boxes: whether any of them can have a box.
+        passed_over: counts the files in folders that are no pictures by their names, by their
+            endings; whole when all sources are taken.
     """
 
     sources: Iterator[ImageSource]
     has_boxes: bool
+    passed_over: Counter[str]
 
 
 def find_inputs(names: Sequence[str], stdin: TextIO) -> Inputs:
@@ -46,21 +53,21 @@ def find_inputs(names: Sequence[str], stdin: TextIO) -> Inputs:
             with an image column and perhaps boxes, or `-` for names on stdin, one a line.
         stdin: stream of names for `-`.
 
+    A name that means nothing is a picture with a problem, unless it is the only one.
+
     Raises:
-        VAAError: a name means nothing that exists, a folder has no pictures, or a CSV is wrong.
+        VAAError: nothing that is named exists, a folder has no pictures, or a CSV is wrong.
     """
     sources: list[Callable[[], Iterator[ImageSource]]] = []
-    has_boxes = False
+    has_boxes, passed_over = False, Counter[str]()
+    missing = 0
     for name in names:
         path = Path(name)
         if name == STDIN:
             sources.append(lambda: _lines(stdin))
         elif os.path.isdir(name):
-            if next(_folder(name), None) is None:
-                raise VAAError(
-                    f"{name}: no pictures in this folder (by their names: .jpg, .png, …)"
-                )
-            sources.append(lambda name=name: _folder(name))  # type: ignore[misc]
+            _require_pictures(name)
+            sources.append(lambda name=name: _folder(name, passed_over))  # type: ignore[misc]
         elif path.suffix.lower() == ".csv" and os.path.isfile(name):
             pictures, boxed = _table(path)
             has_boxes = has_boxes or boxed
@@ -73,13 +80,47 @@ def find_inputs(names: Sequence[str], stdin: TextIO) -> Inputs:
                 raise VAAError(f"{name}: no file fits this pattern")
             sources.extend(lambda file=file: _file(file) for file in files)  # type: ignore[misc]
         else:
-            raise VAAError(f"{name}: no such file or folder")
+            problem = _missing(name)
+            missing += 1
+            if missing == len(names):
+                raise VAAError(f"{name}: {problem}")
+            source = ImageSource(name, problem=problem)
+            sources.append(lambda source=source: iter([source]))  # type: ignore[misc]
 
     def in_order() -> Iterator[ImageSource]:
         for source in sources:
             yield from source()
 
-    return Inputs(in_order(), has_boxes)
+    return Inputs(in_order(), has_boxes, passed_over)
+
+
+def _require_pictures(folder: str) -> None:
+    """Check that there is a picture in a folder.
+
+    Raises:
+        VAAError: there is none; names the endings of what is there.
+    """
+    passed_over = Counter[str]()
+    if next(_folder(folder, passed_over), None) is None:
+        found = f"; there are {endings_text(passed_over)}" if passed_over else ""
+        raise VAAError(
+            f"{folder}: no pictures in this folder (by their names: .jpg, .png, …{found})"
+        )
+
+
+def endings_text(counts: Counter[str]) -> str:
+    """The most frequent endings of files in words: `3 .heic, 1 without ending`."""
+    most = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))[:_ENDINGS_NAMED]
+    words = [f"{count:,} {ending or 'without ending'}" for ending, count in most]
+    others = counts.total() - sum(count for _, count in most)
+    return ", ".join([*words, *([f"{others:,} others"] if others else [])])
+
+
+def _missing(name: str) -> str:
+    """What is wrong with a name that means nothing here."""
+    if _URL.match(name):
+        return "a URL; download the picture first, with curl -LO for example"
+    return "no such file or folder"
 
 
 def _file(name: str) -> Iterator[ImageSource]:
@@ -87,21 +128,23 @@ def _file(name: str) -> Iterator[ImageSource]:
 
 
 def _lines(stdin: TextIO) -> Iterator[ImageSource]:
-    for line in stdin:
+    for number, line in enumerate(stdin):
         name = line.rstrip("\r\n")
+        if number == 0:
+            name = name.removeprefix("\ufeff")  # Windows writes lists with a byte-order mark
         if name:
             yield from _file(name)
 
 
-def _folder(name: str) -> Iterator[ImageSource]:
+def _folder(name: str, passed_over: Counter[str]) -> Iterator[ImageSource]:
     waiting = [name]
     while waiting:
         below: list[str] = []
-        yield from _files_of(waiting.pop(), below)
+        yield from _files_of(waiting.pop(), below, passed_over)
         waiting += reversed(below)
 
 
-def _files_of(folder: str, below: list[str]) -> Iterator[ImageSource]:
+def _files_of(folder: str, below: list[str], passed_over: Counter[str]) -> Iterator[ImageSource]:
     """The pictures right in a folder; adds the folders in it to `below`, sorted if it is small."""
     try:
         with os.scandir(folder) as entries:
@@ -113,8 +156,11 @@ def _files_of(folder: str, below: list[str]) -> Iterator[ImageSource]:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     below.append(entry.path)
-                elif is_picture(entry.name) and not entry.is_dir():  # a link may lead in circles
-                    yield ImageSource(entry.path)
+                elif is_picture(entry.name):
+                    if not entry.is_dir():  # a link may lead in circles
+                        yield ImageSource(entry.path)
+                elif entry.is_file():
+                    passed_over[os.path.splitext(entry.name)[1].lower()[:_LONGEST_ENDING]] += 1
     except OSError as error:
         yield ImageSource(folder, problem=f"cannot be listed: {error.strerror or error}")
 

@@ -187,7 +187,7 @@ class ParquetRows:
             import pyarrow as pa
             import pyarrow.parquet as pq
         except ImportError as error:
-            raise VAAError("Parquet needs pyarrow: pip install 'vaa-cli[parquet]'") from error
+            raise VAAError("Parquet needs pyarrow: pip install pyarrow") from error
         self._columns = columns
         kind = pa.int8() if columns.decisions else pa.float32()
         self._table, self._array = pa.table, pa.array

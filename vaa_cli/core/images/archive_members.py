@@ -1,0 +1,55 @@
+"""Members of archives: which of them are pictures, and how much of one is read."""
+
+from io import BytesIO
+from posixpath import basename
+
+from PIL import Image
+
+from vaa_cli.core.errors import PictureError, one_line
+from vaa_cli.core.images.decode import is_picture, picture_formats
+from vaa_cli.core.images.unread_formats import is_unread_picture, picture_advice
+
+# A picture's file that is larger is not read: an archive can promise any size.
+LARGEST = 512 << 20
+
+
+def is_ending_wanted(name: str) -> bool:
+    """Whether a member is a picture by its name, also one in a format that is not read."""
+    return (is_picture(name) or is_unread_picture(name)) and not _is_hidden(name)
+
+
+def is_without_ending(name: str) -> bool:
+    """Whether a member's name has no ending, so that its content shows what it is."""
+    return "." not in basename(name) and not _is_hidden(name)
+
+
+def _is_hidden(name: str) -> bool:
+    parts = [part for part in name.split("/") if part not in (".", "..")]
+    return any(part.startswith((".", "__MACOSX")) for part in parts)
+
+
+def looks_like_picture(content: bytes) -> bool:
+    """Whether a content begins as that of a picture does."""
+    if picture_advice(content) is not None:
+        return True
+    try:
+        with Image.open(BytesIO(content), formats=picture_formats()):
+            return True
+    except Exception:  # whatever a parser of another format raises
+        return False
+
+
+def require_size(size: int) -> None:
+    """Check that a member is not too large to be read.
+
+    Raises:
+        PictureError: it is.
+    """
+    if size > LARGEST:
+        raise PictureError(f"{size:,} bytes, more than the limit of {LARGEST:,}")
+
+
+def broken(error: Exception) -> str:
+    """A few words on an error of an archive's reader."""
+    reason = getattr(error, "strerror", None) or one_line(error)
+    return f"broken archive: {reason}"
