@@ -1,5 +1,7 @@
 """The errors that a person can do something about."""
 
+import reprlib
+
 
 class VAAError(Exception):
     """A wrong request or broken input.
@@ -29,6 +31,11 @@ class ResumableError(VAAError):
 def one_line(error: Exception, longest: int = 200) -> str:
     """The message of another library's error as one line of at most `longest` characters."""
     return " ".join(str(error).split())[:longest] or type(error).__name__
+
+
+def brief(value: object) -> str:
+    """The representation of a value, shortened where it is long or nested deep."""
+    return reprlib.repr(value)
 
 
 def printable(text: str) -> str:

@@ -163,6 +163,23 @@ def test_a_table_may_name_pictures_anywhere(here: Path) -> None:
     assert paths("t.csv") == ["/data/a.jpg", "../b.jpg"]
 
 
+def test_a_table_whose_names_start_at_the_folder_of_pictures(here: Path) -> None:
+    """As vaa prepare reads it."""
+    touch("images/a.jpg", "images/sub/b.jpg")
+    write_rows(here / "t.csv", ["image", "hat"], ["a.jpg", 1], ["sub/b.jpg", 0], ["c.jpg", 0])
+    assert paths("t.csv") == ["images/a.jpg", "images/sub/b.jpg", "images/c.jpg"]
+
+
+def test_a_prepared_table(here: Path) -> None:
+    Path("prepared").mkdir()
+    write_rows(Path("prepared/test.csv"), ["image", "hat"], [" a.jpg", 1], ["b.jpg", 0])
+    Path("prepared/dataset.json").write_text('{"root": "/data/pictures"}')
+    assert paths("prepared/test.csv") == ["/data/pictures/ a.jpg", "/data/pictures/b.jpg"]
+    Path("prepared/dataset.json").write_text("[" * 100_000)
+    with pytest.raises(VAAError, match=r"dataset\.json is broken"):
+        paths("prepared/test.csv")
+
+
 def test_a_table_with_boxes() -> None:
     Path("d").mkdir()
     write_rows(

@@ -1,6 +1,7 @@
 """The CSV form of label tables: the `csv` row of the dataset formats."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,15 @@ import pytest
 from tests.helpers.pictures import make_table, write_rows
 from vaa_cli.core.datasets.prepared import Origin, read_prepared, write_prepared
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.labels.attributes import choose_attributes
 from vaa_cli.core.labels.boxes import Box
-from vaa_cli.core.labels.label_csv import require_column_names, table_from_csv
+from vaa_cli.core.labels.label_csv import (
+    read_prepared_csv,
+    require_column_names,
+    table_from_csv,
+)
 from vaa_cli.core.labels.table import LabelTable
-from vaa_cli.core.system.csv_files import read_csv
+from vaa_cli.core.system.csv_reader import read_csv
 
 
 @pytest.fixture
@@ -30,7 +36,7 @@ def refusal(path: Path, text: str | bytes) -> str:
     """The message with which a CSV is refused; it is one line and names the file."""
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(VAAError) as caught:
-        table_from_csv(path)
+        choose_attributes(table_from_csv(path), None)
     message = str(caught.value)
     assert str(path) in message
     assert len(message.splitlines()) == 1
@@ -249,7 +255,17 @@ def test_attributes_named_nearly_like_columns(
 # Repeated rows
 
 
-def test_the_same_picture_twice(path: Path) -> None:
+def test_rows_that_say_the_same_stay_for_who_drops_them(path: Path) -> None:
+    table = table_of(path, "image,hat\na.jpg,1\nb.jpg,1\n./a.jpg,1\n")
+    assert table.row_images == ["a.jpg", "b.jpg", "a.jpg"]
+
+
+def test_the_same_picture_in_two_splits(path: Path) -> None:
+    message = refusal(path, "image,split,hat\na.jpg,train,1\na.jpg,test,1\n")
+    assert "rows 2 and 3" in message
+
+
+def test_the_same_picture_with_other_labels(path: Path) -> None:
     message = refusal(path, "image,hat\na.jpg,1\nb.jpg,1\nc.jpg,0\nb.jpg,0\n")
     assert "rows 3 and 5" in message and "b.jpg" in message
 
@@ -341,9 +357,58 @@ def test_rows_with_too_many_cells(path: Path, rows: str) -> None:
     refusal(path, f"image,hat,bag\n{rows}")
 
 
-def test_cells_left_out_at_the_end_of_a_row_are_empty(path: Path) -> None:
-    table = table_of(path, "image,hat,bag\na.jpg,1,0\nb.jpg,1\nc.jpg\n")
-    assert table.labels.tolist() == [[1, 0], [1, -1], [-1, -1]]
+@pytest.mark.parametrize("row", ["b.jpg,1", "b.jpg", "b.jpg,1,0,1", "b.jpg,1,0,"])
+@pytest.mark.parametrize("behind", ["", "\n", "\n\n", "\nc.jpg,1,0\n"])
+def test_a_row_with_more_or_fewer_cells_than_the_header(path: Path, row: str, behind: str) -> None:
+    message = refusal(path, f"image,hat,bag\na.jpg,1,0\n\n{row}{behind}")
+    assert "row 4" in message and "(3)" in message
+    assert ("has fewer cells" in message) == (row.count(",") < 2)
+
+
+def test_spaces_behind_commas_are_no_part_of_cells(path: Path) -> None:
+    text = 'image, split, "hat, red", bag \na.jpg, train, 0, 1\n" b.jpg" , val, 1 , \n'
+    table = table_of(path, text)
+    assert table.attributes == ("hat, red", "bag")
+    assert table.labels.tolist() == [[0, 1], [1, -1]]
+    assert table.row_images[0] == "a.jpg" and table.row_images[1].strip() == "b.jpg"
+
+
+def test_names_of_prepared_tables_keep_their_spaces(path: Path) -> None:
+    names = [" a.jpg", "b.jpg ", "c,d.jpg"]
+    write_rows(path, ["image", "hat"], *([name, 1] for name in names))
+    assert read_prepared_csv(path, path.parent, ("hat",)).row_images == names
+
+
+@pytest.mark.parametrize("content", ["image,hat\na.jpg,1\nb\0.jpg,1\n", "image,h\0at\na.jpg,1\n"])
+def test_a_nul_character(path: Path, content: str) -> None:
+    assert "NUL" in refusal(path, content)
+
+
+def test_a_line_that_does_not_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vaa_cli.core.system.input_files._LONGEST_LINE", 100)
+    assert "does not end" in refusal(path, "image,hat\na.jpg,1\n" + "x" * 200)
+
+
+# The column of problems
+
+
+def test_an_empty_column_of_problems_is_none_of_an_attribute(path: Path) -> None:
+    """So that `vaa predict --decisions > labels.csv` gives labels."""
+    for name in ("error", "Error"):
+        table = table_of(path, f"image,hat,{name}\na.jpg,1,\nb.jpg,0, \n")
+        assert table.attributes == ("hat",)
+
+
+def test_problems_are_no_labels(path: Path) -> None:
+    for cell in ("no such file", "1"):
+        message = refusal(path, f"image,hat,error\na.jpg,1,\nb.jpg,,{cell}\n")
+        assert "row 3" in message and "'error'" in message
+
+
+def test_no_attribute_is_called_as_the_column_of_problems(path: Path) -> None:
+    table = replace(table_of(path, "image,hat\na.jpg,1\n"), attributes=("error",))
+    with pytest.raises(VAAError, match="'error'"):
+        require_column_names(table)
 
 
 def test_a_blank_line_before_the_header(path: Path) -> None:
@@ -365,4 +430,5 @@ def test_read_csv_gives_text_as_it_stands(path: Path) -> None:
     write_rows(path, ["a", " b "], ["007", "NA"], ["", "1.50"], [" x ", "null"])
     frame = read_csv(path)
     assert list(frame.columns) == ["a", "b"]
-    assert frame.to_numpy().tolist() == [["007", "NA"], ["", "1.50"], [" x ", "null"]]
+    assert frame.to_numpy().tolist() == [["007", "NA"], ["", "1.50"], ["x ", "null"]]
+    assert read_csv(path, spaces=False).to_numpy().tolist()[2] == [" x ", "null"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaa_cli.core.system.csv_files import csv_text, number_text
+from vaa_cli.core.system.csv_writer import csv_text, number_text
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
 

@@ -15,9 +15,10 @@ from vaa_cli.core.labels.label_csv import (
     require_column_names,
     table_cells,
 )
+from vaa_cli.core.labels.picture_root import DESCRIPTION
 from vaa_cli.core.labels.priors import Priors
 from vaa_cli.core.labels.table import SPLITS, LabelTable
-from vaa_cli.core.system.csv_files import write_csv
+from vaa_cli.core.system.csv_writer import write_csv
 from vaa_cli.core.system.files import sync_tree, write_bytes, write_text
 from vaa_cli.core.system.folders import (
     remove_abandoned_folders,
@@ -25,11 +26,11 @@ from vaa_cli.core.system.folders import (
     restore_folder,
     whole_folder,
 )
+from vaa_cli.core.system.input_files import LARGEST_TABLE, parse_json, read_text
 from vaa_cli.core.system.locks import exclusive
 
 SCHEMA = 1
 DEFAULT_FOLDER = Path("prepared")
-DESCRIPTION = "dataset.json"
 PRIORS = "priors.csv"
 STATISTICS = "statistics.png"
 CROPS = "crops"
@@ -189,19 +190,18 @@ def read_prepared(folder: Path | str) -> Prepared:
     folder = Path(folder)
     path = folder / DESCRIPTION
     restore_folder(folder)
-    try:
-        # Paths need not be UTF-8; they are written with the bytes that they have.
-        description = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
-        root, name = folder / description["root"], str(description["name"])
-        box_margin = float(description.get("box_margin", 0.0))
-        schema, attributes = description["schema"], tuple(description["attributes"])
-    except (FileNotFoundError, NotADirectoryError) as error:
+    if not path.exists():
         raise VAAError(
             f"{folder} is not a prepared folder (no {DESCRIPTION}); "
             f"make one with: vaa prepare DATASET_DIR {folder}"
-        ) from error
-    except OSError as error:
-        raise VAAError(f"cannot read {path}: {error.strerror or error}") from error
+        )
+    try:
+        # Paths need not be UTF-8; they are written with the bytes that they have.
+        text = read_text(path, LARGEST_TABLE, errors="surrogateescape")
+        description = parse_json(text)
+        root, name = folder / description["root"], str(description["name"])
+        box_margin = float(description.get("box_margin", 0.0))
+        schema, attributes = description["schema"], tuple(description["attributes"])
     except (ValueError, KeyError, TypeError) as error:
         raise VAAError(f"{path} is broken ({error!r}); run vaa prepare again") from error
     if schema != SCHEMA:

@@ -15,7 +15,7 @@ from vaa_cli.core.images.decode import opened_picture
 from vaa_cli.core.labels.boxes import Box, crop_region
 from vaa_cli.core.labels.label_csv import box_columns, image_column, parse_boxes
 from vaa_cli.core.labels.table import PRESENT, LabelTable
-from vaa_cli.core.system.csv_files import read_csv
+from vaa_cli.core.system.csv_reader import read_csv
 
 ATTRIBUTE_COLUMN = "attribute"
 # Names the values of masks; in their folder or in the one above.

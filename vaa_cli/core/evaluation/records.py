@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaa_cli.core.evaluation.metrics import Scores
-from vaa_cli.core.system.csv_files import csv_text
+from vaa_cli.core.system.csv_writer import csv_text
 
 # Figures by name; None where one is undefined.
 Record = dict[str, str | int | float | None]

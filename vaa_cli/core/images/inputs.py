@@ -18,8 +18,6 @@ from vaa_cli.core.images.archives import archive_pictures, is_archive
 from vaa_cli.core.images.decode import is_picture
 from vaa_cli.core.images.requests import ImageSource
 from vaa_cli.core.labels.boxes import Box
-from vaa_cli.core.labels.label_csv import box_columns, image_column, parse_boxes
-from vaa_cli.core.system.csv_files import read_csv
 
 STDIN = "-"
 # Folders with more entries are not sorted: that takes all their names in memory, and a while.
@@ -173,7 +171,11 @@ def _taken(entries: list[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
 
 
 def _table(path: Path) -> tuple[list[ImageSource], bool]:
-    frame = read_csv(path)
+    from vaa_cli.core.labels.label_csv import box_columns, image_column, parse_boxes
+    from vaa_cli.core.labels.picture_root import find_pictures, prepared_root
+    from vaa_cli.core.system.csv_reader import read_csv  # with pandas, for tables alone
+
+    frame = read_csv(path, spaces=prepared_root(path) is None)
     column = image_column(list(frame.columns))
     if column is None:
         raise VAAError(f"{path} has no image column, so it names no pictures")
@@ -181,7 +183,9 @@ def _table(path: Path) -> tuple[list[ImageSource], bool]:
     if (frame[column] == "").any():
         row = frame.index[frame[column] == ""][0]
         raise VAAError(f"{path}: row {row}, column {column!r} names no picture")
-    paths = [str(path.parent / image) for image in frame[column]]
+    named = frame[column].tolist()
+    root, images = find_pictures(path, named) or (path.parent, named)
+    paths = [str(root / image) for image in images]
     if not boxes_from:
         return [ImageSource(image) for image in paths], False
     boxes = parse_boxes(frame[boxes_from], path).tolist()

@@ -1,6 +1,5 @@
 """Choosing and regrouping a table's attributes, by a list or a YAML or JSON file."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -10,9 +9,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from vaa_cli.core.errors import VAAError, one_line
+from vaa_cli.core.errors import VAAError, brief, one_line
 from vaa_cli.core.labels.table import ABSENT, PRESENT, UNSPECIFIED, LabelTable
-from vaa_cli.core.system.files import reading_errors
+from vaa_cli.core.system.input_files import parse_json, read_text
 
 ALL = "all"
 _FILES = (".yaml", ".yml", ".json")
@@ -44,8 +43,11 @@ def choose_attributes(table: LabelTable, request: str | None) -> LabelTable:
         choice, place = _read(Path(request)), request
     else:
         choice, place = _from_list(request.split(","), "`attributes`"), "`attributes`"
+    for old in {old: None for olds in choice.values() for old in olds}:
+        if old in table.problems:
+            raise VAAError(table.problems[old])
     if list(choice.items()) == list(everything.items()):
-        return replace(table, benchmark=None)
+        return replace(table, benchmark=None, problems={})
     columns = {name: column for column, name in enumerate(table.attributes)}
     labels = np.empty((len(table), len(choice)), dtype=np.int8)
     for position, (new, olds) in enumerate(choice.items()):
@@ -58,7 +60,7 @@ def choose_attributes(table: LabelTable, request: str | None) -> LabelTable:
             PRESENT,
             np.where((chosen == ABSENT).all(axis=1), ABSENT, UNSPECIFIED),
         )
-    return replace(table, attributes=tuple(choice), labels=labels, benchmark=None)
+    return replace(table, attributes=tuple(choice), labels=labels, benchmark=None, problems={})
 
 
 def positions_of(request: str, attributes: Sequence[str]) -> list[int]:
@@ -86,11 +88,10 @@ def _unknown(old: str, new: str, there: Sequence[str], place: str, whose: str = 
 
 
 def _read(path: Path) -> Choice:
+    text = read_text(path)
     try:
-        with reading_errors(path):
-            text = path.read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".json":
-            content = json.loads(text, object_pairs_hook=_object)
+            content = parse_json(text, _object)
         else:
             # Every scalar is text to this loader: an attribute may be called No, on or 1e3. The
             # loader's base makes no objects of any class.
@@ -107,7 +108,9 @@ def _read(path: Path) -> Choice:
     for new, olds in content.items():
         names = [olds] if isinstance(olds, str) else olds
         if not isinstance(names, list) or not names or not all(_is_name(name) for name in names):
-            raise VAAError(f"{path}, {new!r}: give the name of an attribute, or a list of names")
+            raise VAAError(
+                f"{path}, {brief(new)}: give the name of an attribute, or a list of names"
+            )
         choice[_new_name(new, str(path))] = names
     return choice
 
@@ -116,7 +119,7 @@ def _from_list(names: Sequence[Any], place: str) -> Choice:
     choice = {}
     for name in names:
         if not _is_name(name):
-            raise VAAError(f"{place}: {name!r} is no name of an attribute")
+            raise VAAError(f"{place}: {brief(name)} is no name of an attribute")
         if name.strip() in choice:
             raise VAAError(f"{place} names {name.strip()!r} twice; name it once")
         choice[name.strip()] = [name.strip()]
@@ -127,7 +130,7 @@ def _from_list(names: Sequence[Any], place: str) -> Choice:
 
 def _new_name(name: Any, place: str) -> str:
     if not _is_name(name) or name != name.strip():
-        raise VAAError(f"{place}: {name!r} is no name for an attribute")
+        raise VAAError(f"{place}: {brief(name)} is no name for an attribute")
     return str(name)
 
 
@@ -154,7 +157,15 @@ def _require_distinct(keys: list[Any]) -> None:
 
 
 class _TextLoader(yaml.BaseLoader):
-    """YAML of which every scalar is text; a key that stands there twice is refused."""
+    """YAML of which every scalar is text; repeated keys and references to other nodes are refused.
+
+    By references a few lines can stand for more names than any memory holds.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("a reference to another place (*name); write it out")
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         _require_distinct([key.value for key, _ in node.value if isinstance(key.value, str)])

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from posixpath import normpath
 
 import numpy as np
 import pandas as pd
@@ -19,12 +20,8 @@ from vaa_cli.core.labels.table import (
     leaves_folder,
     repeated_rows,
 )
-from vaa_cli.core.system.csv_files import (
-    csv_chunks,
-    number_text,
-    read_header,
-    require_distinct_columns,
-)
+from vaa_cli.core.system.csv_reader import csv_chunks, read_header, require_distinct_columns
+from vaa_cli.core.system.csv_writer import number_text
 
 SPLIT_NAMES = {
     "train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2,
@@ -32,6 +29,8 @@ SPLIT_NAMES = {
 }  # fmt: skip
 IMAGE_COLUMNS = ("image", "file", "filename", "path")
 SPLIT_COLUMN = "split"
+# The last column of predictions, empty where all went well.
+PROBLEM_COLUMN = "error"
 BOX_COLUMNS = Box._fields
 
 _CELLS = {PRESENT: "1", ABSENT: "0", UNSPECIFIED: ""}
@@ -77,7 +76,8 @@ def table_from_csv(path: Path) -> LabelTable:
         raise VAAError(f"{path} has no image column; name one of {', '.join(IMAGE_COLUMNS)}")
     split_from = _column(header, SPLIT_COLUMN)
     boxes_from = box_columns(header)
-    special = {images_from, split_from, *boxes_from}
+    problems_from = _column(header, PROBLEM_COLUMN)
+    special = {images_from, split_from, problems_from, *boxes_from}
     attributes = tuple(name for name in header if name not in special)
     if not attributes:
         raise VAAError(f"{path} has no attribute columns beside {images_from!r}")
@@ -88,10 +88,13 @@ def table_from_csv(path: Path) -> LabelTable:
     images: list[str] = []
     names: dict[str, str] = {}  # one text for all rows of a picture, which saves much memory
     rows, labels, splits, boxes = [], [], [], []
+    problems: dict[str, str] = {}
     for frame in csv_chunks(path):
         rows.append(frame.index.to_numpy())
         images += [names.setdefault(name, name) for name in _parse_images(frame[images_from], path)]
-        labels.append(_parse_labels(frame[list(attributes)], path))
+        labels.append(_parse_labels(frame[list(attributes)], path, problems))
+        if problems_from is not None:
+            _require_empty(frame[problems_from], path)
         if split_from is not None:
             splits.append(_parse_splits(frame[split_from], path))
         if boxes_from:
@@ -105,8 +108,9 @@ def table_from_csv(path: Path) -> LabelTable:
         labels=_resolve_minus_ones(np.concatenate(labels)),
         splits=np.concatenate(splits) if splits else None,
         boxes=np.concatenate(boxes) if boxes else None,
+        problems=problems,
     )
-    _require_no_repeats(table, np.concatenate(rows), path)
+    _require_no_contradictions(table, np.concatenate(rows), path)
     return table
 
 
@@ -127,14 +131,17 @@ def read_prepared_csv(path: Path, root: Path, attributes: tuple[str, ...]) -> La
     names: dict[str, str] = {}
     labels = [np.empty((0, len(attributes)), dtype=np.int8)]
     boxes = []
-    for frame in csv_chunks(path):
+    for frame in csv_chunks(path, spaces=False):
         columns = list(frame.columns)
         has_boxes = columns[1 : 1 + len(BOX_COLUMNS)] == list(BOX_COLUMNS)
         first = 1 + len(BOX_COLUMNS) if has_boxes else 1
         if columns[0] != IMAGE_COLUMNS[0] or tuple(columns[first:]) != attributes:
             raise VAAError(f"{path} does not have the attributes of dataset.json; prepare again")
         images += [names.setdefault(name, name) for name in _parse_images(frame["image"], path)]
-        labels.append(_parse_labels(frame.iloc[:, first:], path))
+        problems: dict[str, str] = {}
+        labels.append(_parse_labels(frame.iloc[:, first:], path, problems))
+        if problems:
+            raise VAAError(next(iter(problems.values())))
         if has_boxes:
             boxes.append(parse_boxes(frame.iloc[:, 1:first], path))
     return LabelTable(
@@ -153,7 +160,8 @@ def require_column_names(table: LabelTable) -> None:
         VAAError: one is named as a column that is none of an attribute.
     """
     taken = {IMAGE_COLUMNS[0]} | (set(BOX_COLUMNS) if table.boxes is not None else set())
-    wrong = [name for name in table.attributes if name in taken or name.lower() == SPLIT_COLUMN]
+    reserved = (SPLIT_COLUMN, PROBLEM_COLUMN)
+    wrong = [name for name in table.attributes if name in taken or name.lower() in reserved]
     if table.boxes is None:
         wrong += box_columns(table.attributes)[:1]
     if wrong:
@@ -200,10 +208,23 @@ def _parse_images(column: "pd.Series[str]", path: Path) -> list[str]:
             raise _cell_error(path, column, row, "names no picture")
         if leaves_folder(name):
             raise _cell_error(path, column, row, "leaves the dataset folder; use paths inside it")
-    return images
+    # ./a.jpg is a.jpg: else one picture would count as two, perhaps in two splits.
+    return [normpath(name) if "//" in name or "./" in name else name for name in images]
 
 
-def _parse_labels(frame: pd.DataFrame, path: Path) -> NDArray[np.int8]:
+def _require_empty(column: "pd.Series[str]", path: Path) -> None:
+    """Check that the column of problems, which vaa predict writes, names none."""
+    rows = np.flatnonzero(column.str.strip() != "")
+    if len(rows):
+        problem = (
+            "is a problem of vaa predict or a label; delete the rows with a problem, or give an "
+            "attribute another name"
+        )
+        raise _cell_error(path, column, int(rows[0]), problem)
+
+
+def _parse_labels(frame: pd.DataFrame, path: Path, problems: dict[str, str]) -> NDArray[np.int8]:
+    """The labels of all columns; those that hold others have their first one in `problems`."""
     labels = np.empty(frame.shape, dtype=np.int8)
     for i, name in enumerate(frame.columns):
         codes, texts = pd.factorize(frame[name])
@@ -211,8 +232,12 @@ def _parse_labels(frame: pd.DataFrame, path: Path) -> NDArray[np.int8]:
         if None in meaning:
             wrong = [k for k, label in enumerate(meaning) if label is None]
             row = int(np.flatnonzero(np.isin(codes, wrong))[0])
-            problem = "is neither yes nor no; use 1/0, true/false, yes/no, or leave it empty"
-            raise _cell_error(path, frame[name], row, problem)
+            problem = (
+                "is neither yes nor no; use 1/0, true/false, yes/no, or leave it empty; or leave "
+                "out the column: `attributes` names those to keep"
+            )
+            problems.setdefault(name, str(_cell_error(path, frame[name], row, problem)))
+            meaning = [UNSPECIFIED] * len(meaning)
         labels[:, i] = np.array(meaning, dtype=np.int8)[codes]
     return labels
 
@@ -246,20 +271,25 @@ def _parse_splits(column: "pd.Series[str]", path: Path) -> NDArray[np.int8]:
     return np.array(positions, dtype=np.int8)[codes]
 
 
-def _require_no_repeats(table: LabelTable, rows: NDArray[np.int64], path: Path) -> None:
-    repeats = repeated_rows(table)
-    if repeats.any():
-        second = int(np.flatnonzero(repeats)[0])
-        # The first row of the same picture and box; NaN, the whole picture, equals itself here.
-        first = next(
-            row
-            for row, image in enumerate(table.row_images)
-            if image == table.row_images[second] and table.box(row) == table.box(second)
-        )
+def _require_no_contradictions(table: LabelTable, rows: NDArray[np.int64], path: Path) -> None:
+    """Check that rows of the same picture and box have the same labels; one of them is kept.
+
+    Raises:
+        VAAError: two of them have not.
+    """
+    repeats = np.flatnonzero(repeated_rows(table)).tolist()
+    first_rows: dict[tuple[str, Box | None], int] = {}
+    for row in range(len(table)) if repeats else ():
+        first_rows.setdefault((table.row_images[row], table.box(row)), row)
+    for second in repeats:
+        first = first_rows[table.row_images[second], table.box(second)]
+        same_split = table.splits is None or table.splits[first] == table.splits[second]
+        if same_split and (table.labels[first] == table.labels[second]).all():
+            continue
         what = "and box " if table.boxes is not None else ""
         raise VAAError(
             f"{path}: rows {rows[first]} and {rows[second]} are the same picture {what}"
-            f"{table.row_images[second]!r} ({int(repeats.sum())} such rows); keep one of each"
+            f"{table.row_images[second]!r} with other labels or another split; keep the right one"
         )
 
 

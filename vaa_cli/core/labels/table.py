@@ -1,8 +1,8 @@
 """Labels of pictures: the table that all readers give, and the attribute priors."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -50,6 +50,8 @@ class LabelTable:
         benchmark: the attributes that the dataset's benchmark scores, where it labels more; None
             for all. These are kept where the user chooses nothing else.
         notes: notes of the reader on what it left out.
+        problems: what is wrong with the cells of an attribute's column, by its name; its labels
+            are of no use then, which matters where it is chosen.
     """
 
     root: Path
@@ -61,6 +63,7 @@ class LabelTable:
     identities: NDArray[np.int64] | None = None
     benchmark: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    problems: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.row_images)

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from vaa_cli.core.errors import VAAError, one_line
 from vaa_cli.core.models.names import ClassifierName
+from vaa_cli.core.system.input_files import parse_json
 
 SCHEMA = 1
 
@@ -69,7 +70,7 @@ class ModelCard:
         Raises:
             ValueError: it is of another schema, or a field is missing or too many.
         """
-        fields: dict[str, Any] = json.loads(text)
+        fields: dict[str, Any] = parse_json(text)
         schema = fields.pop("schema", None)
         if schema != SCHEMA:
             raise ValueError(f"schema {schema}, this vaa reads {SCHEMA}")

@@ -12,7 +12,7 @@ from rich.text import Text
 from vaa_cli.core.errors import VAAError, printable
 from vaa_cli.core.labels.label_csv import BOX_COLUMNS
 from vaa_cli.core.prediction.predictor import Prediction
-from vaa_cli.core.system.csv_files import CSVFormatter, number_text
+from vaa_cli.core.system.csv_writer import CSVFormatter, number_text
 
 FORMATS = ("csv", "jsonl", "parquet")
 _ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}

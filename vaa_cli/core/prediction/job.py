@@ -18,6 +18,7 @@ import numpy as np
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.requests import ImageSource
 from vaa_cli.core.system.files import replace_whole, write_text, writing_errors
+from vaa_cli.core.system.input_files import parse_json, read_text
 from vaa_cli.core.system.locks import exclusive
 
 _PART, _SETTINGS, _LOCK = ".part", ".part.json", ".part.lock"
@@ -151,9 +152,9 @@ def _require_same(job: Job, settings: Path) -> None:
     """Check that an interrupted job was begun with the same settings."""
     again = f"start again without `resume`, or remove {_beside(job.path, _PART)}"
     try:
-        begun = json.loads(settings.read_text())
+        begun = parse_json(read_text(settings))
         pairs = {name: begun.get(name) for name in job.settings}
-    except (OSError, ValueError, AttributeError) as error:
+    except (VAAError, ValueError, AttributeError) as error:
         raise VAAError(
             f"{settings} is missing or broken, so nobody knows how {job.path} was begun; {again}"
         ) from error

@@ -14,12 +14,12 @@ from typing import Any
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system.files import (
     is_temporary,
-    reading_errors,
     whole_file,
     write_text,
     writing_errors,
 )
 from vaa_cli.core.system.folders import make_folder, require_folders_above
+from vaa_cli.core.system.input_files import parse_json, read_file
 from vaa_cli.core.system.locks import exclusive, is_held
 
 CONFIG = "config.json"
@@ -78,12 +78,11 @@ def kept_config(run: Path) -> tuple[dict[str, Any], Path]:
         VAAError: its config.json is missing or broken.
     """
     path = run / CONFIG
-    with reading_errors(path):
-        content = path.read_bytes()
+    content = read_file(path)
     try:
-        config = json.loads(content)
+        config = parse_json(content)
         return {**config["options"]}, Path(config["data"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise VAAError(f"{path} is broken ({error!r}); start a new run") from error
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vaa_cli.core.runs.folder import FAULTS, LOG
-from vaa_cli.core.system.csv_files import Cell, csv_text
+from vaa_cli.core.system.csv_writer import Cell, csv_text
 from vaa_cli.core.system.files import write_text
 
 

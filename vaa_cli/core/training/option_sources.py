@@ -9,8 +9,8 @@ from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, ValidationError, create_model
 
-from vaa_cli.core.errors import VAAError
-from vaa_cli.core.system.files import reading_errors
+from vaa_cli.core.errors import VAAError, brief, one_line
+from vaa_cli.core.system.input_files import read_file
 from vaa_cli.core.training.option_fields import OPTION_FIELDS
 from vaa_cli.core.training.options import CHANGEABLE, TrainingOptions
 
@@ -50,14 +50,14 @@ def with_values(
             all_names = ", ".join(OPTION_FIELDS)
             nearest = difflib.get_close_matches(name, OPTION_FIELDS, n=2, cutoff=0.5)
             hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"one of {all_names}"
-            raise VAAError(f"{prefix}no option {name!r}; {hint}")
+            raise VAAError(f"{prefix}no option {brief(name)}; {hint}")
     try:
         parsed = {name: _parsed(name, value) for name, value in given.items()}
         checked = _CHECK.model_validate(parsed)
     except ValidationError as error:
         first = error.errors()[0]
         message = first["msg"][0].lower() + first["msg"][1:]
-        raise VAAError(f"{prefix}{first['loc'][0]} = {first['input']!r}: {message}") from error
+        raise VAAError(f"{prefix}{first['loc'][0]} = {brief(first['input'])}: {message}") from error
     except VAAError as error:
         raise VAAError(f"{prefix}{error}") from error
     return replace(options, **{name: getattr(checked, name) for name in given})
@@ -83,12 +83,23 @@ def read_option_file(path: Path) -> dict[str, object]:
     Raises:
         VAAError: it cannot be read or is no TOML.
     """
-    with reading_errors(path):
-        content = path.read_bytes()
+    content = read_file(path)
     try:
-        return tomllib.loads(content.decode())
+        return _parse_toml(content.decode("utf-8-sig"))
     except ValueError as error:  # of TOML and of UTF-8
-        raise VAAError(f"{path} is not a TOML file: {error}") from error
+        raise VAAError(f"{path} is not a TOML file: {one_line(error)}") from error
+
+
+def _parse_toml(text: str) -> dict[str, object]:
+    """The values of a TOML text.
+
+    Raises:
+        ValueError: it is no TOML, or nested too deep.
+    """
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, object]:
@@ -101,10 +112,10 @@ def parse_settings(settings: Sequence[str]) -> dict[str, object]:
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or not name.strip():
-            raise VAAError(f"`set` {setting}: write it as key=value, such as hidden=256")
+            raise VAAError(f"`set` {setting[:80]}: write it as key=value, such as hidden=256")
         try:
-            values[name.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+            values[name.strip()] = _parse_toml(f"value = {text}")["value"]
+        except ValueError:
             values[name.strip()] = text.strip()
     return values
 

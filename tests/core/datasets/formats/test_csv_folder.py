@@ -1,12 +1,14 @@
 """The `csv` format: which table a folder means, and where its pictures are."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.pictures import plain, write_rows
-from vaa_cli.core.datasets.formats.csv_folder import find_labels, read
+from vaa_cli.core.datasets.formats.csv_folder import find_tables, read
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.labels.attributes import choose_attributes
 
 
 def save_pictures(folder: Path, *names: str) -> None:
@@ -26,13 +28,13 @@ def write_labels(path: Path, *images: str, column: str = "image") -> Path:
 def test_the_file_itself(tmp_path: Path) -> None:
     path = write_labels(tmp_path / "any.txt", "a.png")
     write_labels(tmp_path / "labels.csv", "b.png")
-    assert find_labels(path) == path
+    assert find_tables(path) == [path]
 
 
 def test_labels_csv_comes_first(tmp_path: Path) -> None:
     write_labels(tmp_path / "another.csv", "a.png")
     path = write_labels(tmp_path / "labels.csv", "b.png")
-    assert find_labels(tmp_path) == path
+    assert find_tables(tmp_path) == [path]
 
 
 @pytest.mark.parametrize("column", ["image", "file", "filename", "path"])
@@ -40,7 +42,7 @@ def test_the_only_table_with_an_image_column(tmp_path: Path, column: str) -> Non
     write_rows(tmp_path / "classes.csv", ["id", "name"], [1, "hat"])
     path = write_labels(tmp_path / "people.csv", "a.png", column=column)
     write_rows(tmp_path / "z.csv", ["key", "value"])
-    assert find_labels(tmp_path) == path
+    assert find_tables(tmp_path) == [path]
 
 
 def test_several_tables_that_fit(tmp_path: Path) -> None:
@@ -48,7 +50,7 @@ def test_several_tables_that_fit(tmp_path: Path) -> None:
         write_labels(tmp_path / name, "a.png")
     write_rows(tmp_path / "classes.csv", ["id", "name"], [1, "hat"])
     with pytest.raises(VAAError) as caught:
-        find_labels(tmp_path)
+        find_tables(tmp_path)
     assert "one.csv" in str(caught.value) and "two.csv" in str(caught.value)
     assert "classes.csv" not in str(caught.value)
 
@@ -74,7 +76,71 @@ def test_what_is_wrong_with_the_table_is_reported(tmp_path: Path) -> None:
     save_pictures(tmp_path, "a.png")
     write_rows(tmp_path / "labels.csv", ["image", "hat"], ["a.png", "perhaps"])
     with pytest.raises(VAAError, match=r"labels\.csv: row 2, column 'hat': 'perhaps'"):
+        choose_attributes(read(tmp_path), None)
+
+
+def test_a_column_that_holds_no_labels_matters_where_it_is_chosen(tmp_path: Path) -> None:
+    save_pictures(tmp_path, "a.png", "b.png")
+    header = ["image", "camera", "hat", "note"]
+    write_rows(tmp_path / "labels.csv", header, ["a.png", "c1", 1, ""], ["b.png", "c2", 0, "back"])
+    table = read(tmp_path)
+    assert choose_attributes(table, "hat").labels.tolist() == [[1], [0]]
+    for request, column in ((None, "camera"), ("hat,note", "note"), ("all", "camera")):
+        with pytest.raises(VAAError, match=f"column '{column}'.*`attributes` names those to keep"):
+            choose_attributes(table, request)
+
+
+# A table for each split
+
+
+def write_split(path: Path, *rows: tuple[object, ...]) -> None:
+    write_rows(path, ["image", "hat", "bag"], *rows)
+
+
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "valid"), ("train",)])
+def test_tables_called_as_splits_are_these_splits(tmp_path: Path, names: tuple[str, ...]) -> None:
+    save_pictures(tmp_path / "images", *(f"{i}.png" for i in range(len(names))))
+    for i, name in enumerate(names):
+        write_split(tmp_path / f"{name}.csv", (f"{i}.png", i % 2, ""))
+    table = read(tmp_path)
+    assert table.root == tmp_path / "images" and len(table) == len(names)
+    by_image = dict(zip(table.row_images, table.labels.tolist(), strict=True))
+    assert by_image == {f"{i}.png": [i % 2, -1] for i in range(len(names))}
+    if len(names) > 1:
+        assert table.splits is not None
+        splits = dict(zip(table.row_images, table.splits.tolist(), strict=True))
+        assert splits == {f"{i}.png": i for i in range(len(names))}
+
+
+def test_tables_of_splits_that_do_not_fit_together(tmp_path: Path) -> None:
+    save_pictures(tmp_path, "a.png", "b.png")
+    write_split(tmp_path / "train.csv", ("a.png", 1, 0))
+    write_rows(tmp_path / "test.csv", ["image", "hat"], ["b.png", 1])
+    with pytest.raises(VAAError, match="other columns"):
         read(tmp_path)
+    write_rows(tmp_path / "test.csv", ["image", "split", "hat", "bag"], ["b.png", "test", 1, 0])
+    with pytest.raises(VAAError, match=r"test\.csv has a column split"):
+        read(tmp_path)
+    write_split(tmp_path / "more.csv", ("b.png", 1, 0))
+    with pytest.raises(VAAError, match=r"several label tables .*column split"):
+        read(tmp_path)
+
+
+# Files that are no tables
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "other.csv"])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(VAAError, match="pipe" if name == "labels.csv" else "no labels"):
+        read(tmp_path)
+
+
+def test_what_macos_leaves_beside_a_table_is_passed_over(tmp_path: Path) -> None:
+    save_pictures(tmp_path, "a.png")
+    write_labels(tmp_path / "people.csv", "a.png")
+    write_labels(tmp_path / "._people.csv", "a.png")
+    assert find_tables(tmp_path) == [tmp_path / "people.csv"]
 
 
 # Where the pictures are
@@ -121,6 +187,32 @@ def test_one_picture_spelt_in_two_ways(tmp_path: Path) -> None:
     save_pictures(tmp_path, "a.png", "sub/b.png")
     write_labels(tmp_path / "labels.csv", "./a.png", "sub//b.png", "sub/./b.png", "a.png")
     assert read(tmp_path).row_images == ["a.png", "sub/b.png", "sub/b.png", "a.png"]
+
+
+@pytest.mark.parametrize("name", ["images\\a.png", " images/a.png", "a.png ", " images\\a.png"])
+def test_names_as_other_systems_and_people_spell_them(tmp_path: Path, name: str) -> None:
+    save_pictures(tmp_path / "images", "a.png", "b.png")
+    write_rows(
+        tmp_path / "labels.csv", ["hat", "image"], [1, f"{name}"], [0, name.replace("a.", "b.")]
+    )
+    table = read(tmp_path)
+    assert [table.path(row) for row in range(2)] == [
+        tmp_path / "images" / "a.png", tmp_path / "images" / "b.png",
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_a_file_of_the_very_name_comes_first(tmp_path: Path) -> None:
+    save_pictures(tmp_path, "a\\b.png", "a/b.png", "c.png")
+    write_labels(tmp_path / "labels.csv", "a\\b.png", "c.png")
+    assert read(tmp_path).row_images == ["a\\b.png", "c.png"]
+
+
+def test_a_name_with_backslashes_cannot_leave_the_folder(tmp_path: Path) -> None:
+    save_pictures(tmp_path, "secret.png", "d/a.png")
+    write_labels(tmp_path / "d" / "labels.csv", "..\\secret.png", "a.png")
+    with pytest.raises(VAAError, match="leaves the dataset folder"):
+        read(tmp_path / "d")
 
 
 def test_a_path_longer_than_any_file_has(tmp_path: Path) -> None:

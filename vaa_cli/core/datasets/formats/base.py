@@ -39,6 +39,14 @@ def picture_folder(root: Path, names: Sequence[str]) -> str:
     return next((name for name in names if (root / name).is_dir()), names[-1])
 
 
+def visible_files(folder: Path, pattern: str) -> list[Path]:
+    """The files of a folder that fit a pattern, sorted, without hidden ones.
+
+    macOS leaves a ._NAME beside each NAME on disks of other systems.
+    """
+    return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
+
+
 def first_there(*paths: Path) -> Path | None:
     """The first of the paths that exists, if any."""
     return next((path for path in paths if path.exists()), None)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from vaa_cli.core.datasets.formats.base import DatasetFormat, counts
+from vaa_cli.core.datasets.formats.base import DatasetFormat, counts, visible_files
 from vaa_cli.core.datasets.matlab import values
 from vaa_cli.core.datasets.matlab.reader import read_mat
 from vaa_cli.core.errors import VAAError
@@ -33,11 +33,11 @@ def read(root: Path) -> LabelTable:
     names = values.attribute_names(values.variable(read_mat(path), "label_list", path), path)
     present: dict[str, set[int]] = {}
     for level, variable in LEVELS.items():
-        for file in sorted((root / "annotations" / level).glob("*.mat")):
+        for file in visible_files(root / "annotations" / level, "*.mat"):
             content = values.variable(read_mat(file), variable, file)
             found = _positions(content, len(names), f"{file}: {variable}")
             present.setdefault(file.stem, set()).update(found)
-    photos = {photo.stem for photo in (root / PHOTOS).glob("*.jpg")}
+    photos = {photo.stem for photo in visible_files(root / PHOTOS, "*.jpg")}
     rows = sorted(present.keys() & photos)
     if not rows:
         raise VAAError(f"{root}: no photo in {PHOTOS} has an annotation in annotations/*-level")

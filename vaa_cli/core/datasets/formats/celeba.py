@@ -17,7 +17,7 @@ from vaa_cli.core.labels.table import (
     attribute_tuple,
     leaves_folder,
 )
-from vaa_cli.core.system.files import reading_errors
+from vaa_cli.core.system.input_files import text_lines
 
 ATTRIBUTES, PARTITION = "list_attr_celeba", "list_eval_partition"
 PICTURES = ("img_align_celeba/img_align_celeba", "img_align_celeba")
@@ -129,8 +129,9 @@ def _read_parts(path: Path) -> dict[str, int]:
 
 def _lines(path: Path) -> Iterator[Line]:
     """The number and the cells of each line that is not empty."""
-    with _reading_errors(path), path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file) if path.suffix == ".csv" else (line.split() for line in file)
+    with _reading_errors(path):
+        lines = text_lines(path)
+        rows = csv.reader(lines) if path.suffix == ".csv" else (line.split() for line in lines)
         for number, cells in enumerate(rows, start=1):
             if cells:
                 yield number, [cell.strip() for cell in cells]
@@ -139,8 +140,7 @@ def _lines(path: Path) -> Iterator[Line]:
 @contextmanager
 def _reading_errors(path: Path) -> Iterator[None]:
     try:
-        with reading_errors(path):
-            yield
+        yield
     except (UnicodeDecodeError, csv.Error) as error:
         raise VAAError(f"{path} is no text in UTF-8: {error}") from error
 

@@ -1,20 +1,23 @@
-"""The `csv` format: one table with an image column and a column an attribute."""
+"""The `csv` format: a table with an image column and a column an attribute, or one a split."""
 
 from dataclasses import replace
-from os.path import isfile
 from pathlib import Path
-from posixpath import normpath
+
+import numpy as np
 
 from vaa_cli.core.datasets.formats.base import DatasetFormat
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.labels.label_csv import IMAGE_COLUMNS, image_column, table_from_csv
-from vaa_cli.core.labels.table import LabelTable
-from vaa_cli.core.system.csv_files import read_header
+from vaa_cli.core.labels.label_csv import (
+    IMAGE_COLUMNS,
+    SPLIT_NAMES,
+    image_column,
+    table_from_csv,
+)
+from vaa_cli.core.labels.picture_root import PICTURE_FOLDERS, find_pictures
+from vaa_cli.core.labels.table import LabelTable, leaves_folder
+from vaa_cli.core.system.csv_reader import read_header
 
 LABELS_NAME = "labels.csv"
-# Where tables keep their pictures when paths do not start at the table's own folder.
-PICTURE_FOLDERS = ("", "images", "image", "imgs", "img", "pictures", "photos", "data")
-_PROBES = 50
 
 
 def find(source: Path) -> Path | None:
@@ -23,27 +26,43 @@ def find(source: Path) -> Path | None:
 
 
 def read(source: Path) -> LabelTable:
-    """Read a dataset folder that holds a label CSV, or the CSV itself.
+    """Read a dataset folder that holds a label CSV, or one for each split, or the CSV itself.
 
     Raises:
-        VAAError: there is no such folder, no label CSV or more than one in it, the CSV is wrong,
-            or none of its pictures is found.
+        VAAError: there is no such folder, no label CSV in it or several that are not its splits,
+            a CSV is wrong, or none of its pictures is found.
     """
-    path = find_labels(source)
+    tables = find_tables(source)
+    if len(tables) == 1:
+        return _read_table(tables[0])
+    return _joined({path: _read_table(path) for path in tables})
+
+
+def _read_table(path: Path) -> LabelTable:
     table = table_from_csv(path)
-    # ./a.jpg is a.jpg: else one picture would count as two, perhaps in two splits.
-    images = [normpath(name) if "//" in name or "./" in name else name for name in table.row_images]
-    return replace(table, row_images=images, root=_picture_root(table, path))
+    found = find_pictures(path, table.row_images)
+    if found is None:
+        first = path.parent / table.row_images[0]
+        raise VAAError(
+            f"{path}: none of its pictures is there; looked for {first} "
+            f"and under {', '.join(PICTURE_FOLDERS[1:])}"
+        )
+    root, images = found
+    for name in images:
+        if leaves_folder(name):
+            raise VAAError(f"{path}: {name!r} leaves the dataset folder; use paths inside it")
+    return replace(table, row_images=images, root=root)
 
 
-def find_labels(source: Path) -> Path:
-    """The label CSV of a dataset: the file itself, `labels.csv`, or the only one that fits.
+def find_tables(source: Path) -> list[Path]:
+    """The label CSVs of a dataset: the file itself, `labels.csv`, the only one, or the splits'.
 
     Raises:
-        VAAError: nothing is there, or more than one CSV has an image column.
+        VAAError: nothing is there, or several CSVs have an image column and are not called as
+            splits are.
     """
     if source.is_file():
-        return source
+        return [source]
     if not source.is_dir():
         raise VAAError(f"{source}: no such folder; name the folder that holds the label CSV")
     fitting = _fitting(source)
@@ -54,16 +73,52 @@ def find_labels(source: Path) -> Path:
             f"{source} has no labels: looked for a CSV with a column named "
             f"{', '.join(IMAGE_COLUMNS[:-1])} or {IMAGE_COLUMNS[-1]} and found {found}"
         )
-    if len(fitting) > 1:
+    splits = [SPLIT_NAMES.get(path.stem.lower()) for path in fitting]
+    if len(fitting) > 1 and (None in splits or len(set(splits)) < len(splits)):
         names = ", ".join(path.name for path in fitting)
-        raise VAAError(f"{source} has several label tables ({names}); name the file to read")
-    return fitting[0]
+        raise VAAError(
+            f"{source} has several label tables ({names}); name the file to read, or join them in "
+            "one with a column split"
+        )
+    return fitting
+
+
+def _joined(tables: dict[Path, LabelTable]) -> LabelTable:
+    """One table of those of the splits, each called as its split is.
+
+    Raises:
+        VAAError: they have other attributes or other columns, or a column split of their own.
+    """
+    (first_path, first), *others = tables.items()
+    for path, table in tables.items():
+        if table.splits is not None:
+            raise VAAError(f"{path} has a column split; name this file alone, or delete the column")
+    for path, table in others:
+        if table.attributes != first.attributes or (table.boxes is None) != (first.boxes is None):
+            raise VAAError(f"{path} has other columns than {first_path}; give both the same ones")
+        if table.root != first.root:
+            raise VAAError(
+                f"the pictures of {path} start at {table.root}, and those of {first_path} at "
+                f"{first.root}; let both start at {first_path.parent}"
+            )
+    parts = list(tables.values())
+    splits = [SPLIT_NAMES[path.stem.lower()] for path in tables]
+    return LabelTable(
+        first.root,
+        [name for part in parts for name in part.row_images],
+        first.attributes,
+        np.concatenate([part.labels for part in parts]),
+        np.repeat(np.array(splits, dtype=np.int8), [len(part) for part in parts]),
+        None if first.boxes is None else np.concatenate([part.boxes for part in parts]),
+        problems={name: text for part in parts for name, text in part.problems.items()},
+    )
 
 
 def _fitting(source: Path) -> list[Path]:
-    if (source / LABELS_NAME).is_file():
+    if (source / LABELS_NAME).exists():
         return [source / LABELS_NAME]
-    return [path for path in sorted(source.glob("*.csv")) if _names_pictures(path)]
+    tables = sorted(path for path in source.glob("*.csv") if not path.name.startswith("."))
+    return [path for path in tables if _names_pictures(path)]
 
 
 def _names_pictures(path: Path) -> bool:
@@ -71,23 +126,6 @@ def _names_pictures(path: Path) -> bool:
         return image_column(read_header(path)[0]) is not None
     except VAAError:
         return False  # some other file that happens to end in .csv
-
-
-def _picture_root(table: LabelTable, path: Path) -> Path:
-    """The folder under which most of a sample of the pictures are."""
-    step = max(1, len(table) // _PROBES)
-    probes = table.row_images[::step]
-    found = {
-        folder: sum(isfile(path.parent / folder / name) for name in probes)
-        for folder in PICTURE_FOLDERS
-    }
-    best = max(found, key=lambda folder: found[folder])
-    if not found[best]:
-        raise VAAError(
-            f"{path}: none of its pictures is there; looked for {path.parent / probes[0]} "
-            f"and under {', '.join(PICTURE_FOLDERS[1:])}"
-        )
-    return path.parent / best
 
 
 FORMAT = DatasetFormat(

@@ -13,7 +13,7 @@ from vaa_cli.core.datasets.matlab.reader import read_mat
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.decode import is_picture
 from vaa_cli.core.labels.table import LabelTable, leaves_folder
-from vaa_cli.core.system.files import reading_errors
+from vaa_cli.core.system.input_files import LARGEST_TABLE, read_text
 
 MATLAB_FILE = "PETA.mat"
 TREE = "PETA dataset"
@@ -155,14 +155,8 @@ def _read_tree(root: Path) -> LabelTable:
 
 def _read_labels(path: Path) -> dict[str, frozenset[str]]:
     """The picture or person that each line names first, and the attributes that are present."""
-    try:
-        with reading_errors(path):
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        broken = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise VAAError(f"{path}: line {broken} is not UTF-8; convert the file") from error
     people: dict[str, frozenset[str]] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_text(path, LARGEST_TABLE).splitlines(), start=1):
         name, *present = line.split() or [""]
         if not name:
             continue

@@ -20,7 +20,7 @@ from vaa_cli.core.labels.table import (
     LabelTable,
     leaves_folder,
 )
-from vaa_cli.core.system.files import reading_errors
+from vaa_cli.core.system.input_files import opened_file
 
 ATTRIBUTES = (
     "Male", "LongHair", "Sunglass", "Hat", "TShirt", "LongSleeve", "Formal", "Shorts", "Jeans",
@@ -95,7 +95,7 @@ def _files(root: Path) -> list[Path]:
 
 def _people(path: Path) -> Iterator[Person]:
     place = _Place(path)
-    with _reading_errors(place), path.open("rb") as file:
+    with _reading_errors(place), opened_file(path) as file:
         events = ijson.parse(_shallow(ijson.basic_parse(file, use_float=True)))
         for picture in ijson.items(_follow(events, place), "images.item"):
             yield from _targets(picture, place)
@@ -106,8 +106,7 @@ def _people(path: Path) -> Iterator[Person]:
 @contextmanager
 def _reading_errors(place: _Place) -> Iterator[None]:
     try:
-        with reading_errors(place.path):
-            yield
+        yield
     # ijson raises JSONError, but UnicodeDecodeError, OverflowError or ValueError as well.
     except (ijson.JSONError, ArithmeticError, ValueError) as error:
         reason = one_line(error, 120)

@@ -6,6 +6,7 @@ from typing import Any
 
 from vaa_cli.core.datasets.matlab.structs import UnsupportedError
 from vaa_cli.core.errors import VAAError, one_line
+from vaa_cli.core.system.input_files import require_file
 
 
 def read_mat(path: Path) -> dict[str, Any]:
@@ -19,6 +20,7 @@ def read_mat(path: Path) -> dict[str, Any]:
         VAAError: it cannot be read, is no whole MATLAB file, or holds objects of classes, which
             only MATLAB can read.
     """
+    require_file(path)
     try:
         status = path.stat()
         return _read(path, status.st_size, status.st_mtime_ns)
@@ -26,10 +28,6 @@ def read_mat(path: Path) -> dict[str, Any]:
         raise VAAError(
             f"{path} holds {error}; save its variables as structs, cells, text and numbers"
         ) from error
-    except FileNotFoundError as error:
-        raise VAAError(f"{path}: no such file") from error
-    except PermissionError as error:
-        raise VAAError(f"cannot read {path}: {error.strerror}") from error
     except Exception as error:
         # Parsers of broken files raise anything: ValueError, TypeError, OSError, zlib.error …
         raise VAAError(
