@@ -9,7 +9,7 @@ import typer
 
 from vaa_cli.commands.calibrate import calibrate
 from vaa_cli.commands.compare import compare
-from vaa_cli.commands.console import say_error, start_console
+from vaa_cli.commands.console import open_standard_streams, say_error, start_console
 from vaa_cli.commands.evaluate import evaluate
 from vaa_cli.commands.explain import explain
 from vaa_cli.commands.export import export
@@ -64,6 +64,7 @@ def _root(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line, and end the process with its exit code."""
+    open_standard_streams()
     end_process(run(arguments))
 
 

@@ -1,13 +1,12 @@
 """`vaa compare`: runs side by side, with intervals of their differences."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
-from vaa_cli.commands.console import say, this_process
+from vaa_cli.commands.console import say, this_process, write_results
 from vaa_cli.commands.options import (
     BatchSizeOption,
     DataOption,
@@ -71,9 +70,9 @@ def compare(
         f"{len(comparison.attributes)} attributes, {samples:,} draws"
     )
     if format == "csv":
-        sys.stdout.write(records_csv(comparison_records(compared, names)))
+        write_results(records_csv(comparison_records(compared, names)))
     elif format == "html":
-        sys.stdout.write(comparison_page(compared, names, about))
+        write_results(comparison_page(compared, names, about))
     else:
         say(about)
         Console(highlight=False, emoji=False).print(comparison_tables(compared, names))

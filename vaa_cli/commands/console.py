@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import re
 import shlex
 import sys
@@ -25,6 +26,7 @@ _WAIT_FOR_FIRST = 2.0  # seconds
 # An option as messages of core name it: `workers` or `workers=0`.
 _OPTION = re.compile(r"`([a-z][a-z0-9_]*)(?:=([^`]*))?`")
 
+_closed: set[int] = set()
 stderr = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
@@ -36,8 +38,48 @@ class _ConsoleHandler(logging.Handler):
         show(with_switches(record.getMessage()))
 
 
+def open_standard_streams() -> None:
+    """Open stdin, stdout and stderr where they are closed, so that no other file gets their place.
+
+    What is written there is lost; `require_stdout` is for commands whose results go there.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            _closed.add(descriptor)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+
+
+def require_stdout(otherwise: str) -> None:
+    """Check that results can be written to stdout.
+
+    Args:
+        otherwise: what to do else.
+
+    Raises:
+        VAAError: it is closed.
+    """
+    if 1 in _closed:
+        raise VAAError(f"stdout is closed; {otherwise}")
+
+
+def write_results(text: str) -> None:
+    """Write results for other programs to stdout, in UTF-8 whatever the terminal has."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", errors="surrogateescape"))
+    sys.stdout.buffer.flush()
+
+
 def start_console() -> None:
-    """Print from now on what core logs."""
+    """Print from now on what core logs; letters that a stream cannot show are spelt out."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     logger = logging.getLogger("vaa_cli")
     logger.handlers = [_ConsoleHandler()]
     logger.setLevel(logging.INFO)

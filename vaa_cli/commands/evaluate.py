@@ -1,13 +1,12 @@
 """`vaa evaluate`: the figures of a run, attribute by attribute."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
-from vaa_cli.commands.console import say, this_process, warn
+from vaa_cli.commands.console import say, this_process, warn, write_results
 from vaa_cli.commands.options import (
     BatchSizeOption,
     DataOption,
@@ -110,7 +109,7 @@ def _print(evaluation: "Evaluation", format: str) -> None:
 
     split, scores = evaluation.split, evaluation.scores
     if format == "csv":
-        sys.stdout.write(records_csv(evaluation.records))
+        write_results(records_csv(evaluation.records))
         return
     if format == "json":
         about = {
@@ -121,7 +120,7 @@ def _print(evaluation: "Evaluation", format: str) -> None:
             "calibration_error": calibration_error(evaluation.probabilities, split.table.labels),
             "calibration": evaluation.calibration,
         }
-        print(evaluation_json(about, scores, evaluation.records))
+        write_results(evaluation_json(about, scores, evaluation.records) + "\n")
         return
     console, attributes = Console(highlight=False, emoji=False), split.card.attributes
     print(f"{split.model}: {len(split.table):,} {split.name} pictures of {split.folder}")

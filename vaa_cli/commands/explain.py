@@ -98,7 +98,9 @@ def explain(
 
 
 def _check_targets(out: Path, raw: Path | None) -> None:
+    from vaa_cli.core.reports.explanation_files import has_arrays
     from vaa_cli.core.reports.matplotlib_setup import require_matplotlib
+    from vaa_cli.core.system.output_files import require_output
 
     if raw is None:
         require_matplotlib()
@@ -106,8 +108,8 @@ def _check_targets(out: Path, raw: Path | None) -> None:
             raise VAAError(f"--out {out} is a file; name a folder for the figures")
     elif raw.suffix != ".npz":
         raise VAAError(f"--raw {raw} is no .npz file; call it {raw.with_suffix('.npz')}")
-    elif raw.exists() and not raw.is_file():
-        raise VAAError(f"--raw {raw} is a folder; name a file")
+    else:
+        require_output(raw, "maps of vaa explain", has_arrays)
 
 
 def _explain(

@@ -58,7 +58,7 @@ def export(
     Each export is read back and compared with the original; the worst difference of a probability
     is printed. vaa predict --run FILE takes ONNX and OpenVINO files.
     """
-    from vaa_cli.core.engines.formats import format_of, require_exporter
+    from vaa_cli.core.engines.formats import format_of, require_export_target, require_exporter
     from vaa_cli.core.images.inputs import find_inputs
     from vaa_cli.core.models.card import read_card
     from vaa_cli.core.runs.lookup import model_file
@@ -81,6 +81,7 @@ def export(
     if out.suffix != format.suffix:
         raise VAAError(f"{out}: a file for {format.name} ends in {format.suffix}; name it so")
     require_exporter(format, is_int8)
+    require_export_target(out, format)
     read_card(model)
     pictures = find_inputs(calibrate, io.StringIO()).sources if calibrate else None
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -15,6 +16,7 @@ from rich.console import Console
 from vaa_cli.commands.console import (
     names_on_stdin,
     progress,
+    require_stdout,
     say,
     say_passed_over,
     this_process,
@@ -122,6 +124,8 @@ def predict(
     from vaa_cli.core.prediction.formats import Columns
     from vaa_cli.core.prediction.predictor import open_predictor
 
+    if out is None:
+        require_stdout("name a file with --out")
     group = this_process()
     predictor = open_predictor(
         run, engine=engine, precision=precision, device=device, batch_size=batch_size,
@@ -130,6 +134,8 @@ def predict(
     chosen, part = _format(out, format, resume, pretty), _shard(shard)
     inputs = find_inputs(images, names_on_stdin(images)) if group.world_size == 1 else None
     name = predictor.engine.name
+    if out is not None and group.is_main:
+        out = _checked_output(out, chosen, [*images, predictor.path])
     with group.connected():
         inputs = inputs or find_inputs(images, _names_in_group(images, group))
         card, boxes = predictor.card, inputs.has_boxes
@@ -209,6 +215,17 @@ def _format(out: Path | None, format: str | None, resume: bool, pretty: bool) ->
     if pretty and (out is not None or format is not None):
         raise VAAError("--pretty is for people; leave out --out and --format, or leave it out")
     return chosen
+
+
+def _checked_output(out: Path, format: str, inputs: list[str | Path]) -> Path:
+    """The file to write; refuses to replace what is read, and what are no predictions."""
+    from vaa_cli.core.prediction.formats import has_format
+    from vaa_cli.core.system.output_files import require_output
+
+    stdin = [0] if "-" in inputs else []
+    return require_output(
+        out, f"{format} predictions of vaa", partial(has_format, format), [*inputs, *stdin]
+    )
 
 
 def _shard(shard: str | None) -> range:

@@ -263,7 +263,7 @@ def test_files_that_are_passed_over_are_counted() -> None:
     inputs = find_inputs(["d"], io.StringIO())
     assert [source.path for source in inputs.sources] == ["d/a.jpg"]
     assert inputs.passed_over == {".mov": 2, ".jxl": 1, "": 1, ".gz": 1}
-    assert endings_text(inputs.passed_over) == "2 .mov, 1 without ending, 1 .jxl, 1 .gz"
+    assert endings_text(inputs.passed_over) == "2 .mov, 1 without ending, 1 .gz, 1 .jxl"
 
 
 def test_a_folder_without_pictures_names_what_is_there() -> None:

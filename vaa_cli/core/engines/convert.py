@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from vaa_cli.core.engines.graph import INPUT, OUTPUT, exported_graph
+from vaa_cli.core.engines.openvino_runtime import openvino_converter, openvino_runtime
 from vaa_cli.core.errors import VAAError, one_line
 from vaa_cli.core.models.card import METADATA, ModelCard
 from vaa_cli.core.models.vaa import VAA
@@ -22,10 +23,9 @@ from vaa_cli.core.models.vaa import VAA
 
 def write_openvino(path: Path, model: VAA, card: ModelCard) -> None:
     """Write an OpenVINO model: an .xml file and its weights in a .bin file beside it."""
-    import openvino as ov
-
+    ov, convert_model = openvino_runtime(), openvino_converter()
     with _converting("OpenVINO"):
-        converted = ov.convert_model(exported_graph(model, card))
+        converted = convert_model(exported_graph(model, card))
         converted.inputs[0].get_tensor().set_names({INPUT})
         converted.outputs[0].get_tensor().set_names({OUTPUT})
         # The conversion loses height and width.
@@ -111,8 +111,7 @@ def quantise(path: Path, pictures: NDArray[np.uint8]) -> Path:
     Returns:
         The path.
     """
-    import openvino as ov
-
+    ov = openvino_runtime()
     with _converting("int8"):
         with contextlib.redirect_stdout(io.StringIO()):  # NNCF prints progress bars there
             import nncf

@@ -3,6 +3,7 @@
 Nothing here needs torch; each function imports what it needs when it is called.
 """
 
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from vaa_cli.core.engines.base import Engine
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.models.card import ModelCard, read_card
+from vaa_cli.core.models.card import METADATA, ModelCard, read_card
+from vaa_cli.core.system.output_files import require_output
 
 if TYPE_CHECKING:
     from vaa_cli.core.models.vaa import VAA
@@ -139,6 +141,35 @@ def format_of(path: Path) -> ModelFormat | None:
     """The format of a model file by its suffix; None for vaa's own, and for other files."""
     by_suffix = {format.suffix: format for format in FORMATS.values()}
     return by_suffix.get(path.suffix.lower())
+
+
+def is_export(format: ModelFormat, path: Path) -> bool:
+    """Whether a file is an export of vaa in a format."""
+    if format.read_card is None:  # a torch.export program, which is a zip archive
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return any(name.endswith(f"/{METADATA}.json") for name in archive.namelist())
+        except (OSError, zipfile.BadZipFile):
+            return False
+    try:
+        format.read_card(path)
+    except VAAError:
+        return False
+    return True
+
+
+def require_export_target(path: Path, format: ModelFormat) -> None:
+    """Check that an export may be written: only an earlier one is replaced.
+
+    Raises:
+        VAAError: something else has the name, or that of the weights beside an .xml file.
+    """
+    beside = path.with_suffix(".bin") if format.suffix == ".xml" else None
+    if path.exists():
+        kind = f"an export of vaa for {format.name}"
+        require_output(path, kind, lambda start: is_export(format, path))
+    elif beside is not None and beside.exists():
+        raise VAAError(f"{beside} is there without {path.name}, so it stays; name another file")
 
 
 def require_exporter(format: ModelFormat, int8: bool) -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
+from vaa_cli.core.engines.openvino_runtime import openvino_runtime
 from vaa_cli.core.errors import VAAError, one_line
 from vaa_cli.core.models.card import METADATA, ModelCard
 
@@ -28,7 +28,7 @@ class OpenVINOEngine:
     """
 
     def __init__(self, path: Path, precision: str = "auto", threads: int | None = None) -> None:
-        self._core = ov.Core()
+        self._core = openvino_runtime().Core()
         self._model, self.card = _read(self._core, path)
         able = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         quantised = any(op.get_type_name() == "FakeQuantize" for op in self._model.get_ops())
@@ -67,10 +67,13 @@ def read_openvino_card(path: Path) -> ModelCard:
     Raises:
         VAAError: the file is not a model that `vaa export` wrote.
     """
-    return _read(ov.Core(), path)[1]
+    return _read(openvino_runtime().Core(), path)[1]
 
 
 def _read(core: Any, path: Path) -> tuple[Any, ModelCard]:
+    weights = path.with_suffix(".bin")
+    if not weights.is_file():
+        raise VAAError(f"{path} has no {weights.name} beside it, with its weights; copy both files")
     try:
         model = core.read_model(path)
         return model, ModelCard.from_json(model.get_rt_info([METADATA]).value)

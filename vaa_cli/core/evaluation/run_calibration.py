@@ -19,10 +19,12 @@ from vaa_cli.core.evaluation.calibration import (
 )
 from vaa_cli.core.evaluation.labelled_split import read_split
 from vaa_cli.core.evaluation.records import Record
+from vaa_cli.core.models.card import is_model
 from vaa_cli.core.prediction.multi_process import table_probabilities
 from vaa_cli.core.prediction.predictor import Predictor
 from vaa_cli.core.runs.lookup import model_file
 from vaa_cli.core.system.distributed import ProcessGroup
+from vaa_cli.core.system.output_files import require_output
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ def calibrate_run(
     path, group = model_file(run), group or ProcessGroup()
     if format_of(path) is not None:
         raise VAAError(f"{path} is an export; calibrate the run that it is of, and export it again")
+    if out is not None and out != path:
+        out = require_output(out, "a model of vaa", is_model)
     split = read_split(path, data, "val")
     predictor = Predictor(path, options, group=group)
     with group.connected():

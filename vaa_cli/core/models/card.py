@@ -81,6 +81,11 @@ class ModelCard:
             raise ValueError(str(error)) from error
 
 
+def is_model(start: bytes) -> bool:
+    """Whether a file that begins with some bytes is a model file of vaa."""
+    return start[8:].startswith(b'{"__metadata__":{"vaa":')
+
+
 def read_card(path: Path) -> ModelCard:
     """Read the card of a model file, without the weights.
 

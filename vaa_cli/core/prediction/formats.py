@@ -27,12 +27,28 @@ def format_for(path: Path | None, asked: str | None) -> str:
     Raises:
         VAAError: there is no such format, or it needs a file.
     """
-    chosen = asked or _ENDINGS.get(path.suffix.lower() if path else "", "csv")
+    suffix = path.suffix.lower() if path else ""
+    if asked is None and suffix and suffix not in _ENDINGS:
+        raise VAAError(
+            f"{path}: predictions are not written as {suffix}; end the name in "
+            f"{', '.join(_ENDINGS)}, or choose with `format`"
+        )
+    chosen = asked or _ENDINGS.get(suffix, "csv")
     if chosen not in FORMATS:
         raise VAAError(f"unknown format {chosen!r}; use {', '.join(FORMATS)}")
     if chosen == "parquet" and path is None:
         raise VAAError("Parquet is written to a file; add `out=FILE`")
     return chosen
+
+
+def has_format(format: str, start: bytes) -> bool:
+    """Whether a file that begins with some bytes has predictions of a format, or has begun to."""
+    if format == "parquet":
+        return start.startswith(b"PAR1")
+    line = start.split(b"\n")[0]
+    if format == "jsonl":
+        return line.startswith(b'{"image": ') and b'"attributes": ' in line
+    return line.startswith(b"image,") and line.endswith(b",error")
 
 
 @dataclass(frozen=True)

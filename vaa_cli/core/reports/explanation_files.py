@@ -69,6 +69,11 @@ class Figures:
         return name
 
 
+def has_arrays(start: bytes) -> bool:
+    """Whether a file that begins with some bytes is one that `Arrays` writes."""
+    return start.startswith(b"PK\x03\x04") and b"images.npy" in start[:64]
+
+
 class Arrays:
     """Explanations as NumPy arrays in one .npz file.
 
