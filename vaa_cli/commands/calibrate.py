@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from vaa_cli.commands.console import say, this_process
+from vaa_cli.commands.console import results_console, say, this_process
 from vaa_cli.commands.options import (
     BatchSizeOption,
     DataOption,
@@ -67,7 +66,7 @@ def calibrate(
         return
     from vaa_cli.core.reports.calibration_tables import calibration_table, totals_table
 
-    console = Console(highlight=False, emoji=False)
+    console = results_console()
     table = calibration_table(calibrated.attributes, calibrated.calibration, calibrated.labels)
     console.print(table)
     console.print(totals_table(calibrated.totals))

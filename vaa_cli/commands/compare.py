@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from vaa_cli.commands.console import say, this_process, write_results
+from vaa_cli.commands.console import results_console, say, this_process, write_results
 from vaa_cli.commands.options import (
     BatchSizeOption,
     DataOption,
@@ -75,4 +74,4 @@ def compare(
         write_results(comparison_page(compared, names, about))
     else:
         say(about)
-        Console(highlight=False, emoji=False).print(comparison_tables(compared, names))
+        results_console().print(comparison_tables(compared, names))

@@ -18,11 +18,14 @@ from vaa_cli.core.errors import VAAError, printable
 from vaa_cli.core.system.distributed import ProcessGroup
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.progress import Progress, ProgressColumn
 
 Item = TypeVar("Item")
 
 _WAIT_FOR_FIRST = 2.0  # seconds
+# Columns that no table needs more of.
+_WIDE = 200
 # An option as messages of core name it: `workers` or `workers=0`.
 _OPTION = re.compile(r"`([a-z][a-z0-9_]*)(?:=([^`]*))?`")
 
@@ -132,6 +135,18 @@ def warn(message: str) -> None:
     """Print a warning."""
     stderr.print("warning:", style="yellow", end=" ")
     say(message)
+
+
+def results_console(soft_wrap: bool = False) -> Console:
+    """A console for results on stdout; tables are whole where that is a file or a pipe."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE
+    return Console(highlight=False, emoji=False, soft_wrap=soft_wrap, width=width)
+
+
+def show_table(table: "RenderableType") -> None:
+    """Print a table on stderr, whole where that is a file or a pipe."""
+    width = None if stderr.is_terminal or "COLUMNS" in os.environ else _WIDE
+    stderr.print(table, width=width)
 
 
 def progress(*columns: "ProgressColumn") -> "Progress":

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from vaa_cli.commands.console import say, this_process, warn, write_results
+from vaa_cli.commands.console import results_console, say, this_process, warn, write_results
 from vaa_cli.commands.options import (
     BatchSizeOption,
     DataOption,
@@ -18,6 +17,7 @@ from vaa_cli.commands.options import (
     WorkersOption,
     engine_options,
 )
+from vaa_cli.core.errors import printable
 
 if TYPE_CHECKING:
     from vaa_cli.core.evaluation.evaluation import Evaluation
@@ -122,8 +122,9 @@ def _print(evaluation: "Evaluation", format: str) -> None:
         }
         write_results(evaluation_json(about, scores, evaluation.records) + "\n")
         return
-    console, attributes = Console(highlight=False, emoji=False), split.card.attributes
-    print(f"{split.model}: {len(split.table):,} {split.name} pictures of {split.folder}")
+    console, attributes = results_console(), split.card.attributes
+    heading = f"{split.model}: {len(split.table):,} {split.name} pictures of {split.folder}"
+    console.print(printable(heading), markup=False)
     console.print(evaluation_tables(attributes, split.card.priors, scores))
     if evaluation.calibration:
         console.print(totals_table(evaluation.calibration))

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
-from rich.console import Console
 
 from vaa_cli.commands.console import (
     names_on_stdin,
     progress,
     require_stdout,
+    results_console,
     say,
     say_passed_over,
     this_process,
@@ -193,7 +193,7 @@ def _predict(
         failed = skip_kept(sources, job, kept)
         predictions = predict_in_group(predictor, sources, padded=kept > 0)
         if options.top is not None:
-            console = Console(highlight=False, emoji=False, soft_wrap=True)
+            console = results_console(soft_wrap=True)
             rows: Rows = PrettyRows(console, options.columns, options.top)
         else:
             rows = open_rows(options.format, output.file, options.columns, output.begun)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from vaa_cli.commands.console import quote, say, stderr, track, warn
+from vaa_cli.commands.console import quote, say, show_table, track, warn
 from vaa_cli.commands.options import PREPARED, SeedOption
 from vaa_cli.core.errors import VAAError
 
@@ -186,9 +186,9 @@ def _print_result(result: "PreparedResult") -> None:
     sizes = ", ".join(f"{split} {len(part):,}" for split, part in parts.items())
     say(f"{result.name}: {sizes}")
     if result.statistics is not None:
-        stderr.print(statistics_tables(result.statistics))
+        show_table(statistics_tables(result.statistics))
     else:
-        stderr.print(priors_table(result.priors, parts))
+        show_table(priors_table(result.priors, parts))
     constant = list(compress(result.priors.attributes, result.priors.constant))
     if constant:
         warn(f"constant in train, so that they cannot be learned: {', '.join(constant)}")

@@ -5,13 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from vaa_cli.core.evaluation.calibration import Calibration
 from vaa_cli.core.evaluation.records import Record
 from vaa_cli.core.labels.table import PRESENT
-from vaa_cli.core.reports.style import TABLE_STYLE, cell
+from vaa_cli.core.reports.figures_table import FigureColumn, FiguresTable, cell
 
 
 def calibration_table(
@@ -25,28 +23,20 @@ def calibration_table(
         labels: `[n x c]`, the labels that it was fitted on.
     """
     positives = (labels == PRESENT).sum(axis=0)
-    table = Table(**TABLE_STYLE)
-    table.add_column("attribute", overflow="fold")
-    for name in ("val+", "temperature", "threshold", "own share"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for c, name in enumerate(attributes):
-        table.add_row(
-            Text(name),
-            f"{positives[c]:,}",
-            f"{calibration.temperatures[c]:.2f}",
-            f"{calibration.thresholds[c]:.3f}",
-            f"{calibration.weights[c]:.2f}",
-        )
-    return table
+    columns = [
+        FigureColumn("val+", [f"{count:,}" for count in positives], 3),
+        FigureColumn("temperature", [f"{value:.2f}" for value in calibration.temperatures], 1),
+        FigureColumn("threshold", [f"{value:.3f}" for value in calibration.thresholds], 0),
+        FigureColumn("own share", [f"{value:.2f}" for value in calibration.weights], 2),
+    ]
+    return FiguresTable(["attribute"], [[name] for name in attributes], columns)
 
 
 def totals_table(records: list[Record]) -> RenderableType:
     """The records of `calibration_totals` as a table."""
-    table = Table(**TABLE_STYLE)
     first, *others = records[0]
-    table.add_column(first)
-    for name in others:
-        table.add_column(name.replace("_", " "), justify="right")
-    for record in records:
-        table.add_row(str(record[first]), *(cell(record[name]) for name in others))
-    return table
+    columns = [
+        FigureColumn(name.replace("_", " "), [cell(record[name]) for record in records], rank)
+        for rank, name in enumerate(others)
+    ]
+    return FiguresTable([first], [[str(record[first])] for record in records], columns)

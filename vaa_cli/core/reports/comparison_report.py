@@ -4,13 +4,12 @@ import math
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from vaa_cli.core.evaluation.comparison import Compared, Estimate
 from vaa_cli.core.evaluation.records import number
 from vaa_cli.core.reports import html
-from vaa_cli.core.reports.style import TABLE_STYLE, cell
+from vaa_cli.core.reports.figures_table import FigureColumn, FiguresTable, cell, name_text
 
 _WORDS = (
     "Intervals hold 95 % of draws of pictures, with replacement; of a difference, both runs were "
@@ -23,18 +22,19 @@ def comparison_tables(compared: Sequence[Compared], names: Sequence[str]) -> Ren
     """Each run against the first: the totals, and each attribute's AP and mA."""
     parts: list[RenderableType] = []
     for place, name in enumerate(names[1:]):
-        parts.append(Text(f"{name} against {names[0]}", style="bold"))
+        parts.append(name_text(f"{name} against {names[0]}", style="bold"))
         for title, figures in _sections(compared):
-            table = Table(**TABLE_STYLE)
-            table.add_column(title, overflow="fold")
-            for column in ("first", "this", "difference", "95 % interval", ""):
-                table.add_column(column, justify="right", no_wrap=True)
-            for one in figures:
-                difference = one.differences[place]
-                values = (one.values[0].value, one.values[place + 1].value)
-                cells = [*map(_figure, values), *_difference(difference), _verdict(difference)]
-                table.add_row(Text(one.attribute or one.figure), *cells)
-            parts.append(table)
+            differences = [one.differences[place] for one in figures]
+            texts = [_difference(difference) for difference in differences]
+            columns = [
+                FigureColumn("first", [_figure(one.values[0].value) for one in figures], 3),
+                FigureColumn("this", [_figure(one.values[place + 1].value) for one in figures], 4),
+                FigureColumn("difference", [text[0] for text in texts], 0),
+                FigureColumn("95 % interval", [text[1] for text in texts], 2),
+                FigureColumn("", [_verdict(difference) for difference in differences], 1),
+            ]
+            rows = [[one.attribute or one.figure] for one in figures]
+            parts.append(FiguresTable([title], rows, columns))
     return Group(*parts, Text(_WORDS))
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from vaa_cli.core.evaluation.pointing_game import (
@@ -12,7 +11,7 @@ from vaa_cli.core.evaluation.pointing_game import (
     PointingResult,
     _all_maps,
 )
-from vaa_cli.core.reports.style import TABLE_STYLE
+from vaa_cli.core.reports.figures_table import FigureColumn, FiguresTable
 
 
 def pointing_tables(attributes: Sequence[str], pointing: PointingResult) -> RenderableType:
@@ -20,18 +19,14 @@ def pointing_tables(attributes: Sequence[str], pointing: PointingResult) -> Rend
     maps = {name: s for name, s in _all_maps(pointing).items() if "alone" not in name}
     scored = np.flatnonzero(pointing.regions).tolist()
     parts: list[RenderableType] = []
+    names = [*(attributes[c] for c in scored), "mean of attributes"]
+    regions = [*(f"{pointing.regions[c]:,}" for c in scored), f"{pointing.regions.sum():,}"]
     for kind, meaning in _KINDS.items():
-        table = Table(**TABLE_STYLE)
-        table.add_column(meaning, overflow="fold")
-        table.add_column("places", justify="right", no_wrap=True)
-        for name in maps:
-            table.add_column(name, justify="right", no_wrap=True)
-        figures = [getattr(scores, kind) for scores in maps.values()]
-        for c in scored:
-            cells = [f"{values[c]:.3f}" for values in figures]
-            table.add_row(Text(attributes[c]), f"{pointing.regions[c]:,}", *cells)
-        table.add_section()
-        means = [f"{values[scored].mean():.3f}" for values in figures]
-        table.add_row("mean of attributes", f"{pointing.regions.sum():,}", *means, style="bold")
-        parts.append(table)
+        columns = [FigureColumn("places", regions, len(maps) + 1)]
+        for position, (name, scores) in enumerate(maps.items(), start=1):
+            rank = 0 if name == "aggregated" else position
+            values = getattr(scores, kind)
+            cells = [f"{value:.3f}" for value in (*values[scored], values[scored].mean())]
+            columns.append(FigureColumn(name, cells, rank))
+        parts.append(FiguresTable([meaning], [[name] for name in names], columns, foot=1))
     return Group(*parts, Text("uniform, centred: what maps that have not looked would score"))

@@ -2,7 +2,7 @@
 
 import math
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -10,12 +10,21 @@ from vaa_cli.core.evaluation.records import number
 from vaa_cli.core.labels.priors import Priors
 from vaa_cli.core.labels.statistics import LabelStatistics, Pair
 from vaa_cli.core.labels.table import LabelTable
-from vaa_cli.core.reports.style import BAR_WIDTH, TABLE_STYLE, cell
+from vaa_cli.core.reports.figures_table import (
+    BAR_WIDTH,
+    TABLE_STYLE,
+    FigureColumn,
+    FiguresTable,
+    cell,
+    name_text,
+)
 
 # Each character of a bar has eight steps, which show rare and rarer.
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 # With more attributes, 80 columns leave no room for names beside the matrix.
 _MATRIX = 16
+# Columns of its names, and of each of its cells.
+_MATRIX_NAME, _MATRIX_CELL = 16, 4
 # So many pairs are shown at either end.
 _PAIRS = 8
 
@@ -53,31 +62,25 @@ def percent(fraction: float) -> str:
     return ">99" if 0.99 < fraction < 1 else f"{100 * fraction:.0f}"
 
 
-def _attributes_table(statistics: LabelStatistics) -> Table:
-    priors = statistics.priors
-    table = Table(**TABLE_STYLE)
-    table.add_column("attribute", overflow="fold")
-    table.add_column("prior", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True, width=BAR_WIDTH)
-    table.add_column("pos : neg", no_wrap=True)
-    table.add_column("positives", justify="right", no_wrap=True)
-    unspecified = bool(priors.unspecified.any())
-    if unspecified:
-        table.add_column("unspec.", justify="right", no_wrap=True)
+def _attributes_table(statistics: LabelStatistics) -> FiguresTable:
+    priors, order = statistics.priors, statistics.order
     counts = zip(priors.positives.tolist(), priors.negatives.tolist(), strict=True)
     ratios = [ratio_text(*pair) for pair in counts]
     # The colons stand below each other.
     colon = max(ratio.find(" : ") for ratio in ratios)
-    for i in statistics.order:
-        prior, ratio = float(priors.prior[i]), ratios[i]
-        if " : " in ratio:
-            ratio = " " * (colon - ratio.index(" : ")) + ratio
-        cells = ["-" if math.isnan(prior) else f"{prior:.3f}", _bar(prior), ratio]
-        cells.append(f"{priors.positives[i]:,}")
-        if unspecified:
-            cells.append(f"{priors.unspecified[i]:,}")
-        table.add_row(Text(priors.attributes[i]), *cells)
-    return table
+    ratios = [
+        " " * (colon - ratio.index(" : ")) + ratio if " : " in ratio else ratio for ratio in ratios
+    ]
+    values = [float(priors.prior[i]) for i in order]
+    columns = [
+        FigureColumn("prior", ["-" if math.isnan(v) else f"{v:.3f}" for v in values], 0),
+        FigureColumn("", [_bar(value) for value in values], 4, "left", BAR_WIDTH),
+        FigureColumn("pos : neg", [ratios[i] for i in order], 2, "left"),
+        FigureColumn("positives", [f"{priors.positives[i]:,}" for i in order], 1),
+    ]
+    if priors.unspecified.any():
+        columns.append(FigureColumn("unspec.", [f"{priors.unspecified[i]:,}" for i in order], 3))
+    return FiguresTable(["attribute"], [[priors.attributes[i]] for i in order], columns)
 
 
 def _pairs(statistics: LabelStatistics) -> list[RenderableType]:
@@ -97,46 +100,57 @@ def _pairs(statistics: LabelStatistics) -> list[RenderableType]:
     return parts
 
 
-def _pairs_table(pairs: list[Pair]) -> Table:
-    table = Table(**TABLE_STYLE)
-    table.add_column("first", overflow="fold")
-    table.add_column("second", overflow="fold")
-    for name in ("pictures", "share", "overall", "phi"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for pair in pairs:
-        figures = (f"{percent(pair.conditional)}%", f"{percent(pair.overall)}%")
-        names = Text(pair.first), Text(pair.second)
-        table.add_row(*names, f"{pair.together:,}", *figures, f"{pair.phi:+.2f}")
-    return table
+def _pairs_table(pairs: list[Pair]) -> FiguresTable:
+    columns = [
+        FigureColumn("pictures", [f"{pair.together:,}" for pair in pairs], 1),
+        FigureColumn("share", [f"{percent(pair.conditional)}%" for pair in pairs], 2),
+        FigureColumn("overall", [f"{percent(pair.overall)}%" for pair in pairs], 3),
+        FigureColumn("phi", [f"{pair.phi:+.2f}" for pair in pairs], 0),
+    ]
+    names = [(pair.first, pair.second) for pair in pairs]
+    return FiguresTable(["first", "second"], names, columns)
 
 
 def _matrix(statistics: LabelStatistics) -> list[RenderableType]:
     count = len(statistics.attributes)
-    if count > _MATRIX:
-        return [
-            Text(
-                f"The co-occurrence matrix of {count} attributes is too wide for a terminal; the "
-                "picture has it."
-            )
-        ]
-    table = Table(**TABLE_STYLE, padding=0)
-    table.add_column("", justify="right", no_wrap=True)
-    table.add_column("attribute", overflow="fold")
-    for position in range(1, count + 1):
-        table.add_column(str(position), justify="right", no_wrap=True, min_width=3)
-    conditional, order = statistics.conditional, statistics.order
-    for position, row in enumerate(order, start=1):
-        # An attribute always comes with itself: left blank, which also guides the eye.
-        cells = ["" if row == column else percent(conditional[row, column]) for column in order]
-        table.add_row(str(position), Text(statistics.attributes[row]), *cells)
-    return [
-        Text("Co-occurrence", style="bold"),
-        table,
-        Text(
+    return [_Matrix(statistics) if count <= _MATRIX else _too_wide(count)]
+
+
+def _too_wide(count: int) -> Text:
+    return Text(
+        f"The co-occurrence matrix of {count} attributes is too wide for this terminal; the "
+        "picture has it."
+    )
+
+
+class _Matrix:
+    """The co-occurrence matrix, or a line where the terminal is too narrow for it."""
+
+    def __init__(self, statistics: LabelStatistics) -> None:
+        self._statistics = statistics
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        statistics = self._statistics
+        count = len(statistics.attributes)
+        if options.max_width < _MATRIX_NAME + _MATRIX_CELL * count:
+            yield _too_wide(count)
+            return
+        table = Table(**TABLE_STYLE, padding=0)
+        table.add_column("", justify="right", no_wrap=True)
+        table.add_column("attribute", overflow="fold")
+        for position in range(1, count + 1):
+            table.add_column(str(position), justify="right", no_wrap=True, min_width=3)
+        conditional, order = statistics.conditional, statistics.order
+        for position, row in enumerate(order, start=1):
+            # An attribute always comes with itself: left blank, which also guides the eye.
+            cells = ["" if row == column else percent(conditional[row, column]) for column in order]
+            table.add_row(str(position), name_text(statistics.attributes[row]), *cells)
+        yield Text("Co-occurrence", style="bold")
+        yield table
+        yield Text(
             "In percent: of the pictures with the row's attribute, those that have the column's, "
             "whose number is in front of its row."
-        ),
-    ]
+        )
 
 
 def _bar(prior: float) -> str:
@@ -150,23 +164,18 @@ def _figure(ratio: float) -> str:
     return f"{ratio:.1f}" if ratio < 99.95 else f"{ratio:,.0f}"
 
 
-def priors_table(priors: Priors, splits: dict[str, LabelTable]) -> Table:
+def priors_table(priors: Priors, splits: dict[str, LabelTable]) -> FiguresTable:
     """Each attribute's fraction of positives in training, and its positives in each split."""
-    table = Table(**TABLE_STYLE)
-    table.add_column("attribute", overflow="fold")
-    table.add_column("prior", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True, width=BAR_WIDTH)
-    for split in splits:
-        table.add_column(f"{split}+", justify="right", no_wrap=True)
-    unspecified = bool(priors.unspecified.any())
-    if unspecified:
-        table.add_column("unspec.", justify="right")
-    counts = {split: Priors.of(part).positives for split, part in splits.items()}
-    for i, name in enumerate(priors.attributes):
-        prior = float(priors.prior[i])
-        bar = "" if math.isnan(prior) else "█" * max(round(prior * BAR_WIDTH), int(prior > 0))
-        cells = [cell(number(prior)), bar, *(str(counts[split][i]) for split in splits)]
-        if unspecified:
-            cells.append(str(priors.unspecified[i]))
-        table.add_row(Text(name), *cells)
-    return table
+    values = priors.prior.tolist()
+    bars = ["" if math.isnan(v) else "█" * max(round(v * BAR_WIDTH), int(v > 0)) for v in values]
+    columns = [
+        FigureColumn("prior", [cell(number(value)) for value in values], 0),
+        FigureColumn("", bars, len(splits) + 2, "left", BAR_WIDTH),
+    ]
+    for rank, (split, part) in enumerate(splits.items(), start=1):
+        counts = Priors.of(part).positives.tolist()
+        columns.append(FigureColumn(f"{split}+", [str(count) for count in counts], rank))
+    if priors.unspecified.any():
+        unspecified = [str(count) for count in priors.unspecified.tolist()]
+        columns.append(FigureColumn("unspec.", unspecified, len(splits) + 1))
+    return FiguresTable(["attribute"], [[name] for name in priors.attributes], columns)
