@@ -4,6 +4,7 @@ import logging
 import os
 import tempfile
 import time
+import unittest.mock
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,6 +43,7 @@ CARD = ModelCard(
     epoch=1,
     validation={},
 )
+REAL_TO_JSON = ModelCard.to_json
 RUNTIMES = {"torch": "torch", "openvino": "openvino", "onnx": "onnxruntime"}
 
 
@@ -147,7 +149,7 @@ def test_auto_takes_the_fastest_that_is_installed(
     assert engine_module._fastest_engine(EngineOptions()) == "openvino"
     monkeypatch.setattr(formats, "find_spec", lambda _: None)
     assert open_engine(model_file, EngineOptions(device="cpu")).name.startswith("torch on cpu")
-    with pytest.raises(VAAError, match=r"openvino needs openvino: pip install 'vaa-cli\[openvino"):
+    with pytest.raises(VAAError, match=r"openvino needs openvino: pip install openvino"):
         open_engine(model_file, EngineOptions("openvino"))
 
 
@@ -181,8 +183,34 @@ def test_files_that_are_no_models(tmp_path: Path, name: str) -> None:
     pytest.importorskip("openvino")
     pytest.importorskip("onnxruntime")
     (tmp_path / name).write_bytes(b"garbage")
+    (tmp_path / "a.bin").touch()
     with pytest.raises(VAAError, match="is not a model"):
         open_engine(tmp_path / name, EngineOptions("torch" if "safe" in name else "auto"))
+
+
+def test_an_openvino_file_without_its_weights(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    (tmp_path / "a.xml").write_bytes(b"<net/>")
+    with pytest.raises(VAAError, match=r"a\.xml has no a\.bin beside it"):
+        open_engine(tmp_path / "a.xml")
+
+
+@pytest.mark.parametrize("suffix", [".xml", ".onnx"])
+@pytest.mark.parametrize("change", ["attributes", "image_size"])
+def test_an_export_that_computes_what_its_card_does_not_promise(
+    tmp_path: Path, suffix: str, change: str
+) -> None:
+    pytest.importorskip(RUNTIMES[{".xml": "openvino", ".onnx": "onnx"}[suffix]])
+    other = {
+        "attributes": replace(CARD, attributes=("hat",), thresholds=(0.5,), priors=(None,)),
+        "image_size": replace(CARD, image_size=(32, 32)),
+    }[change]
+    format = formats.format_of(Path(f"a{suffix}"))
+    assert format is not None
+    with unittest.mock.patch.object(ModelCard, "to_json", lambda _: REAL_TO_JSON(other)):
+        format.write(tmp_path / f"a{suffix}", trained(CARD), CARD)
+    with pytest.raises(VAAError, match="its card promises"):
+        open_engine(tmp_path / f"a{suffix}")
 
 
 # The cache

@@ -74,3 +74,22 @@ def test_mirror_images_are_averaged(
     )
     mean = (predictor(pictures) + predictor(mirrored)) / 2
     np.testing.assert_allclose(both(pictures), mean, atol=1e-6)
+
+
+def test_a_picture_that_the_model_gives_no_number_for(
+    predictor: Predictor, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute = predictor.engine.probabilities
+
+    def overflow(pixels: np.ndarray) -> np.ndarray:
+        found = compute(pixels)
+        found[1:2, 1] = np.nan
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predictor.engine, "probabilities", overflow)
+        table = predictor.table(pictures)
+        with pytest.raises(vaa.VAAError, match=f"{pictures[1].name}: the model gives no number"):
+            predictor(pictures)
+    assert [bool(error) for error in table["error"]] == [False, True, False, False, False]
+    assert table.iloc[1][list(predictor.attributes)].isna().all()

@@ -7,7 +7,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from vaa_cli.core.errors import VAAError, one_line
-from vaa_cli.core.models.card import METADATA, ModelCard
+from vaa_cli.core.models.card import METADATA, ModelCard, require_shapes
 
 
 class ONNXEngine:
@@ -70,7 +70,11 @@ def _open_session(
 
 def _card_of(session: onnxruntime.InferenceSession, path: Path) -> ModelCard:
     try:
-        return ModelCard.from_json(session.get_modelmeta().custom_metadata_map[METADATA])
+        card = ModelCard.from_json(session.get_modelmeta().custom_metadata_map[METADATA])
+        inputs = [[*map(str, port.shape)][1:] for port in session.get_inputs()]
+        outputs = [[*map(str, port.shape)][1:] for port in session.get_outputs()]
+        require_shapes(card, inputs, outputs)
+        return card
     except (KeyError, ValueError) as error:
         raise _not_a_model(path, error) from error
 

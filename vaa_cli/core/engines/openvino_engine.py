@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from vaa_cli.core.engines.openvino_runtime import openvino_runtime
 from vaa_cli.core.errors import VAAError, one_line
-from vaa_cli.core.models.card import METADATA, ModelCard
+from vaa_cli.core.models.card import METADATA, ModelCard, require_shapes
 
 # OpenVINO's names of the precisions.
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -76,8 +76,12 @@ def _read(core: Any, path: Path) -> tuple[Any, ModelCard]:
         raise VAAError(f"{path} has no {weights.name} beside it, with its weights; copy both files")
     try:
         model = core.read_model(path)
-        return model, ModelCard.from_json(model.get_rt_info([METADATA]).value)
-    except (RuntimeError, ValueError) as error:
+        card = ModelCard.from_json(model.get_rt_info([METADATA]).value)
+        outputs = [[*map(str, port.get_partial_shape())][1:] for port in model.outputs]
+        inputs = [[*map(str, port.get_partial_shape())][1:] for port in model.inputs]
+        require_shapes(card, inputs, outputs)
+        return model, card
+    except (RuntimeError, ValueError, TypeError) as error:
         raise VAAError(
             f"{path} is not a model that vaa export made ({one_line(error, 120)})"
         ) from error

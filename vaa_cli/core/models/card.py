@@ -1,16 +1,17 @@
 """The card of a model file: all but the weights. Nothing here needs torch."""
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from safetensors import SafetensorError, safe_open
 
-from vaa_cli.core.errors import VAAError, one_line
-from vaa_cli.core.models.names import ClassifierName
+from vaa_cli.core.errors import VAAError, brief, one_line
+from vaa_cli.core.models.names import BACKBONES, ClassifierName
 from vaa_cli.core.system.input_files import parse_json
 
 SCHEMA = 1
@@ -70,15 +71,100 @@ class ModelCard:
         Raises:
             ValueError: it is of another schema, or a field is missing or too many.
         """
-        fields: dict[str, Any] = parse_json(text)
+        fields = parse_json(text)
+        if not isinstance(fields, dict):
+            raise ValueError("its card is no object")
         schema = fields.pop("schema", None)
         if schema != SCHEMA:
             raise ValueError(f"schema {schema}, this vaa reads {SCHEMA}")
         lists = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
         try:
-            return cls(**{**fields, **lists})
+            card = cls(**{**fields, **lists})
         except TypeError as error:
             raise ValueError(str(error)) from error
+        count = len(card.attributes) if isinstance(card.attributes, tuple) else 0
+        for name, is_right in _CHECKS.items():
+            if not is_right(getattr(card, name), count):
+                raise ValueError(f"its card has {name} {brief(getattr(card, name))}")
+        return card
+
+
+def _is_number(value: Any, lowest: float = -math.inf, above: float = -math.inf) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and value >= lowest and value > above
+
+
+def _are_numbers(
+    values: Any, count: int, lowest: float = -math.inf, above: float = -math.inf
+) -> bool:
+    is_right_count = isinstance(values, tuple) and len(values) == count
+    return is_right_count and all(_is_number(value, lowest, above) for value in values)
+
+
+def _are_integers(values: Any, lowest: int, highest: int) -> bool:
+    return isinstance(values, tuple) and all(
+        isinstance(value, int) and lowest <= value <= highest for value in values
+    )
+
+
+def _are_names(values: Any) -> bool:
+    is_tuple = isinstance(values, tuple) and len(values) > 0
+    return (
+        is_tuple
+        and all(isinstance(value, str) and value for value in values)
+        and len(set(values)) == len(values)
+    )
+
+
+def _are_figures(values: Any) -> bool:
+    return isinstance(values, dict) and all(
+        value is None or _is_number(value) for value in values.values()
+    )
+
+
+# Whether each field's value can be: a model file from elsewhere could have any. The functions take
+# the value and the number of attributes.
+_CHECKS: dict[str, Callable[[Any, int], bool]] = {
+    "attributes": lambda value, _: _are_names(value),
+    "backbone": lambda value, _: value in BACKBONES,
+    "thresholds": _are_numbers,
+    "priors": lambda value, count: (
+        isinstance(value, tuple)
+        and len(value) == count
+        and all(prior is None or _is_number(prior, lowest=0) for prior in value)
+    ),
+    "image_size": lambda value, _: _are_integers(value, 8, 8192) and len(value) == 2,
+    "mean": lambda value, _: _are_numbers(value, 3),
+    "std": lambda value, _: _are_numbers(value, 3, above=0),
+    "stages": lambda value, _: _are_integers(value, 1, 4) and len(set(value)) == len(value) > 0,
+    "classifier": lambda value, _: value in get_args(ClassifierName),
+    "hidden": lambda value, _: _are_integers((value,), 1, 1 << 16),
+    "data": lambda value, _: isinstance(value, str),
+    "epoch": lambda value, _: _are_integers((value,), 0, 1 << 40),
+    "validation": lambda value, _: _are_figures(value),
+    "box_margin": lambda value, _: _is_number(value, lowest=0),
+    "output_stride": lambda value, _: value in (16, 32),
+    "temperatures": lambda value, count: value == () or _are_numbers(value, count, above=0),
+}
+
+
+def require_shapes(card: ModelCard, inputs: list[list[str]], outputs: list[list[str]]) -> None:
+    """Check that an exported model computes what its card promises.
+
+    Args:
+        card: the card.
+        inputs: the shape of each input behind the number of images.
+        outputs: the same of each output.
+
+    Raises:
+        ValueError: it takes other images, or gives another number of probabilities.
+    """
+    expected = [["3", *map(str, card.image_size)]], [[str(len(card.attributes))]]
+    if (inputs, outputs) != expected:
+        raise ValueError(
+            f"it computes {outputs} of {inputs}, and its card promises {expected[1]} of "
+            f"{expected[0]}"
+        )
 
 
 def is_model(start: bytes) -> bool:

@@ -50,6 +50,9 @@ def load_model(path: Path) -> tuple[VAA, ModelCard]:
         with torch.device("meta"):
             model = new_model(card)
         model.load_state_dict(tensors, assign=True)
+        for name, tensor in tensors.items():
+            if tensor.is_floating_point() and not tensor.isfinite().all():
+                raise ValueError(f"{name} has weights that are no numbers")
     return model.eval(), card
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.requests import ImageSource, Request, batched, table_sources
 from vaa_cli.core.labels.table import LabelTable
-from vaa_cli.core.prediction.predictor import Prediction, Predictor
+from vaa_cli.core.prediction.predictor import NO_NUMBER, Prediction, Predictor
 from vaa_cli.core.system.distributed import ProcessGroup
 
 # The batches of one round, one of each rank; the last round may have fewer.
@@ -146,9 +146,8 @@ def table_probabilities(predictor: Predictor, table: LabelTable) -> NDArray[np.f
     probabilities = np.full(shape, np.nan, dtype=np.float32)
     for row, prediction in enumerate(predict_in_group(predictor, table_sources(table))):
         if prediction.problem is not None:
-            raise VAAError(
-                f"{prediction.request.path}: {prediction.problem}; put it back, or run "
-                "vaa prepare again to leave it out"
-            )
+            advice = "; put it back, or run vaa prepare again to leave it out"
+            advice = "" if prediction.problem == NO_NUMBER else advice
+            raise VAAError(f"{prediction.request.path}: {prediction.problem}{advice}")
         probabilities[row] = prediction.probabilities
     return probabilities if predictor.group.is_main else None

@@ -25,6 +25,9 @@ from vaa_cli.core.system.processes import decoding_workers, start_early
 if TYPE_CHECKING:
     import pandas as pd
 
+# The problem of a picture of which the model makes NaN, as overflowing sums do.
+NO_NUMBER = "the model gives no number for it; try `precision=fp32`"
+
 _LOGGER = logging.getLogger(__name__)
 
 Picture = str | Path | Image.Image | NDArray[np.uint8]
@@ -143,6 +146,7 @@ class Predictor:
         for batch in batched(images, self.options.batch_size):
             pixels = np.stack([_pixels(image, decoder) for image in batch])
             rows.append(self._compute(engine, np.ascontiguousarray(pixels)))
+            _require_numbers(rows[-1], batch)
         return np.concatenate(rows)
 
     def table(self, images: Iterable[str | Path]) -> "pd.DataFrame":
@@ -201,8 +205,10 @@ class Predictor:
         more_frames = set(batch.more_frames)
         for position, request in enumerate(batch.requests):
             problem = batch.problems.get(position)
-            if problem is None and probabilities is not None:
-                row = probabilities[position]
+            row = None if probabilities is None else probabilities[position]
+            if problem is None and row is not None and not np.isfinite(row).all():
+                problem = NO_NUMBER
+            if problem is None and row is not None:
                 yield Prediction(request, row, more_frames=position in more_frames)
             else:
                 yield Prediction(request, None, problem)
@@ -213,6 +219,14 @@ class Predictor:
             mirrored = engine.probabilities(np.ascontiguousarray(pixels[..., ::-1]))
             probabilities = (probabilities + mirrored) * np.float32(0.5)
         return probabilities
+
+
+def _require_numbers(probabilities: NDArray[np.float32], images: Sequence[Picture]) -> None:
+    wrong = np.flatnonzero(~np.isfinite(probabilities).all(axis=1))
+    if len(wrong):
+        image = images[wrong[0]]
+        name = image if isinstance(image, str | Path) else f"picture {wrong[0]}"
+        raise VAAError(f"{name}: {NO_NUMBER}")
 
 
 def open_predictor(
