@@ -3,13 +3,19 @@
 import os
 import signal
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from vaa_cli.commands.calibrate import calibrate
 from vaa_cli.commands.compare import compare
-from vaa_cli.commands.console import open_standard_streams, say_error, start_console
+from vaa_cli.commands.console import (
+    open_standard_streams,
+    say,
+    say_error,
+    start_console,
+    was_stop_said,
+)
 from vaa_cli.commands.evaluate import evaluate
 from vaa_cli.commands.explain import explain
 from vaa_cli.commands.export import export
@@ -18,9 +24,10 @@ from vaa_cli.commands.prepare import prepare
 from vaa_cli.commands.train import train
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system.distributed import end_process
+from vaa_cli.core.system.interruption import ignore_signals, received_signal
 
 DEBUG = "--debug"
-WRONG_REQUEST, INTERRUPTED = 2, 130
+WRONG_REQUEST = 2
 
 app = typer.Typer(
     name="vaa",
@@ -62,10 +69,12 @@ def _root(
         raise typer.Exit(WRONG_REQUEST)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line, and end the process with its exit code."""
+def run_process() -> NoReturn:
+    """Run the command line of this process, and end it with the exit code."""
     open_standard_streams()
-    end_process(run(arguments))
+    code = run()
+    ignore_signals()
+    end_process(code)
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -85,32 +94,52 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         code = app(arguments, prog_name="vaa", standalone_mode=False)
         sys.stdout.flush()
+        if received_signal():  # typer returns a code of its own for KeyboardInterrupt
+            code = _stopped()
+    except (KeyboardInterrupt, typer.Abort):
+        code = _stopped()
+    except Exception as error:
+        # What a signal has done to a library, or to other processes, is no error of its own.
+        code = _stopped() if received_signal() and not debug else _explained(error, debug)
+    return code if isinstance(code, int) else 0
+
+
+def _stopped() -> int:
+    """Print that a signal stopped the command, unless the command did; the exit code."""
+    if not was_stop_said():
+        say("stopped")
+    return 128 + (received_signal() or signal.SIGINT)
+
+
+def _explained(error: Exception, debug: bool) -> int:
+    """Print an error that a person can do something about; the exit code.
+
+    Raises:
+        Exception: it is another one, or `debug` is on.
+    """
+    try:
+        raise error
     except VAAError as error:
         if debug:
             raise
-        code = _fail(str(error))
-    except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
+        return _fail(str(error))
     except BrokenPipeError:
         # The reader has enough (vaa predict … | head). The interpreter must not try to write what
         # is still buffered when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+        return 1
     except OSError as error:
         if debug:
             raise
         where = f" ({error.filename})" if error.filename else ""
-        code = _fail(f"{error.strerror or error}{where}")
+        return _fail(f"{error.strerror or error}{where}")
     except Exception as error:
         # Typer before 0.26 raises click's exceptions, later ones its own; both have this method.
         if debug or not hasattr(error, "format_message"):
             raise
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "vaa"
-        code = _fail(f"{error.format_message().rstrip('.')}; see {command} --help")
-    if code == INTERRUPTED:  # typer returns the same
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # people press Ctrl-C more than once
-    return code if isinstance(code, int) else 0
+        return _fail(f"{error.format_message().rstrip('.')}; see {command} --help")
 
 
 def _fail(message: str) -> int:

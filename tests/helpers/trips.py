@@ -117,10 +117,7 @@ def run(*arguments: str) -> None:
 
     with captured_streams(None) as read:
         try:
-            if hasattr(app, "run"):
-                code: Any = app.run(list(arguments))
-            else:
-                app.main(list(arguments))
+            code: Any = app.run(list(arguments))
         except SystemExit as error:
             code = error.code
         texts = read()

@@ -30,6 +30,7 @@ _WIDE = 200
 _OPTION = re.compile(r"`([a-z][a-z0-9_]*)(?:=([^`]*))?`")
 
 _closed: set[int] = set()
+_stop_was_said = False
 stderr = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
@@ -126,8 +127,15 @@ def say_error(message: str) -> None:
     say(which + " ".join(with_switches(message).splitlines()))
 
 
+def was_stop_said() -> bool:
+    """Whether a command has printed what becomes of its work, now that it was stopped."""
+    return _stop_was_said
+
+
 def say(message: str) -> None:
     """Print a message as it is: no markup, one line, no control characters."""
+    global _stop_was_said
+    _stop_was_said = _stop_was_said or isinstance(sys.exc_info()[1], KeyboardInterrupt)
     stderr.print(printable(message), markup=False)
 
 

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from vaa_cli.core.datasets.cleaning import Dropped
-from vaa_cli.core.errors import PictureError, VAAError
+from vaa_cli.core.errors import PictureError, VAAError, one_line
 from vaa_cli.core.images.check import check_picture
 from vaa_cli.core.images.decode import open_picture
 from vaa_cli.core.labels.boxes import Box, crop_region
@@ -24,6 +25,8 @@ from vaa_cli.core.system.processes import in_processes
 SHORT_SIDE = 256
 # JPEG at this quality differs from the original in measurements, not to the eye.
 _QUALITY = 95
+# No JPEG is longer, in pixels.
+_LONGEST = 65_500
 # How the names of crops end.
 _CROP = re.compile(r"-[0-9a-f]{16}\.jpg$")
 # Pictures take long enough that few of them are worth other processes.
@@ -200,14 +203,18 @@ def _write_one(
             region = crop_region(box, *picture.size, options.margin)
         except PictureError as error:
             return str(error)
-    crop = _scaled(picture.crop(region), options.short_side)
-    with whole_file(target, sync=False) as file:
-        crop.save(file, format="JPEG", quality=_QUALITY)
+    file = BytesIO()
+    try:
+        _scaled(picture.crop(region), options.short_side).save(file, "JPEG", quality=_QUALITY)
+    except Exception as error:  # of one odd picture; the others are cut out all the same
+        return f"it cannot be cut out: {one_line(error)}"
+    with whole_file(target, sync=False) as crop:
+        crop.write(file.getbuffer())
     return None
 
 
 def _scaled(picture: Image.Image, short_side: int) -> Image.Image:
-    scale = short_side / min(picture.size)
+    scale = min(short_side / min(picture.size), _LONGEST / max(picture.size))
     if scale >= 1:
         return picture
     width, height = (max(1, round(side * scale)) for side in picture.size)

@@ -27,7 +27,7 @@ from vaa_cli.core.datasets.prepared import (
     write_prepared,
     written_alone,
 )
-from vaa_cli.core.datasets.safe_paths import require_inside
+from vaa_cli.core.datasets.safe_paths import require_inside, require_labels_inside
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.check import check_pictures
 from vaa_cli.core.labels.attributes import choose_attributes
@@ -250,11 +250,12 @@ def _chosen_rows(
     sources: Sequence[Path], out: Path, options: PrepareOptions
 ) -> tuple[LabelTable, _Source]:
     """Read the rows with the chosen attributes; no picture is opened."""
-    table, origin = _merge(sources) if options.merge else _read(sources, options)
+    read = _merge if options.merge else _read
+    table, origin = read(sources, options)
     table = choose_attributes(table, options.attributes)
     require_column_names(table)
     require_apart(out, [table.root / name for name in set(map(dirname, table.row_images))])
-    if not options.follow_links and not origin.checked:
+    if not options.follow_links:
         require_inside(origin.folder, table.root, table.distinct_images.names)
     return table, origin
 
@@ -283,12 +284,18 @@ def _read(sources: Sequence[Path], options: PrepareOptions) -> tuple[LabelTable,
     for note in table.notes:
         _LOGGER.info("note: %s", note)
     folder = path.parent if path.is_file() else path
+    if path.is_dir() and not options.follow_links:
+        require_labels_inside(folder)
     margin = options.box_margin or 0.0
     return table, _Source(folder.resolve().name, chosen.name, folder, margin)
 
 
-def _merge(sources: Sequence[Path]) -> tuple[LabelTable, _Source]:
+def _merge(sources: Sequence[Path], options: PrepareOptions) -> tuple[LabelTable, _Source]:
     prepared = [read_prepared(folder) for folder in sources]
+    if not options.follow_links:
+        for folder in prepared:
+            for part in folder.splits.values():
+                require_inside(part.root, part.root, part.distinct_images.names)
     table = merged_table(prepared)
     name = " + ".join(dict.fromkeys(folder.name for folder in prepared))
     return table, _Source(name, "merged", table.root, merged_margin(prepared), checked=True)

@@ -1,5 +1,6 @@
 """The prepared folder: what `vaa prepare` writes and all other commands read."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -35,6 +36,10 @@ PRIORS = "priors.csv"
 STATISTICS = "statistics.png"
 CROPS = "crops"
 CONTENTS = (DESCRIPTION, PRIORS, STATISTICS, CROPS, *(f"{split}.csv" for split in SPLITS))
+
+
+# Pictures of which a training keeps a digest, and the bytes that are read of each.
+_SAMPLED, _SAMPLED_BYTES = 256, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -212,6 +217,23 @@ def read_prepared(folder: Path | str) -> Prepared:
         split: read_prepared_csv(folder / f"{split}.csv", root, attributes) for split in SPLITS
     }
     return Prepared(folder, name, splits, Priors.of(splits["train"]), box_margin)
+
+
+def picture_digests(data: Prepared) -> dict[str, str]:
+    """Digests of the content of some of the training pictures, by their names.
+
+    A resumed training finds other pictures under the same names by them, as far as these are among
+    the sample. Pictures that cannot be read are left out.
+    """
+    table = data.splits["train"]
+    names = table.distinct_images.names
+    digests = {}
+    for name in names[:: max(1, len(names) // _SAMPLED)]:
+        with contextlib.suppress(OSError, ValueError), open(table.root / name, "rb") as file:
+            content = file.read(_SAMPLED_BYTES)
+            size = os.fstat(file.fileno()).st_size
+            digests[name] = hashlib.sha256(b"%d " % size + content).hexdigest()[:16]
+    return digests
 
 
 def data_fingerprint(data: Prepared) -> str:

@@ -1,10 +1,36 @@
 """Refusing pictures outside the dataset folder, whatever links there are."""
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from vaa_cli.core.errors import VAAError
+
+# The endings of files with labels, and how deep formats have them.
+_LABELS = (".csv", ".txt", ".mat", ".json")
+_DEEPEST = 3
+
+
+def require_labels_inside(folder: Path) -> None:
+    """Check that no link leads a file with labels out of the dataset folder.
+
+    Args:
+        folder: the dataset folder, which may be a link itself.
+
+    Raises:
+        VAAError: a link does.
+    """
+    waiting = [(folder, 1)]
+    while waiting:
+        place, depth = waiting.pop()
+        with contextlib.suppress(OSError), os.scandir(place) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    if depth < _DEEPEST:
+                        waiting.append((Path(entry.path), depth + 1))
+                elif entry.is_symlink() and entry.name.lower().endswith(_LABELS):
+                    require_inside(folder, place, [entry.name])
 
 
 def require_inside(folder: Path, root: Path, images: Iterable[str]) -> None:

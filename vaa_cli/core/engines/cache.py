@@ -17,6 +17,7 @@ from vaa_cli.core.errors import VAAError, one_line
 from vaa_cli.core.system.files import content_digest, sync_tree
 from vaa_cli.core.system.folders import remove_abandoned_folders, temporary_folder
 from vaa_cli.core.system.locks import exclusive
+from vaa_cli.core.system.process_folder import process_folder
 
 _LOGGER = logging.getLogger(__name__)
 # The number of converted models that are kept; the oldest are removed.
@@ -101,7 +102,7 @@ def _convert_into(target: Path, path: Path, format: ModelFormat) -> None:
 def _unkept(path: Path, format: ModelFormat) -> Iterator[Path]:
     """A converted model in a temporary folder, which is gone after the block."""
     try:
-        folder = Path(tempfile.mkdtemp(prefix="vaa-"))
+        folder = Path(tempfile.mkdtemp(dir=process_folder()))
         try:
             file = folder / f"model{format.suffix}"
             _LOGGER.info("converting the model for %s …", format.name)

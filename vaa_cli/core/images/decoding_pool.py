@@ -21,7 +21,7 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.decode import Decoder
 from vaa_cli.core.images.decoding_process import Answer, DecodingProcess, decode_into
 from vaa_cli.core.images.requests import Request
-from vaa_cli.core.system.processes import METHOD
+from vaa_cli.core.system.processes import METHOD, start_early
 
 TIME_LIMIT = 60.0  # seconds that one picture may take
 # Seconds that a process may take to start, which is slow on a busy machine whatever the picture.
@@ -154,6 +154,7 @@ class _Pass:
     def __init__(
         self, shape: tuple[int, ...], workers: int, decoder: Decoder, time_limit: float
     ) -> None:
+        start_early()
         self._context: Any = multiprocessing.get_context(METHOD)
         self._decoder, self._workers, self._time_limit = decoder, workers, time_limit
         shape = (_BATCHES, *shape)

@@ -19,6 +19,7 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.requests import ImageSource
 from vaa_cli.core.system.files import replace_whole, write_text, writing_errors
 from vaa_cli.core.system.input_files import parse_json, read_text
+from vaa_cli.core.system.interruption import cleanup
 from vaa_cli.core.system.locks import exclusive
 
 _PART, _SETTINGS, _LOCK = ".part", ".part.json", ".part.lock"
@@ -36,7 +37,11 @@ def standard_output() -> Iterator[BinaryIO]:
     """
     # A descriptor of its own: what it could not write is gone with it, and the interpreter does
     # not try once more on its way out.
-    with writing_errors("stdout"), open(sys.stdout.fileno(), "wb", closefd=False) as file:
+    with (
+        cleanup(),
+        writing_errors("stdout"),
+        open(sys.stdout.fileno(), "wb", closefd=False) as file,
+    ):
         yield file
 
 

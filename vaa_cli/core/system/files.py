@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.system.interruption import cleanup
 
 # The answers of file systems that have no fsync, or none for folders: network shares, cloud drives.
 _NO_SYNC = {
@@ -75,7 +76,7 @@ def whole_file(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
     """
     require_regular(path)
     beside = temporary_name(path)
-    with writing_errors(path):
+    with cleanup(), writing_errors(path):
         if sync:
             _remove_abandoned(path)
         try:

@@ -15,6 +15,7 @@ from typing import Any
 
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system.files import sync_folder, writing_errors
+from vaa_cli.core.system.interruption import cleanup
 
 # How the names of folders in the making end, and of the earlier folders that they replace.
 _NEW, _OLD = ".new", ".old"
@@ -38,7 +39,7 @@ def whole_folder(path: Path, contents: Collection[str]) -> Iterator[Path]:
     path = path.resolve() if path.is_symlink() else path  # the folder is replaced, not the link
     beside = _sibling(path, _NEW)
     retired = beside.with_suffix(_OLD)
-    with writing_errors(path):
+    with cleanup(), writing_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.mkdir()
         try:
@@ -64,11 +65,12 @@ def temporary_folder(path: Path) -> Iterator[Path]:
         OSError: it cannot be made.
     """
     beside = _sibling(path, _NEW)
-    beside.mkdir()
-    try:
-        yield beside
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    with cleanup():
+        beside.mkdir()
+        try:
+            yield beside
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
 
 
 def _sibling(path: Path, ending: str) -> Path:

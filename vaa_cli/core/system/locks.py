@@ -11,6 +11,7 @@ from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system.files import writing_errors
 from vaa_cli.core.system.folders import make_folder
+from vaa_cli.core.system.interruption import cleanup
 
 # What flock answers on file systems without locks: shared folders, cloud drives, some FUSE mounts.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
@@ -35,18 +36,19 @@ def exclusive(lock_file: Path, written: Path, problem: str, wait: bool = False) 
         VAAError: another process holds the lock, or its file cannot be written.
     """
     made = [folder for folder in lock_file.parents if not folder.exists()]
-    make_folder(lock_file.parent)
-    try:
-        with writing_errors(written):
-            lock = _acquired(lock_file, -1.0 if wait else 0.0)
-        if lock is None:
-            raise VAAError(problem)
-        with _released(lock, lock_file):
-            yield
-    finally:
-        with contextlib.suppress(OSError):  # something is in it
-            for folder in made:
-                folder.rmdir()
+    with cleanup():
+        make_folder(lock_file.parent)
+        try:
+            with writing_errors(written):
+                lock = _acquired(lock_file, -1.0 if wait else 0.0)
+            if lock is None:
+                raise VAAError(problem)
+            with _released(lock, lock_file):
+                yield
+        finally:
+            with contextlib.suppress(OSError):  # something is in it
+                for folder in made:
+                    folder.rmdir()
 
 
 @contextmanager

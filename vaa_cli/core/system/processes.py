@@ -2,6 +2,7 @@
 
 import multiprocessing
 import multiprocessing.forkserver
+import multiprocessing.resource_tracker
 import os
 import signal
 import threading
@@ -9,12 +10,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from multiprocessing.connection import wait
 from typing import TypeVar
 
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.system.interruption import uninterrupted
+from vaa_cli.core.system.process_folder import process_folder
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -24,21 +27,29 @@ _FEW = 400
 _BATCH = 64
 
 
+_FORK_SERVER = "vaa_cli.core.system.fork_server"
 # Not fork: the parent has threads (a progress bar's), whose locks a fork would copy as held.
 METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
 
-def start_early(modules: Sequence[str]) -> None:
+def start_early(modules: Sequence[str] = ()) -> None:
     """Let the process start that others will be forked from, so that `in_processes` need not wait.
+
+    It leaves Ctrl-C to this one.
 
     Args:
         modules: those that the work needs, and the one that this program started from: they are
             loaded there, while this process goes on.
     """
-    if METHOD == "forkserver":
-        multiprocessing.forkserver.set_forkserver_preload(list(modules))
-        with _uninterrupted():  # which the other process inherits: Ctrl-C is for this one
-            multiprocessing.forkserver.ensure_running()
+    with suppress(OSError):
+        process_folder()  # where multiprocessing then keeps its sockets
+    if METHOD != "forkserver":
+        return
+    multiprocessing.forkserver.set_forkserver_preload([_FORK_SERVER, *modules])
+    # First what it starts itself, since that would undo the mask.
+    multiprocessing.resource_tracker.ensure_running()
+    with _uninterrupted():  # which the other process inherits
+        multiprocessing.forkserver.ensure_running()
 
 
 def in_processes(
@@ -66,12 +77,14 @@ def in_processes(
     if len(first) <= few:
         yield from map(work, first)
         return
+    start_early()
     batches = _batches(chain(first, source), batch)
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context(METHOD), follow_parent)
     try:
         pending: deque[Future[list[Result]]] = deque()
         for items_of_one in batches:
-            pending.append(pool.submit(_work_on, work, items_of_one))
+            with _uninterrupted():  # else a process could be started that nobody ends
+                pending.append(pool.submit(_work_on, work, items_of_one))
             if len(pending) > 2 * workers:
                 yield from pending.popleft().result()
         while pending:
@@ -102,14 +115,16 @@ def decoding_workers(processes_here: int = 1) -> int:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    if not hasattr(signal, "pthread_sigmask"):  # on Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    """A block that Ctrl-C does not break into, nor into processes that are started in it."""
+    with uninterrupted():
+        if not hasattr(signal, "pthread_sigmask"):  # on Windows
+            yield
+            return
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _batches(items: Iterator[Item], size: int) -> Iterator[list[Item]]:

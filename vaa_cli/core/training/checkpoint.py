@@ -38,10 +38,20 @@ def load_checkpoint(
                 f"{path} was trained on other pictures or labels than the prepared folder has now; "
                 "prepare it as it was, or start a new run"
             )
+        _require_same_pictures(path, state.get("pictures", {}), about.get("pictures", {}))
         train_state.load_state_dict(state)
         return Progress.from_state(state["progress"]), state["steps"]
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise VAAError(f"{path} does not fit this training ({error!r:.120})") from error
+
+
+def _require_same_pictures(path: Path, before: dict[str, str], now: dict[str, str]) -> None:
+    changed = [name for name, digest in now.items() if before.get(name, digest) != digest]
+    if changed:
+        raise VAAError(
+            f"{path} was trained on other pictures: {changed[0]} has another content now "
+            f"({len(changed)} of {len(now)} that were compared); put them back, or start a new run"
+        )
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:

@@ -13,7 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vaa_cli.core.datasets.prepared import Prepared, data_fingerprint, read_prepared
+from vaa_cli.core.datasets.prepared import (
+    Prepared,
+    data_fingerprint,
+    picture_digests,
+    read_prepared,
+)
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.batch import Batch
 from vaa_cli.core.models.devices import Compute
@@ -165,6 +170,8 @@ class _Training:
         self.state = TrainState(self.card, data, options, self.steps, compute, group, weights)
         self.progress = Progress()
         self.about = {"options": asdict(options), "data": data_fingerprint(data)}
+        if group.is_main:  # which compares and saves them
+            self.about["pictures"] = picture_digests(data)
         self.board: TrainingBoard | None = None
         self.writer: RunWriter | None = None
         if group.is_main:

@@ -1,0 +1,64 @@
+"""A folder for what a process keeps while it runs; gone when it ends, or swept after a kill."""
+
+import atexit
+import contextlib
+import multiprocessing.process
+import os
+import re
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+_NAME = re.compile(r"vaa-(\d+)-\w+")
+
+
+@cache
+def process_folder() -> Path:
+    """The folder of this process, private to its user; it is made when it is first asked for.
+
+    multiprocessing keeps its sockets there, too. Folders of processes that were killed are removed.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    _remove_abandoned(Path(tempfile.gettempdir()))
+    folder = Path(tempfile.mkdtemp(prefix=f"vaa-{os.getpid()}-"))
+    atexit.register(_remove, folder, os.getpid())
+    # Where multiprocessing looks for such a folder before it makes one called pymp-*.
+    multiprocessing.process.current_process()._config["tempdir"] = str(folder)  # type: ignore[attr-defined]
+    return folder
+
+
+def remove_process_folder() -> None:
+    """Remove the folder of this process, if it was made, where the process ends without exit."""
+    if process_folder.cache_info().currsize:
+        _remove(process_folder(), os.getpid())
+
+
+def _remove(folder: Path, process: int) -> None:
+    if os.getpid() == process:  # not a copy of it that was forked
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove the folders of processes of this user that are no longer there."""
+    if not hasattr(os, "getuid"):
+        return
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(parent):
+            match = _NAME.fullmatch(entry.name)
+            if match is None or not entry.is_dir(follow_symlinks=False):
+                continue
+            if entry.stat(follow_symlinks=False).st_uid == os.getuid() and not _is_there(match[1]):
+                shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _is_there(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass
+    return True
