@@ -287,6 +287,45 @@ def flip_in_the_middle(content: bytes) -> bytes:
     return content[:700] + bytes([content[700] ^ 255]) + content[701:]
 
 
+def test_crops_of_a_picture_longer_than_a_jpeg(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "data", 12)
+    Image.new("L", (66_000, 4)).save(tmp_path / "data" / "images" / "long.png")
+    with (tmp_path / "data" / "labels.csv").open("a") as file:
+        file.write("images/long.png,train,1,0,0\n")
+    done = run_vaa("prepare", "data", "--crops", cwd=tmp_path)
+    assert done.code == 0, done.err
+    names = [row["image"] for row in rows(tmp_path / "prepared")]
+    assert len(names) == 13
+    (long,) = [name for name in names if "/long-" in name]
+    with Image.open(tmp_path / "prepared" / "crops" / long) as picture:
+        assert 65_000 < max(picture.size) <= 65_500
+
+
+def test_labels_that_are_links_out_of_the_folder(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "data", 12)
+    (tmp_path / "data" / "labels.csv").rename(tmp_path / "labels.csv")
+    (tmp_path / "data" / "labels.csv").symlink_to(tmp_path / "labels.csv")
+    done = run_vaa("prepare", "data", cwd=tmp_path)
+    assert_one_line_error(done, "labels.csv leads out of data", "--follow-links")
+    assert run_vaa("prepare", "data", "--follow-links", cwd=tmp_path).code == 0
+    (tmp_path / "data" / "labels.csv").unlink()
+    (tmp_path / "data" / "all.csv").write_text((tmp_path / "labels.csv").read_text())
+    (tmp_path / "data" / "labels.csv").symlink_to("all.csv")  # within it
+    assert run_vaa("prepare", "data", cwd=tmp_path).code == 0
+
+
+def test_joined_folders_whose_pictures_are_links_out_of_theirs(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        make_dataset(tmp_path / name, 12)
+        assert run_vaa("prepare", name, f"prepared-{name}", cwd=tmp_path).code == 0
+    picture = tmp_path / "a" / "images" / "003.png"
+    picture.rename(tmp_path / "secret.png")
+    picture.symlink_to(tmp_path / "secret.png")
+    command = ("prepare", "prepared-a", "prepared-b", "joined", "--merge", "--crops")
+    assert_one_line_error(run_vaa(*command, cwd=tmp_path), "leads out of", "--follow-links")
+    assert run_vaa(*command, "--follow-links", cwd=tmp_path).code == 0
+
+
 def test_links_out_of_the_folder(tmp_path: Path) -> None:
     make_dataset(tmp_path / "data", count=20)
     (tmp_path / "data" / "images").rename(tmp_path / "elsewhere")

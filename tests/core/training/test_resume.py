@@ -41,7 +41,7 @@ from vaa_cli.core.runs.folder import locked
 from vaa_cli.core.system.files import write_text
 from vaa_cli.core.training import run_writer
 from vaa_cli.core.training.events import EpochReport, Finished, StepReport, Stopped, TrainingWarning
-from vaa_cli.core.training.loop import training_events
+from vaa_cli.core.training.loop import train, training_events
 from vaa_cli.core.training.options import TrainingOptions
 from vaa_cli.core.training.stop_request import StopRequest
 
@@ -411,3 +411,39 @@ def test_requests_to_resume_that_make_no_sense(workspace: Path, tmp_path: Path) 
     assert contents(tmp_path / "empty") == []
     outcome = run_without_torch("train", *QUICK, "--run", "runs/latest", cwd=workspace)
     assert_one_line_error(outcome, "exists already", "vaa train --resume runs/latest")
+
+
+def test_other_pictures_under_the_same_names_are_refused(
+    data: Prepared, short: Path, tmp_path: Path
+) -> None:
+    root = data.split("train").root
+    copied = tmp_path / "pictures"
+    shutil.copytree(root, copied)
+    splits = {name: replace(table, root=copied) for name, table in data.splits.items()}
+    moved = replace(data, splits=splits)
+    run = tmp_path / "run"
+    shutil.copytree(short, run)
+    assert isinstance(resume(moved, run, SHORT)[-1], Finished)  # the same, in another place
+    first, second = data.split("train").distinct_images.names[:2]
+    (copied / first).unlink()
+    assert isinstance(resume(moved, run, SHORT)[-1], Finished)  # what is gone is no other picture
+    (copied / second).write_bytes((copied / second).read_bytes() + b"\0")
+    with pytest.raises(VAAError, match=f"{second} has another content"):
+        resume(moved, run, SHORT)
+
+
+def test_a_resumed_training_that_fails_leaves_its_options(
+    data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a run that was stopped before its first checkpoint there is config.json alone."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.json").write_text("{}")
+
+    def fail(*_: object) -> None:
+        raise VAAError("no memory")
+
+    monkeypatch.setattr("vaa_cli.core.training.loop.training_events", fail)
+    with pytest.raises(VAAError, match="no memory"):
+        train(data, SHORT, run)
+    assert [path.name for path in run.iterdir()] == ["config.json"]

@@ -8,6 +8,7 @@ without it.
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import Any
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # People press Ctrl-C more than once; cleaning up is not interrupted for so many seconds.
 _PATIENCE = 3.0
+_A_LITTLE_LATER = 0.05  # seconds
 
 
 class _State:
@@ -103,10 +105,19 @@ def _stop(number: int, frame: FrameType | None) -> None:
     os._exit(128 + _State.received)
 
 
+def _send_to_main_thread(number: int) -> None:
+    if hasattr(signal, "pthread_kill"):  # not on Windows
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        signal.raise_signal(number)
+
+
 def _unraisable(error: Any) -> None:
     """Where Python cannot raise what a signal raised, as in a callback, raise it a little later."""
     if isinstance(error.exc_value, KeyboardInterrupt) and _State.received:
         number, _State.received = _State.received, 0
-        signal.raise_signal(number)
+        again = threading.Timer(_A_LITTLE_LATER, _send_to_main_thread, [number])
+        again.daemon = True
+        again.start()
         return
     sys.__unraisablehook__(error)
