@@ -11,6 +11,7 @@ from vaa_cli.commands.calibrate import calibrate
 from vaa_cli.commands.compare import compare
 from vaa_cli.commands.console import (
     open_standard_streams,
+    paragraphs,
     say,
     say_error,
     start_console,
@@ -21,6 +22,7 @@ from vaa_cli.commands.explain import explain
 from vaa_cli.commands.export import export
 from vaa_cli.commands.predict import predict
 from vaa_cli.commands.prepare import prepare
+from vaa_cli.commands.runs import app as runs_app
 from vaa_cli.commands.train import train
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system.distributed import end_process
@@ -28,18 +30,21 @@ from vaa_cli.core.system.interruption import ignore_signals, received_signal
 
 DEBUG = "--debug"
 WRONG_REQUEST = 2
+# Options that name one thing.
+_ONCE = ("--run", "--data", "--out", "--config", "--report", "--engine")
 
 app = typer.Typer(
     name="vaa",
     help="Recognise attributes of people in pictures: prepare, train, evaluate, predict, explain, "
-    "calibrate, compare, export.",
+    "calibrate, compare, export, runs.",
     epilog="Each command works with no option after the one before it. "
     "A wrong request is one line on stderr and exit code 2; work done in part is exit code 1.",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (prepare, train, evaluate, predict, explain, calibrate, compare, export):
-    app.command()(command)
+    app.command(help=paragraphs(command.__doc__))(command)
+app.add_typer(runs_app, name="runs")
 
 
 def _print_version(wanted: bool) -> None:
@@ -90,8 +95,9 @@ def run(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     # Typer takes the app's options before the command only; people add this one at the end.
     debug = DEBUG in arguments
-    arguments = [argument for argument in arguments if argument != DEBUG]
+    arguments = _with_help([argument for argument in arguments if argument != DEBUG])
     try:
+        _require_once(arguments)
         code = app(arguments, prog_name="vaa", standalone_mode=False)
         sys.stdout.flush()
         if received_signal():  # typer returns a code of its own for KeyboardInterrupt
@@ -102,6 +108,27 @@ def run(arguments: list[str] | None = None) -> int:
         # What a signal has done to a library, or to other processes, is no error of its own.
         code = _stopped() if received_signal() and not debug else _explained(error, debug)
     return code if isinstance(code, int) else 0
+
+
+def _with_help(arguments: list[str]) -> list[str]:
+    """The words of a command line, with `help` and `help COMMAND` as --help."""
+    return [*arguments[1:], "--help"] if arguments[:1] == ["help"] else arguments
+
+
+def _require_once(arguments: list[str]) -> None:
+    """Check that no option of which one would be used is given twice.
+
+    Raises:
+        VAAError: one is.
+    """
+    for option in _ONCE:
+        places = [i for i, word in enumerate(arguments) if word.split("=")[0] == option]
+        if len(places) > 1:
+            values = [
+                arguments[i].partition("=")[2] or next(iter(arguments[i + 1 : i + 2]), "")
+                for i in places
+            ]
+            raise VAAError(f"{option} is given {len(places)} times ({', '.join(values)}); name one")
 
 
 def _stopped() -> int:

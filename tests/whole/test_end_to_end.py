@@ -17,6 +17,7 @@ from torchvision.models import get_model, get_model_weights
 
 from tests.helpers.command import QUICK, contents, read_rows, run_process, run_vaa
 from tests.helpers.figures import ATTRIBUTES, make_dataset
+from vaa_cli.core.training.state_file import read_state
 
 CCP = Path(__file__).parents[3] / "shared" / "ccp"
 
@@ -74,7 +75,7 @@ def test_run_folder_keeps_its_contract(workspace: Path) -> None:
 
 
 def test_training_state_is_read_without_unpickling(workspace: Path) -> None:
-    state = torch.load(newest_run(workspace) / "last.ckpt", weights_only=True)
+    state = read_state(newest_run(workspace) / "last.ckpt")
     assert state["progress"]["epoch"] == 8
     assert len(state["progress"]["log"]) == 8
     for part in ("model", "ema", "optimizer", "schedule", "scaler", "history", "options", "data"):

@@ -14,6 +14,7 @@ import torch
 
 from tests.helpers.command import Outcome, read_rows, run_vaa
 from tests.helpers.figures import make_dataset
+from vaa_cli.core.training.state_file import read_state
 
 # Plain SGD with a small rate, as rounding grows where AdamW divides by the gradient's size. The
 # 39 pictures are 3 batches of 13, so that the processes' shares of each are not equal.
@@ -53,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def state(run: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = torch.load(run / "last.ckpt", weights_only=True)
+    loaded: dict[str, Any] = read_state(run / "last.ckpt")
     return loaded
 
 

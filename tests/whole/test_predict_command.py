@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.helpers.command import Outcome, assert_one_line_error, read_rows, run_vaa
+from tests.helpers.command import Outcome, assert_one_line_error, contents, read_rows, run_vaa
 from tests.helpers.figures import ATTRIBUTES
 from tests.helpers.pictures import noise
 
@@ -332,3 +332,64 @@ def test_wrong_exports(workspace: Path, arguments: tuple[str, ...], message: str
 def test_an_export_of_an_export(model: Path, tmp_path: Path) -> None:
     outcome = run_vaa("export", "--run", model, cwd=tmp_path)
     assert_one_line_error(outcome, "is an export already")
+
+
+def test_chosen_attributes_and_conditions(model: Path, images: Path, tmp_path: Path) -> None:
+    whole = read_rows(predict(model, images, cwd=tmp_path).out)
+    done = predict(model, images, "--attributes", "hat,red", cwd=tmp_path)
+    rows = read_rows(done.out)
+    assert list(rows[0]) == ["image", "hat", "red", "error"]
+    assert [row["hat"] for row in rows] == [row["hat"] for row in whole]
+    bound = sorted(float(row["hat"]) for row in whole)[len(whole) // 2]
+    (tmp_path / "broken.jpg").write_bytes(b"x")
+    where = ("--where", f"hat > {bound}", "--where", "red>=0", "--attributes", "red")
+    done = predict(model, images, "broken.jpg", *where, cwd=tmp_path)
+    expected = [row["image"] for row in whole if float(row["hat"]) > bound]
+    assert 0 < len(expected) < len(whole)
+    assert [row["image"] for row in read_rows(done.out)] == [*expected, "broken.jpg"]
+    assert done.code == 1 and f"{len(expected) + 1} of {len(whole) + 1} pictures" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--where", "hut > 0.5"), "--where: the model has no attribute 'hut'; did you mean 'hat'"),
+        (("--where", "hat is 1"), "--where 'hat is 1': write it as 'hat > 0.8'"),
+        (("--attributes", "hut"), "--attributes: the model has no attribute 'hut'"),
+        (("--where", "hat > 0.5", "--resume", "--out", "a.csv"), "--where"),
+        (("--out", "a.xlsx"), "not written as .xlsx"),
+        (("--out", "a.json"), "not written as .json"),
+        (("--run", "b"), "--run is given 2 times"),
+        (("https://a.org/b.jpg",), ""),
+    ],
+)
+def test_more_wrong_requests(
+    model: Path, images: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    done = predict(model, images / "000.png", *arguments, cwd=tmp_path)
+    if not message:  # a row beside the other
+        assert done.code == 1 and "a URL; download the picture first" in done.out
+        return
+    assert_one_line_error(done, message)
+    assert contents(tmp_path) == []
+
+
+def test_what_is_there_is_replaced_by_predictions_only_if_it_is_predictions(
+    model: Path, images: Path, tmp_path: Path
+) -> None:
+    picture = images / "000.png"
+    (tmp_path / "labels.csv").write_text("image,hat\na.jpg,1\n")
+    (tmp_path / "notes").write_text("mine")
+    for name in ("labels.csv", "notes"):
+        before = (tmp_path / name).read_bytes()
+        done = predict(model, picture, "--out", name, cwd=tmp_path)
+        assert_one_line_error(done, f"{name} is there and is not csv predictions of vaa")
+        assert (tmp_path / name).read_bytes() == before
+    (tmp_path / "list.csv").write_text(f"image,error\n{picture},\n")
+    assert_one_line_error(predict(model, "list.csv", "--out", "list.csv", cwd=tmp_path), "is read")
+    for _ in range(2):
+        assert predict(model, picture, "--out", "out.csv", cwd=tmp_path).code == 0
+    (tmp_path / "link.csv").symlink_to("out.csv")
+    assert predict(model, picture, picture, "--out", "link.csv", cwd=tmp_path).code == 0
+    assert (tmp_path / "link.csv").is_symlink()
+    assert len(read_rows((tmp_path / "out.csv").read_text())) == 2

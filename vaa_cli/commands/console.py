@@ -1,5 +1,6 @@
 """Messages of the commands: results go to stdout, everything else through here to stderr."""
 
+import inspect
 import io
 import logging
 import os
@@ -90,6 +91,12 @@ def start_console() -> None:
     logger.propagate = False
 
 
+def paragraphs(docstring: str | None) -> str:
+    """A docstring whose paragraphs are a line each, for terminals of any width."""
+    parts = inspect.cleandoc(docstring or "").split("\n\n")
+    return "\n\n".join(" ".join(part.split()) for part in parts)
+
+
 def with_switches(message: str) -> str:
     """A message of core with options as they are typed: `batch_size=8` is --batch-size 8."""
 
@@ -157,11 +164,11 @@ def show_table(table: "RenderableType") -> None:
     stderr.print(table, width=width)
 
 
-def progress(*columns: "ProgressColumn") -> "Progress":
+def progress(*columns: "ProgressColumn", wanted: bool = True) -> "Progress":
     """Progress bars that vanish when they are done, and are shown on terminals only."""
     from rich.progress import Progress
 
-    if stderr.is_terminal and not stderr.quiet:
+    if wanted and stderr.is_terminal and not stderr.quiet:
         return Progress(*columns, console=stderr, transient=True)
     # Quiet, since a disabled bar still ends in an empty line with rich before 15.
     return Progress(*columns, console=Console(quiet=True), disable=True)

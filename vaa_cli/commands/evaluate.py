@@ -95,7 +95,7 @@ def evaluate(
     if evaluation.unscored:
         warn(
             f"cannot be scored on {split}, without a positive or without a negative, and "
-            f"are left out of the means: {', '.join(evaluation.unscored)}"
+            f"are left out of mA, mAP and the macro means: {', '.join(evaluation.unscored)}"
         )
 
 

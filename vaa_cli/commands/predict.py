@@ -2,7 +2,8 @@
 
 import io
 import re
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +36,7 @@ from vaa_cli.core.system.distributed import ProcessGroup
 
 if TYPE_CHECKING:
     from vaa_cli.core.images.requests import ImageSource
+    from vaa_cli.core.prediction.conditions import Condition
     from vaa_cli.core.prediction.formats import Columns, Rows
     from vaa_cli.core.prediction.job import Job, Output
     from vaa_cli.core.prediction.predictor import Prediction, Predictor
@@ -93,6 +95,26 @@ TimeLimitOption = Annotated[
 ]
 
 
+AttributesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--attributes",
+        help="Attributes to write: names with commas between them. Default: all.",
+        show_default=False,
+    ),
+]
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="'hat > 0.8'",
+        help="Write the rows of pictures with such a probability only, and of those that cannot "
+        "be read. Given again, all must hold.",
+        show_default=False,
+    ),
+]
+
+
 def predict(
     images: ImagesArgument,
     run: RunOption = None,
@@ -111,16 +133,21 @@ def predict(
     device: DeviceOption = "auto",
     workers: WorkersOption = None,
     time_limit: TimeLimitOption = 60.0,
+    attributes: AttributesOption = None,
+    where: WhereOption = None,
 ) -> None:
     """Recognise attributes: pictures in, a table out.
 
     One row a picture in the order given: image, a probability for each attribute, and error,
     which is empty when all went well. The exit code is 1 if any picture could not be read.
+
     On several GPUs: torchrun --nproc-per-node 4 -m -- vaa_cli predict …
     """
     from importlib.metadata import version
 
     from vaa_cli.core.images.inputs import find_inputs
+    from vaa_cli.core.labels.attributes import positions_of
+    from vaa_cli.core.prediction.conditions import parse_condition
     from vaa_cli.core.prediction.formats import Columns
     from vaa_cli.core.prediction.predictor import open_predictor
 
@@ -131,7 +158,10 @@ def predict(
         run, engine=engine, precision=precision, device=device, batch_size=batch_size,
         workers=workers, mirror=tta, time_limit=time_limit, group=group,
     )  # fmt: skip
-    chosen, part = _format(out, format, resume, pretty), _shard(shard)
+    chosen, part = _format(out, format, resume, pretty, bool(where)), _shard(shard)
+    names = predictor.attributes
+    chosen_positions = None if attributes is None else positions_of(attributes, names)
+    conditions = [parse_condition(text, names) for text in where or ()]
     inputs = find_inputs(images, names_on_stdin(images)) if group.world_size == 1 else None
     name = predictor.engine.name
     if out is not None and group.is_main:
@@ -140,13 +170,18 @@ def predict(
         inputs = inputs or find_inputs(images, _names_in_group(images, group))
         card, boxes = predictor.card, inputs.has_boxes
         columns = Columns(card.attributes, card.thresholds, boxes, decisions, min_confidence)
+        if chosen_positions is not None:
+            columns = columns.select(chosen_positions)
         settings = {
             "vaa": version("vaa-cli"), "engine": name, "processes": group.world_size,
             "boxes": boxes, "--format": chosen, "--batch-size": batch_size,
             "--decisions": decisions, "--min-confidence": min_confidence, "--tta": tta,
-            "--shard": shard,
+            "--shard": shard, "--attributes": attributes,
         }  # fmt: skip
-        output = _OutputOptions(out, chosen, columns, settings, resume, top if pretty else None)
+        output = _OutputOptions(
+            out, chosen, columns, settings, resume, top if pretty else None, conditions,
+            None if inputs.count is None else len(range(inputs.count)[part.start :: part.step]),
+        )  # fmt: skip
         sources = islice(inputs.sources, part.start, None, part.step)
         code = _predict(predictor, sources, output)
         say_passed_over(inputs.passed_over)
@@ -165,6 +200,8 @@ class _OutputOptions:
         settings: values that the rows depend on, by the names that messages have for them.
         resume: go on with an interrupted job.
         top: number of attributes in a line for people; None for rows of the format.
+        conditions: conditions on the pictures whose rows are written.
+        count: number of pictures; None where it is not known.
     """
 
     path: Path | None
@@ -173,6 +210,8 @@ class _OutputOptions:
     settings: dict[str, Any]
     resume: bool
     top: int | None
+    conditions: Sequence["Condition"]
+    count: int | None
 
 
 def _predict(
@@ -197,7 +236,7 @@ def _predict(
             rows: Rows = PrettyRows(console, options.columns, options.top)
         else:
             rows = open_rows(options.format, output.file, options.columns, output.begun)
-        written, failed_now = _write(predictions, rows, batch_size, kept)
+        written, failed_now = _write(predictions, rows, batch_size, kept, options)
     if failed + failed_now:
         where = "" if options.top is not None else "; see the column error"
         say(f"{failed + failed_now:,} of {kept + written:,} pictures could not be read{where}")
@@ -205,13 +244,15 @@ def _predict(
     return 0
 
 
-def _format(out: Path | None, format: str | None, resume: bool, pretty: bool) -> str:
+def _format(out: Path | None, format: str | None, resume: bool, pretty: bool, where: bool) -> str:
     """The format of the rows; refuses options that contradict each other."""
     from vaa_cli.core.prediction.formats import format_for
 
     chosen = format_for(out, format)
     if resume and out is None:
         raise VAAError("--resume goes on with a file; name it with --out")
+    if resume and where:
+        raise VAAError("--resume counts the rows, of which --where leaves out some; leave out one")
     if pretty and (out is not None or format is not None):
         raise VAAError("--pretty is for people; leave out --out and --format, or leave it out")
     return chosen
@@ -274,20 +315,36 @@ def _destination(job: "Job | None", resume: bool, group: ProcessGroup) -> Iterat
 
 
 def _write(
-    predictions: Iterable["Prediction"], rows: "Rows", batch_size: int, kept: int
+    predictions: Iterable["Prediction"],
+    rows: "Rows",
+    batch_size: int,
+    kept: int,
+    options: _OutputOptions,
 ) -> tuple[int, int]:
-    """Write predictions as they come: the number of rows, and of those with an error."""
-    from rich.progress import MofNCompleteColumn, SpinnerColumn, TextColumn
+    """Write predictions as they come: the number of pictures, and of those with an error."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        SpinnerColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    written = failed = 0
+    written = failed = fulfilled = 0
     frames_mentioned = False
-    with progress(SpinnerColumn(), TextColumn("pictures"), MofNCompleteColumn()) as bar:
-        task = bar.add_task("", total=None, completed=kept)
+    # Rows that come on the terminal themselves show how far it is; a bar would break into them.
+    is_watched = options.path is None and sys.stdout.isatty()
+    known = () if options.count is None else (BarColumn(), TimeRemainingColumn())
+    columns = (SpinnerColumn(), TextColumn("pictures"), MofNCompleteColumn(), *known)
+    with progress(*columns, wanted=not is_watched) as bar:
+        task = bar.add_task("", total=options.count, completed=kept)
         for prediction in predictions:
-            rows.write(prediction)
+            if all(condition.is_fulfilled(prediction) for condition in options.conditions):
+                fulfilled += 1
+                rows.write(prediction)
             written += 1
             failed += prediction.problem is not None
-            if written % batch_size == 0:
+            if written % batch_size == 0 or is_watched:
                 rows.flush()
             if prediction.more_frames and not frames_mentioned:
                 frames_mentioned = True
@@ -295,6 +352,8 @@ def _write(
             bar.update(task, completed=kept + written)
         rows.finish()
         rows.flush()
+    if options.conditions:
+        say(f"{fulfilled:,} of {written:,} pictures fulfil --where, or could not be read")
     return written, failed
 
 

@@ -21,7 +21,7 @@ _RUN_PANEL = "Run: keeping it and going on with it"
 ResumedArgument = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[RUN]",
+        metavar="RUN",
         help="With --resume: the run folder, or a checkpoint in it. Default: the newest run.",
         show_default=False,
     ),
@@ -77,6 +77,7 @@ def train(
     """Train a model on a prepared folder.
 
     Ctrl-C or a scheduler's SIGTERM saves and stops; vaa train --resume goes on from there.
+
     On several GPUs: torchrun --nproc-per-node 4 -m -- vaa_cli train …
     """
     if resumed is not None and (run is not None or not resume):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ from vaa_cli.core.errors import VAAError
 
 if TYPE_CHECKING:
     from vaa_cli.core.training.options import TrainingOptions
+
+
+_WEIGHTS = ("imagenet", "none")
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,10 @@ def make_plan(options: "TrainingOptions", named: frozenset[str], folders: NamedF
         raise VAAError(
             f"{run} exists already; name a new run folder, so that no run is lost{again}"
         )
-    if options.weights not in ("imagenet", "none"):
+    if options.weights not in _WEIGHTS:
+        close = get_close_matches(options.weights, _WEIGHTS, n=1)
+        if close and not Path(options.weights).exists():
+            raise VAAError(f"--weights {options.weights}: did you mean {close[0]}?")
         with reading_errors(Path(options.weights)):
             Path(options.weights).open("rb").close()
     return Plan(options, data or PREPARED, run or new_run(options.backbone), None)

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import tempfile
 import time
 import unittest.mock
 from dataclasses import replace
@@ -264,7 +263,7 @@ def test_a_prediction_goes_on_without_a_cache_that_cannot_be_written(
     pytest.importorskip("openvino")
     (tmp_path / "file").touch()
     monkeypatch.setenv("VAA_CACHE", str(tmp_path / "file" / "cache"))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(engine_cache, "process_folder", lambda: tmp_path)
     pixels = np.zeros((1, 3, *CARD.image_size), dtype=np.uint8)
     with caplog.at_level(logging.WARNING, "vaa_cli"):
         found = open_engine(model_file, EngineOptions("openvino")).probabilities(pixels)
@@ -278,7 +277,7 @@ def test_a_model_that_can_be_converted_nowhere(
     pytest.importorskip("openvino")
     (tmp_path / "file").touch()
     monkeypatch.setenv("VAA_CACHE", str(tmp_path / "file" / "cache"))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+    monkeypatch.setattr(engine_cache, "process_folder", lambda: tmp_path / "file" / "folder")
     with pytest.raises(VAAError, match="VAA_CACHE=DIR, or use `engine=torch`"):
         open_engine(model_file, EngineOptions("openvino"))
 

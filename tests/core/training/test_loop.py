@@ -40,6 +40,7 @@ from vaa_cli.core.training.optimizers import make_scheduler
 from vaa_cli.core.training.options import RECIPES, TrainingOptions
 from vaa_cli.core.training.sampling import augmented_requests, epoch_batches
 from vaa_cli.core.training.seeding import seed_all
+from vaa_cli.core.training.state_file import read_state
 from vaa_cli.core.training.stop_request import StopRequest
 from vaa_cli.core.training.validation import Validation, Validator
 
@@ -155,7 +156,7 @@ def test_patience_ends_training_without_progress(
     assert isinstance(finished, Finished)
     assert finished.best_epoch == best
     assert finished.stopped_early == (epochs < 6)
-    state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
+    state = read_state(tmp_path / "run" / "last.ckpt")
     assert state["progress"]["epoch"] == epochs
 
 
@@ -209,7 +210,7 @@ def test_broken_pictures_are_replaced_counted_and_named(tmp_path: Path) -> None:
     assert [row["split"] for row in rows] == ["train", "train", "val"]
     assert [(row["epoch"], row["times"]) for row in rows] == [("1", "2")] * 3
     # What was shown in their place is not remembered as theirs.
-    history = torch.load(run / "last.ckpt", weights_only=True)["history"]
+    history = read_state(run / "last.ckpt")["history"]
     assert [row for row, seen in enumerate(history["cursor"]) if not seen] == [3, 5]
 
 
@@ -249,7 +250,7 @@ def test_a_bad_step_names_its_pictures_and_the_last_checkpoint(
     assert "and 5 more" in message
     assert f"{run / 'last.ckpt'} keeps epoch 1" in message
     assert "`skip_bad_steps=10`" in message
-    assert torch.load(run / "last.ckpt", weights_only=True)["progress"]["epoch"] == 1
+    assert read_state(run / "last.ckpt")["progress"]["epoch"] == 1
 
 
 def test_bad_steps_are_left_out_as_far_as_allowed(
@@ -262,7 +263,7 @@ def test_bad_steps_are_left_out_as_far_as_allowed(
     assert [row["skipped"] for row in log(tmp_path / "run")] == ["1", "1"]
     warnings = [event.message for event in events if isinstance(event, TrainingWarning)]
     assert "epoch 1, step 1: left out, 1 of 2 allowed" in warnings[0]
-    state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
+    state = read_state(tmp_path / "run" / "last.ckpt")
     assert all(torch.isfinite(v).all() for v in state["model"].values())
     spoil_steps(monkeypatch, 1, 2, 3)
     with pytest.raises(VAAError, match=r"no longer a number in epoch 2, step 1"):
@@ -280,7 +281,7 @@ def test_a_step_that_is_left_out_changes_nothing(
     assert isinstance(end, Stopped)
     seed_all(0)
     start = VAA("resnet18", 3, (32, 32), hidden=8).state_dict()
-    state = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["model"]
+    state = read_state(tmp_path / "run" / "last.ckpt")["model"]
     for name, value in start.items():
         assert torch.equal(value, state[name]), name
 
@@ -322,7 +323,7 @@ def test_parts_of_a_batch_and_a_clipped_norm(data: Prepared, tmp_path: Path) -> 
     stop = StopRequest()
     stop.signal = 15
     list(training_events(data, options, tmp_path / "run", stop=stop))
-    trained = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["model"]
+    trained = read_state(tmp_path / "run" / "last.ckpt")["model"]
 
     seed_all(0)
     model = VAA("resnet18", 3, (32, 32), hidden=8).to(memory_format=torch.channels_last).train()

@@ -43,6 +43,7 @@ from vaa_cli.core.training import run_writer
 from vaa_cli.core.training.events import EpochReport, Finished, StepReport, Stopped, TrainingWarning
 from vaa_cli.core.training.loop import train, training_events
 from vaa_cli.core.training.options import TrainingOptions
+from vaa_cli.core.training.state_file import read_state
 from vaa_cli.core.training.stop_request import StopRequest
 
 OPTIONS = TrainingOptions(
@@ -116,7 +117,7 @@ def tensors(value: Any, path: str = "") -> dict[str, Tensor | float | str]:
 
 
 def assert_same_state(one: Path, other: Path) -> None:
-    states = [tensors(torch.load(run / "last.ckpt", weights_only=True)) for run in (one, other)]
+    states = [tensors(read_state(run / "last.ckpt")) for run in (one, other)]
     assert states[0].keys() == states[1].keys()
     for name, value in states[0].items():
         if isinstance(value, Tensor):

@@ -9,6 +9,9 @@ from vaa_cli.core.evaluation.bootstrap import SAMPLES, Floats, bootstrap, interv
 from vaa_cli.core.evaluation.metrics import score
 from vaa_cli.core.evaluation.records import Record, number
 
+# Digits of figures in tables.
+_DIGITS = 3
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -20,8 +23,11 @@ class Estimate:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether a difference is not only noise of the pictures that were drawn."""
-        return bool(self.low > 0 or self.high < 0)
+        """Whether a difference is not only noise of the pictures that were drawn.
+
+        Bounds count as they are printed: from +0.000 on, a difference may be none.
+        """
+        return round(self.low, _DIGITS) > 0 or round(self.high, _DIGITS) < 0
 
 
 @dataclass(frozen=True)

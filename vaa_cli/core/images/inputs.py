@@ -35,11 +35,13 @@ class Inputs:
         has_boxes: whether any of them can have a box.
         passed_over: counts the files in folders that are no pictures by their names, by their
             endings; whole when all sources are taken.
+        count: number of pictures; None where it is not known before they are found.
     """
 
     sources: Iterator[ImageSource]
     has_boxes: bool
     passed_over: Counter[str]
+    count: int | None
 
 
 def find_inputs(names: Sequence[str], stdin: TextIO) -> Inputs:
@@ -58,28 +60,34 @@ def find_inputs(names: Sequence[str], stdin: TextIO) -> Inputs:
     """
     sources: list[Callable[[], Iterator[ImageSource]]] = []
     has_boxes, passed_over = False, Counter[str]()
-    missing = 0
+    missing, count = 0, 0
+    is_counted = True
     for name in names:
         path = Path(name)
         if name == STDIN:
+            is_counted = False
             sources.append(lambda: _lines(stdin))
         elif os.path.isdir(name):
+            is_counted = False
             _require_pictures(name)
             sources.append(lambda name=name: _folder(name, passed_over))  # type: ignore[misc]
         elif path.suffix.lower() == ".csv" and os.path.isfile(name):
             pictures, boxed = _table(path)
-            has_boxes = has_boxes or boxed
+            has_boxes, count = has_boxes or boxed, count + len(pictures)
             sources.append(lambda pictures=pictures: iter(pictures))  # type: ignore[misc]
         elif os.path.exists(name):
+            is_counted, count = is_counted and not is_archive(name), count + 1
             sources.append(lambda name=name: _file(name))  # type: ignore[misc]
         elif glob.has_magic(name):
             files = sorted(f for f in glob.iglob(name, recursive=True) if not os.path.isdir(f))
             if not files:
                 raise VAAError(f"{name}: no file fits this pattern")
+            is_counted = is_counted and not any(map(is_archive, files))
+            count += len(files)
             sources.extend(lambda file=file: _file(file) for file in files)  # type: ignore[misc]
         else:
             problem = _missing(name)
-            missing += 1
+            missing, count = missing + 1, count + 1
             if missing == len(names):
                 raise VAAError(f"{name}: {problem}")
             source = ImageSource(name, problem=problem)
@@ -89,7 +97,7 @@ def find_inputs(names: Sequence[str], stdin: TextIO) -> Inputs:
         for source in sources:
             yield from source()
 
-    return Inputs(in_order(), has_boxes, passed_over)
+    return Inputs(in_order(), has_boxes, passed_over, count if is_counted else None)
 
 
 def _require_pictures(folder: str) -> None:

@@ -63,20 +63,21 @@ def choose_attributes(table: LabelTable, request: str | None) -> LabelTable:
     return replace(table, attributes=tuple(choice), labels=labels, benchmark=None, problems={})
 
 
-def positions_of(request: str, attributes: Sequence[str]) -> list[int]:
-    """The places of some of a model's attributes, in the order in which they are asked for.
+def positions_of(request: str, attributes: Sequence[str], place: str = "`attributes`") -> list[int]:
+    """The positions of some of a model's attributes, in the order in which they are asked for.
 
     Args:
         request: names with commas between them.
         attributes: the model's.
+        place: the origin of the request, for messages.
 
     Raises:
         VAAError: the model has no such attribute, or one is named twice.
     """
-    names = [*_from_list(request.split(","), "`attributes`")]
+    names = [*_from_list(request.split(","), place)]
     for name in names:
         if name not in attributes:
-            raise VAAError(_unknown(name, name, attributes, "`attributes`", "model"))
+            raise VAAError(_unknown(name, name, attributes, place, "model"))
     return [attributes.index(name) for name in names]
 
 

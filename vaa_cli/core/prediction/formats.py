@@ -1,11 +1,13 @@
 """Predictions as CSV, JSON lines or Parquet, written as they come."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
@@ -62,6 +64,7 @@ class Columns:
         decisions: whether rows have decisions by the thresholds, 1 or 0, in place of probabilities.
         min_confidence: leave out what is less sure; the confidence of a probability p is
             max(p, 1 - p).
+        positions: positions of these attributes among the model's; None for all.
     """
 
     attributes: tuple[str, ...]
@@ -69,12 +72,28 @@ class Columns:
     boxes: bool = False
     decisions: bool = False
     min_confidence: float = 0.0
+    positions: tuple[int, ...] | None = None
+
+    def select(self, positions: Sequence[int]) -> "Columns":
+        """The same, of some of the attributes, given by their positions."""
+        return replace(
+            self,
+            attributes=tuple(self.attributes[position] for position in positions),
+            thresholds=tuple(self.thresholds[position] for position in positions),
+            positions=tuple(positions),
+        )
+
+    def probabilities(self, prediction: Prediction) -> NDArray[np.float32] | None:
+        """The probabilities of these attributes; None for a broken picture."""
+        if prediction.probabilities is None or self.positions is None:
+            return prediction.probabilities
+        return prediction.probabilities[list(self.positions)]
 
     def values(self, prediction: Prediction) -> list[float | int | None]:
         """The values of the attributes; None for broken pictures and for values left out."""
-        if prediction.probabilities is None:
+        found = self.probabilities(prediction)
+        if found is None:
             return [None] * len(self.attributes)
-        found = prediction.probabilities
         if self.decisions:
             values = (found >= np.array(self.thresholds)).astype(int).tolist()
         else:
@@ -296,13 +315,14 @@ def prediction_line(prediction: Prediction, columns: Columns, top: int) -> Text:
     request = prediction.request
     line = Text(printable(request.path), style="bold")
     line.append(f" {request.box}" if request.box else "", style="dim")
-    if prediction.probabilities is None:
+    found = columns.probabilities(prediction)
+    if found is None:
         return line.append(f"  {printable(prediction.problem or '')}", style="red")
     values = columns.values(prediction)
-    for position in np.argsort(-prediction.probabilities, kind="stable")[:top].tolist():
+    for position in np.argsort(-found, kind="stable")[:top].tolist():
         if values[position] is None:  # not sure enough
             continue
-        probability = prediction.probabilities[position]
+        probability = found[position]
         text = f"{printable(columns.attributes[position])} {100 * probability:.0f}%"
         is_present = probability >= columns.thresholds[position]
         line.append("  ", style="not bold")

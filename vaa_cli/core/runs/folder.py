@@ -31,7 +31,7 @@ FAULTS = "faults.csv"
 RUNS = Path("runs")
 LATEST = "latest"
 
-_LOCK = ".lock"
+LOCK = ".lock"
 _EARLIER = re.compile(r"step-(\d+)\.ckpt")
 
 
@@ -63,7 +63,7 @@ def is_free(run: Path) -> bool:
     """Whether a run folder can be made at a place: all that is there, a killed start left."""
     if not run.is_dir():
         return not run.exists()
-    return all(path.name == _LOCK or is_temporary(path.name) for path in run.iterdir())
+    return all(path.name == LOCK or is_temporary(path.name) for path in run.iterdir())
 
 
 def has_begun(run: Path) -> bool:
@@ -96,7 +96,7 @@ def locked(run: Path) -> Iterator[None]:
     Raises:
         VAAError: another process is training there, or the folder cannot be written.
     """
-    with exclusive(run / _LOCK, run, _in_use(run)):
+    with exclusive(run / LOCK, run, _in_use(run)):
         with writing_errors(run):
             for path in run.iterdir():
                 if is_temporary(path.name):
@@ -117,7 +117,7 @@ def require_usable(run: Path) -> None:
     """
     require_folders_above(run)
     with writing_errors(run):
-        held = is_held(run / _LOCK)
+        held = is_held(run / LOCK)
     if held:
         raise VAAError(_in_use(run))
 

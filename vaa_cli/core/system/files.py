@@ -87,6 +87,26 @@ def whole_file(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
             beside.unlink(missing_ok=True)
 
 
+@contextmanager
+def whole_path(path: Path) -> Iterator[Path]:
+    """The path of a file for a library to write, which gets its name when the block ends.
+
+    Raises:
+        VAAError: as `whole_file`.
+    """
+    require_regular(path)
+    beside = temporary_name(path)
+    with cleanup(), writing_errors(path):
+        _remove_abandoned(path)
+        try:
+            os.close(os.open(beside, _NEW, 0o666))
+            yield beside
+            with beside.open("r+b") as file:
+                replace_whole(file, beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
 def temporary_name(path: Path) -> Path:
     """A name beside a path, for what is written there until it is whole; nobody can guess it."""
     stem = os.fsencode(path.name)[:_LONGEST_STEM].decode("utf-8", "ignore")

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,6 +82,7 @@ def is_held(lock_file: Path) -> bool:
 
 def _acquired(lock_file: Path, timeout: float) -> BaseFileLock | None:
     """The lock, held; None if another process holds it."""
+    _require_creatable(lock_file)
     try:
         try:
             return _acquire(FileLock(lock_file), timeout)
@@ -94,6 +96,17 @@ def _acquired(lock_file: Path, timeout: float) -> BaseFileLock | None:
             return _acquire(SoftFileLock(lock_file), timeout)
     except Timeout:
         return None
+
+
+def _require_creatable(path: Path) -> None:
+    """Check that a file can be made; FileLock would take that for a lock which is held.
+
+    Raises:
+        OSError: it cannot.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        path.unlink()
 
 
 def _acquire(lock: BaseFileLock, timeout: float) -> BaseFileLock:

@@ -56,7 +56,8 @@ def with_values(
         checked = _CHECK.model_validate(parsed)
     except ValidationError as error:
         first = error.errors()[0]
-        message = first["msg"][0].lower() + first["msg"][1:]
+        message = first["msg"].removeprefix("Value error, ")
+        message = message[0].lower() + message[1:]
         raise VAAError(f"{prefix}{first['loc'][0]} = {brief(first['input'])}: {message}") from error
     except VAAError as error:
         raise VAAError(f"{prefix}{error}") from error

@@ -23,8 +23,9 @@ from vaa_cli.core.runs.folder import (
 from vaa_cli.core.runs.log import write_faults, write_log
 from vaa_cli.core.runs.lookup import mark_latest
 from vaa_cli.core.system.files import writing_errors
-from vaa_cli.core.training.checkpoint import SCHEMA, save_state
+from vaa_cli.core.training.checkpoint import SCHEMA
 from vaa_cli.core.training.progress import Best, Progress
+from vaa_cli.core.training.state_file import write_state
 from vaa_cli.core.training.train_state import TrainState
 
 
@@ -78,7 +79,7 @@ class RunWriter:
             )
         with self._resumable():
             keep_earlier(self._run, self._last_steps, self._keep)
-            save_state(
+            write_state(
                 self._run / LAST,
                 {
                     "schema": SCHEMA,

@@ -161,12 +161,24 @@ class TrainState:
         # The kernel of the optimizer's step is chosen by this device, not by the saving one.
         fused = [group.get("fused") for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        _lay_out_like_parameters(self.optimizer)
         for group, before in zip(self.optimizer.param_groups, fused, strict=True):
             group["fused"] = before
         self._scheduler.load_state_dict(state["schedule"])
         if state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
         self.history.load_state_dict(state["history"])
+
+
+def _lay_out_like_parameters(optimizer: torch.optim.Optimizer) -> None:
+    """Give the optimizer's moments the memory layout of their parameters.
+
+    Fused steps go through memory in its order, and take both to have the same one.
+    """
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                moments[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _parallel(model: nn.Module, device: torch.device) -> nn.Module:
