@@ -150,8 +150,8 @@ def loaded_by(code: str) -> set[str]:
 
 def test_decoding_processes_load_neither_torch_nor_pandas() -> None:
     loaded = loaded_by(
-        "from vaa_cli.core.images.decoding_pool import MODULES\n"
-        "for module in ('vaa_cli.app', *MODULES): __import__(module)"
+        "from vaa_cli.core.images.decoding_pool import _MODULES\n"
+        "for module in _MODULES: __import__(module)"
     )
     assert "vaa_cli" in loaded
     assert not loaded & {"torch", "torchvision", "pandas", "scipy", "pydantic"}
@@ -160,7 +160,7 @@ def test_decoding_processes_load_neither_torch_nor_pandas() -> None:
 def test_processes_that_check_and_crop_do_not_load_torch() -> None:
     loaded = loaded_by(
         "from vaa_cli.core.datasets.pipeline import MODULES\n"
-        "for module in ('vaa_cli.app', *MODULES): __import__(module)"
+        "for module in ('vaa_cli.__main__', *MODULES): __import__(module)"
     )
     assert not loaded & {"torch", "torchvision"}
 

@@ -2,10 +2,7 @@
 
 import io
 import re
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -15,10 +12,7 @@ import typer
 
 from vaa_cli.commands.console import (
     names_on_stdin,
-    progress,
     require_stdout,
-    results_console,
-    say,
     say_passed_over,
     this_process,
 )
@@ -31,15 +25,13 @@ from vaa_cli.commands.options import (
     RunOption,
     WorkersOption,
 )
+from vaa_cli.commands.predict_output import OutputOptions, write_predictions
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system.distributed import ProcessGroup
 
 if TYPE_CHECKING:
     from vaa_cli.core.images.requests import ImageSource
     from vaa_cli.core.prediction.conditions import Condition
-    from vaa_cli.core.prediction.formats import Columns, Rows
-    from vaa_cli.core.prediction.job import Job, Output
-    from vaa_cli.core.prediction.predictor import Prediction, Predictor
 
 OutOption = Annotated[
     Path | None,
@@ -143,105 +135,62 @@ def predict(
 
     On several GPUs: torchrun --nproc-per-node 4 -m -- vaa_cli predict …
     """
-    from importlib.metadata import version
-
+    from vaa_cli.core.images.decoding_pool import start_decoding_early
     from vaa_cli.core.images.inputs import find_inputs
-    from vaa_cli.core.labels.attributes import positions_of
-    from vaa_cli.core.prediction.conditions import parse_condition
     from vaa_cli.core.prediction.formats import Columns
     from vaa_cli.core.prediction.predictor import open_predictor
 
-    if out is None:
-        require_stdout("name a file with --out")
     group = this_process()
+    start_decoding_early(workers)
     predictor = open_predictor(
         run, engine=engine, precision=precision, device=device, batch_size=batch_size,
         workers=workers, mirror=tta, time_limit=time_limit, group=group,
     )  # fmt: skip
     chosen, part = _format(out, format, resume, pretty, bool(where)), _shard(shard)
-    names = predictor.attributes
-    chosen_positions = None if attributes is None else positions_of(attributes, names)
-    conditions = [parse_condition(text, names) for text in where or ()]
+    positions, conditions = _chosen(attributes, where, predictor.attributes)
+    if group.is_main:
+        out = _checked_output(out, chosen, [*images, predictor.path])
     inputs = find_inputs(images, names_on_stdin(images)) if group.world_size == 1 else None
     name = predictor.engine.name
-    if out is not None and group.is_main:
-        out = _checked_output(out, chosen, [*images, predictor.path])
     with group.connected():
         inputs = inputs or find_inputs(images, _names_in_group(images, group))
-        card, boxes = predictor.card, inputs.has_boxes
-        columns = Columns(card.attributes, card.thresholds, boxes, decisions, min_confidence)
-        if chosen_positions is not None:
-            columns = columns.select(chosen_positions)
-        settings = {
-            "vaa": version("vaa-cli"), "engine": name, "processes": group.world_size,
-            "boxes": boxes, "--format": chosen, "--batch-size": batch_size,
-            "--decisions": decisions, "--min-confidence": min_confidence, "--tta": tta,
-            "--shard": shard, "--attributes": attributes,
-        }  # fmt: skip
-        output = _OutputOptions(
-            out, chosen, columns, settings, resume, top if pretty else None, conditions,
-            None if inputs.count is None else len(range(inputs.count)[part.start :: part.step]),
+        boxes, card = inputs.has_boxes, predictor.card
+        columns = Columns.of(card, boxes, decisions, min_confidence, positions)
+        settings = _settings(
+            name, group, boxes, format=chosen, batch_size=batch_size, decisions=decisions,
+            min_confidence=min_confidence, tta=tta, shard=shard, attributes=attributes,
         )  # fmt: skip
-        sources = islice(inputs.sources, part.start, None, part.step)
-        code = _predict(predictor, sources, output)
+        count = None if inputs.count is None else len(range(part.start, inputs.count, part.step))
+        lines = top if pretty else None
+        output = OutputOptions(out, chosen, columns, settings, resume, lines, conditions, count)
+        code = write_predictions(predictor, _part_of(inputs.sources, part), output)
         say_passed_over(inputs.passed_over)
-        if code:
-            raise typer.Exit(code)
+    if code:
+        raise typer.Exit(code)
 
 
-@dataclass(frozen=True)
-class _OutputOptions:
-    """How predictions are written.
+def _chosen(
+    attributes: str | None, where: list[str] | None, names: Sequence[str]
+) -> tuple[list[int] | None, list["Condition"]]:
+    """The positions of the attributes to write, None for all; and conditions on the pictures."""
+    from vaa_cli.core.labels.attributes import positions_of
+    from vaa_cli.core.prediction.conditions import parse_condition
 
-    Attributes:
-        path: the file; None for stdout.
-        format: csv, jsonl or parquet.
-        columns: the columns of a row.
-        settings: values that the rows depend on, by the names that messages have for them.
-        resume: go on with an interrupted job.
-        top: number of attributes in a line for people; None for rows of the format.
-        conditions: conditions on the pictures whose rows are written.
-        count: number of pictures; None where it is not known.
-    """
-
-    path: Path | None
-    format: str
-    columns: "Columns"
-    settings: dict[str, Any]
-    resume: bool
-    top: int | None
-    conditions: Sequence["Condition"]
-    count: int | None
+    positions = None if attributes is None else positions_of(attributes, names)
+    return positions, [parse_condition(text, names) for text in where or ()]
 
 
-def _predict(
-    predictor: "Predictor", sources: Iterator["ImageSource"], options: _OutputOptions
-) -> int:
-    """Predict pictures and write the rows; the exit code."""
-    from vaa_cli.core.prediction.formats import PrettyRows, open_rows
-    from vaa_cli.core.prediction.job import skip_kept
-    from vaa_cli.core.prediction.multi_process import predict_in_group
+def _settings(engine: str, group: ProcessGroup, boxes: bool, **options: Any) -> dict[str, Any]:
+    """What the rows depend on, by the names that messages have for it."""
+    from importlib.metadata import version
 
-    group, batch_size = predictor.group, predictor.options.batch_size
-    job = _job(predictor, options)
-    if options.resume and group.any(job is not None and job.is_complete):
-        say(f"{options.path} is whole already; nothing is left to do")
-        return 0
-    with _destination(job, options.resume, group) as output:
-        kept = int(group.broadcast_text(str(output.kept)))
-        failed = skip_kept(sources, job, kept)
-        predictions = predict_in_group(predictor, sources, padded=kept > 0)
-        if options.top is not None:
-            console = results_console(soft_wrap=True)
-            rows: Rows = PrettyRows(console, options.columns, options.top)
-        else:
-            rows = open_rows(options.format, output.file, options.columns, output.begun)
-        written, failed_now = _write(predictions, rows, batch_size, kept, options)
-    if failed + failed_now:
-        where = "" if options.top is not None else "; see the column error"
-        say(f"{failed + failed_now:,} of {kept + written:,} pictures could not be read{where}")
-        return 1
-    return 0
+    return {
+        "vaa": version("vaa-cli"),
+        "engine": engine,
+        "processes": group.world_size,
+        "boxes": boxes,
+        **{f"--{name.replace('_', '-')}": value for name, value in options.items()},
+    }
 
 
 def _format(out: Path | None, format: str | None, resume: bool, pretty: bool, where: bool) -> str:
@@ -258,15 +207,25 @@ def _format(out: Path | None, format: str | None, resume: bool, pretty: bool, wh
     return chosen
 
 
-def _checked_output(out: Path, format: str, inputs: list[str | Path]) -> Path:
-    """The file to write; refuses to replace what is read, and what are no predictions."""
+def _checked_output(out: Path | None, format: str, inputs: list[str | Path]) -> Path | None:
+    """The file to write, None for stdout, which must be open.
+
+    What is read is not replaced, nor is a file that has no predictions.
+    """
     from vaa_cli.core.prediction.formats import has_format
     from vaa_cli.core.system.output_files import require_output
 
+    if out is None:
+        require_stdout("name a file with --out")
+        return None
     stdin = [0] if "-" in inputs else []
     return require_output(
         out, f"{format} predictions of vaa", partial(has_format, format), [*inputs, *stdin]
     )
+
+
+def _part_of(sources: Iterator["ImageSource"], part: range) -> Iterator["ImageSource"]:
+    return islice(sources, part.start, None, part.step)
 
 
 def _shard(shard: str | None) -> range:
@@ -278,83 +237,6 @@ def _shard(shard: str | None) -> range:
     if not 1 <= part <= parts:
         raise VAAError(f"--shard {shard} is no part of a job; write 1/4, 2/4, 3/4 or 4/4, say")
     return range(part - 1, parts, parts)
-
-
-def _job(predictor: "Predictor", options: _OutputOptions) -> "Job | None":
-    """The job of writing a file, in the first process."""
-    from vaa_cli.core.prediction.formats import CSVRows
-    from vaa_cli.core.prediction.job import Job
-    from vaa_cli.core.system.files import content_digest
-
-    group = predictor.group
-    if options.path is None or not group.is_main:
-        return None
-    header = CSVRows.header_of(options.columns) if options.format == "csv" else b""
-    settings = {**options.settings, "model": content_digest(predictor.path)}
-    rows = predictor.options.batch_size * group.world_size
-    return Job(options.path, options.format, header, settings, rows)
-
-
-@contextmanager
-def _destination(job: "Job | None", resume: bool, group: ProcessGroup) -> Iterator["Output"]:
-    """The output of the rows: the job's file, stdout, or none in all processes but the first."""
-    from vaa_cli.core.prediction.job import Output, job_file, standard_output
-
-    if not group.is_main:
-        yield Output(io.BytesIO())
-    elif job is None:
-        with standard_output() as file:
-            yield Output(file)
-    else:
-        try:
-            with job_file(job, resume) as output:
-                yield output
-        except KeyboardInterrupt:
-            say(f"interrupted; the same command with --resume goes on with {job.path}")
-            raise
-
-
-def _write(
-    predictions: Iterable["Prediction"],
-    rows: "Rows",
-    batch_size: int,
-    kept: int,
-    options: _OutputOptions,
-) -> tuple[int, int]:
-    """Write predictions as they come: the number of pictures, and of those with an error."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        SpinnerColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    written = failed = fulfilled = 0
-    frames_mentioned = False
-    # Rows that come on the terminal themselves show how far it is; a bar would break into them.
-    is_watched = options.path is None and sys.stdout.isatty()
-    known = () if options.count is None else (BarColumn(), TimeRemainingColumn())
-    columns = (SpinnerColumn(), TextColumn("pictures"), MofNCompleteColumn(), *known)
-    with progress(*columns, wanted=not is_watched) as bar:
-        task = bar.add_task("", total=options.count, completed=kept)
-        for prediction in predictions:
-            if all(condition.is_fulfilled(prediction) for condition in options.conditions):
-                fulfilled += 1
-                rows.write(prediction)
-            written += 1
-            failed += prediction.problem is not None
-            if written % batch_size == 0 or is_watched:
-                rows.flush()
-            if prediction.more_frames and not frames_mentioned:
-                frames_mentioned = True
-                say(f"{prediction.request.path} has several frames; of such, the first is taken")
-            bar.update(task, completed=kept + written)
-        rows.finish()
-        rows.flush()
-    if options.conditions:
-        say(f"{fulfilled:,} of {written:,} pictures fulfil --where, or could not be read")
-    return written, failed
 
 
 def _names_in_group(images: list[str], group: ProcessGroup) -> TextIO:

@@ -250,7 +250,7 @@ def test_of_old_ones_the_cache_keeps_a_few(tmp_path: Path) -> None:
     for i in range(12):
         (tmp_path / f"{i:02d}").mkdir()
         os.utime(tmp_path / f"{i:02d}", (now - i, now - i))
-    engine_cache._remove_older(tmp_path)
+    engine_cache._remove_older(tmp_path, 8)
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{i:02d}" for i in range(8)]
 
 

@@ -209,7 +209,7 @@ def prepare(
     require_writable(out)
     require_apart(out, sources)
     if options.check != "none" or options.crops:
-        start_early(["vaa_cli.app", *MODULES])
+        start_early(["vaa_cli.__main__", *MODULES])
     table, origin = _chosen_rows(sources, out, options)
     with written_alone(out):
         return _prepare(table, origin, out, options, draw, track)

@@ -27,6 +27,10 @@ class Engine(Protocol):
     name: str
     card: ModelCard
 
+    def prepare(self, count: int) -> None:
+        """Make ready for batches of so many images, ahead of the first one."""
+        ...
+
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute probabilities.
 

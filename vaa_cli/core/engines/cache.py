@@ -1,6 +1,7 @@
 """Models converted for another engine, kept so that the next prediction starts at once."""
 
 import contextlib
+import hashlib
 import logging
 import os
 import shutil
@@ -14,7 +15,7 @@ from platformdirs import user_cache_path
 
 from vaa_cli.core.engines.formats import ModelFormat
 from vaa_cli.core.errors import VAAError, one_line
-from vaa_cli.core.system.files import content_digest, sync_tree
+from vaa_cli.core.system.files import content_digest, reading_errors, sync_tree, write_text
 from vaa_cli.core.system.folders import remove_abandoned_folders, temporary_folder
 from vaa_cli.core.system.locks import exclusive
 from vaa_cli.core.system.process_folder import process_folder
@@ -22,6 +23,8 @@ from vaa_cli.core.system.process_folder import process_folder
 _LOGGER = logging.getLogger(__name__)
 # The number of converted models that are kept; the oldest are removed.
 _KEPT = 8
+# A folder of digests beside them, and how many of these are kept.
+_DIGESTS, _KEPT_DIGESTS = ".digests", 64
 
 
 @contextmanager
@@ -42,7 +45,7 @@ def converted_model(path: Path, format: ModelFormat) -> Iterator[Path]:
         VAAError: the model cannot be read or converted, or be written anywhere.
     """
     versions = "-".join(version(package) for package in ("vaa-cli", "torch", format.name))
-    name = f"{format.name}-{content_digest(path)[:24]}-{versions}"
+    name = f"{format.name}-{model_digest(path)[:24]}-{versions}"
     try:
         cached = _cached(path, name, format)
     except (OSError, VAAError) as error:
@@ -57,6 +60,32 @@ def converted_model(path: Path, format: ModelFormat) -> Iterator[Path]:
             yield file
         return
     yield cached
+
+
+def model_digest(path: Path) -> str:
+    """The digest of a model file's content, kept for as long as the file does not change.
+
+    To read a large model only for this would take longer than all else before the first row.
+
+    Raises:
+        VAAError: the file cannot be read.
+    """
+    with reading_errors(path):
+        status = path.stat()
+    state = (os.path.realpath(path), status.st_dev, status.st_ino, status.st_size)
+    state += (status.st_mtime_ns, status.st_ctime_ns)  # type: ignore[assignment]
+    name = hashlib.blake2b(repr(state).encode(errors="surrogateescape"), digest_size=16).hexdigest()
+    try:
+        kept = cache_folder() / _DIGESTS / name
+        if kept.is_file():
+            return kept.read_text()
+        digest = content_digest(path)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_text(kept, digest)
+        _remove_older(kept.parent, _KEPT_DIGESTS)
+    except (OSError, VAAError):  # without a cache it is read each time
+        return content_digest(path)
+    return digest
 
 
 def cache_folder() -> Path:
@@ -85,7 +114,7 @@ def _cached(path: Path, name: str, format: ModelFormat) -> Path:
                 remove_abandoned_folders(target)
                 _LOGGER.info("converting the model for %s, once …", format.name)
                 _convert_into(target, path, format)
-        _remove_older(target.parent)
+        _remove_older(target.parent, _KEPT)
     with contextlib.suppress(OSError):  # a cache that can only be read
         os.utime(target)
     return file
@@ -124,8 +153,11 @@ def _convert(path: Path, file: Path, format: ModelFormat) -> None:
     format.write(file, model, card)
 
 
-def _remove_older(folder: Path) -> None:
-    models = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    models.sort(key=lambda entry: entry.stat().st_mtime, reverse=True)
-    for model in models[_KEPT:]:
-        shutil.rmtree(model, ignore_errors=True)
+def _remove_older(folder: Path, kept: int) -> None:
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    entries.sort(key=lambda entry: entry.stat().st_mtime, reverse=True)
+    for entry in entries[kept:]:
+        if entry.is_dir():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)

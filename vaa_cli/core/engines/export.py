@@ -118,6 +118,9 @@ class _Program:
         self.name, self.card = "torch.export", ModelCard.from_json(extra["vaa.json"])
         self._module = program.module()
 
+    def prepare(self, count: int) -> None:
+        """It is ready for any number of images."""
+
     @torch.no_grad()
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         found: NDArray[np.float32] = self._module(torch.from_numpy(pixels)).numpy()

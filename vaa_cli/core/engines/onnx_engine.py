@@ -29,6 +29,9 @@ class ONNXEngine:
         self._input = self._session.get_inputs()[0].name
         self.name = "onnx on cpu, fp32"
 
+    def prepare(self, count: int) -> None:
+        """ONNX Runtime is ready for any number of images."""
+
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute the probabilities `[n x c]` of images `[n x 3 x h x w]`."""
         found: NDArray[np.float32] = self._session.run(None, {self._input: pixels})[0]

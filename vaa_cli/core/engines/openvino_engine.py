@@ -1,5 +1,6 @@
 """A model computed by OpenVINO, the fastest engine on CPUs; nothing here needs torch."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +48,22 @@ class OpenVINOEngine:
         self.name = f"openvino on cpu, {'int8 and ' if quantised else ''}{precision}"
         self._compiled: Any = None
         self._batch_size = 0
+        self._compiling = threading.Lock()
+
+    def prepare(self, count: int) -> None:
+        """Compile the model for batches of so many images."""
+        with self._compiling:
+            if count != self._batch_size:
+                self._model.reshape([count, 3, *self.card.image_size])
+                self._compiled = self._core.compile_model(self._model, "CPU", self._settings)
+                self._batch_size = count
 
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute the probabilities `[n x c]` of images `[n x 3 x h x w]`.
 
         The model is compiled for each new n.
         """
-        if len(pixels) != self._batch_size:
-            self._model.reshape(list(pixels.shape))
-            self._compiled = self._core.compile_model(self._model, "CPU", self._settings)
-            self._batch_size = len(pixels)
+        self.prepare(len(pixels))
         found: NDArray[np.float32] = self._compiled(pixels)[0].copy()
         return found
 

@@ -47,6 +47,9 @@ class TorchEngine:
         model, card = load_model(path)
         return cls(model, card, compute, compiled=options.engine == "compile")
 
+    def prepare(self, count: int) -> None:
+        """PyTorch is ready for any number of images; what is compiled, is with the first ones."""
+
     @torch.no_grad()
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute the probabilities `[n x c]` of images `[n x 3 x h x w]`."""

@@ -16,6 +16,8 @@ import numpy as np
 from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
 from vaa_cli.core.errors import PictureError
+from vaa_cli.core.images.jpeg import START as JPEG_START
+from vaa_cli.core.images.jpeg import decode_jpeg
 from vaa_cli.core.images.metadata import without_metadata
 from vaa_cli.core.images.orientation import (
     SIDEWAYS,
@@ -38,6 +40,9 @@ _UNMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 _SOUGHT = {"GIF", "TIFF"}
 # The TIFF tag of what 0 means, and its value for white.
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
+# A pipe is not waited for, and Windows does not touch the ends of lines.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS |= getattr(os, "O_CLOEXEC", 0)
 # Bytes by which other kinds of files are known.
 _LONGEST_START = 1024
 # A larger file is not read into memory to be looked at once more without its metadata.
@@ -160,6 +165,12 @@ def decode_picture(source: Source, enough: tuple[int, int] | None = None) -> Dec
     Raises:
         PictureError: it is missing or broken.
     """
+    content = _jpeg_content(source)
+    if content is not None:
+        decoded = decode_jpeg(content, enough, MAX_PIXELS)
+        if decoded is not None:
+            return Decoded(decoded.picture, False, decoded.size)
+        source = content
     try:
         return _decode(source, enough)
     except TooLargeError:
@@ -170,6 +181,21 @@ def decode_picture(source: Source, enough: tuple[int, int] | None = None) -> Dec
             with contextlib.suppress(PictureError):
                 return _decode(content, enough)
         raise
+
+
+def _jpeg_content(source: Source) -> bytes | None:
+    """The content of a JPEG file; None of other files, and where it cannot be read."""
+    if isinstance(source, bytes):
+        return source if source.startswith(JPEG_START) else None
+    try:
+        with open(os.open(source, _FLAGS), "rb", buffering=0) as file:
+            status = os.fstat(file.fileno())
+            if not S_ISREG(status.st_mode) or status.st_size > _LARGEST_SECOND_LOOK:
+                return None
+            start = file.read(len(JPEG_START))
+            return start + file.readall() if start == JPEG_START else None
+    except (OSError, ValueError):
+        return None
 
 
 def _content_of(source: Source) -> bytes:

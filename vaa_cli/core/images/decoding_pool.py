@@ -26,14 +26,24 @@ from vaa_cli.core.system.processes import METHOD, start_early
 TIME_LIMIT = 60.0  # seconds that one picture may take
 # Seconds that a process may take to start, which is slow on a busy machine whatever the picture.
 _START_LIMIT = 120.0
-# What the decoding processes need, for `parallel.start_early`.
-MODULES = ("vaa_cli.core.images.decoding_pool",)
+# What the decoding processes load: the module that this program starts from, and their own.
+_MODULES = ("vaa_cli.__main__", "vaa_cli.core.images.decoding_pool")
 # Batches in memory: one that is computed, one that is ready, one that is decoded.
 _BATCHES = 3
 # A process that is killed twice by the same picture is not given it a third time.
 _TRIES = 2
 # Bytes of pictures from archives that wait to be decoded: a batch of large ones is a lot.
 _WAITING = 128 << 20
+
+
+def start_decoding_early(workers: int | None) -> None:
+    """Let the process start that decoding processes are forked from; nothing waits for it.
+
+    Args:
+        workers: number of decoding processes; None for some, 0 for none, which need no such one.
+    """
+    if workers != 0:
+        start_early(_MODULES)
 
 
 @dataclass

@@ -27,7 +27,7 @@ def orientation_of(picture: Image.Image) -> int:
     That of a PNG may stand behind the pixels: then it is found once the picture is loaded.
     """
     exif = picture.info.get("exif")
-    found = _in_exif(exif) if isinstance(exif, bytes) else None
+    found = exif_orientation(exif) if isinstance(exif, bytes) else None
     if found is None:
         try:
             # In XMP data, and in a TIFF's own tags. That of PNG pictures would decode them first.
@@ -60,7 +60,7 @@ def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     return (size[1], size[0]) if orientation in SIDEWAYS else size
 
 
-def _in_exif(data: bytes) -> int | None:
+def exif_orientation(data: bytes) -> int | None:
     """The orientation in EXIF data; None where it has none, or cannot be followed to it.
 
     Only this tag is read. Pillow's parser reads all of them, and can fail at any other.
@@ -77,7 +77,7 @@ def _in_exif(data: bytes) -> int | None:
             tag, kind = struct.unpack_from(f"{order}HH", data, position)
             if tag == _TAG:
                 value = struct.unpack_from(f"{order}{_TYPES[kind]}", data, position + 8)[0]
-                return int(value)
+                return int(value) if value in _TURNS else 1
     except (struct.error, KeyError):
         return None
     return None

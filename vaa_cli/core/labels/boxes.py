@@ -20,6 +20,10 @@ class Box(NamedTuple):
         return f"({', '.join(f'{side:g}' for side in self)})"
 
 
+# The columns of a table that boxes stand in.
+BOX_COLUMNS = Box._fields
+
+
 def crop_region(
     box: Box, width: int, height: int, margin: float = 0.0
 ) -> tuple[int, int, int, int]:

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.labels.boxes import Box
+from vaa_cli.core.labels.boxes import BOX_COLUMNS, Box
 from vaa_cli.core.labels.table import (
     ABSENT,
     PRESENT,
@@ -31,7 +31,6 @@ IMAGE_COLUMNS = ("image", "file", "filename", "path")
 SPLIT_COLUMN = "split"
 # The last column of predictions, empty where all went well.
 PROBLEM_COLUMN = "error"
-BOX_COLUMNS = Box._fields
 
 _CELLS = {PRESENT: "1", ABSENT: "0", UNSPECIFIED: ""}
 _YES = {"1", "true", "yes", "1.0"}

@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from vaa_cli.core.errors import VAAError
@@ -71,6 +70,8 @@ class LabelTable:
     @cached_property
     def distinct_images(self) -> DistinctImages:
         """The pictures that the rows are in."""
+        import pandas as pd  # a third of a second, which a prediction has no need of
+
         row_index, names = pd.factorize(np.array(self.row_images, dtype=object))
         return DistinctImages(names.tolist(), row_index.astype(np.int64, copy=False))
 
@@ -139,6 +140,8 @@ def leaves_folder(name: str) -> bool:
 
 def repeated_rows(table: LabelTable) -> NDArray[np.bool_]:
     """Whether each row `[n]` is the same picture and box as a row before it."""
+    import pandas as pd
+
     columns = [table.distinct_images.row_index]
     if table.boxes is not None:
         columns += list(table.boxes.T + 0.0)  # so that -0 equals 0

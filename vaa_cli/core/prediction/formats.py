@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.text import Text
 
 from vaa_cli.core.errors import VAAError, printable
-from vaa_cli.core.labels.label_csv import BOX_COLUMNS
+from vaa_cli.core.labels.boxes import BOX_COLUMNS
+from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.prediction.predictor import Prediction
 from vaa_cli.core.system.csv_writer import CSVFormatter, number_text
 
@@ -74,13 +75,25 @@ class Columns:
     min_confidence: float = 0.0
     positions: tuple[int, ...] | None = None
 
-    def select(self, positions: Sequence[int]) -> "Columns":
-        """The same, of some of the attributes, given by their positions."""
-        return replace(
-            self,
-            attributes=tuple(self.attributes[position] for position in positions),
-            thresholds=tuple(self.thresholds[position] for position in positions),
-            positions=tuple(positions),
+    @classmethod
+    def of(
+        cls,
+        card: ModelCard,
+        boxes: bool = False,
+        decisions: bool = False,
+        min_confidence: float = 0.0,
+        positions: Sequence[int] | None = None,
+    ) -> "Columns":
+        """The columns of a model's attributes, or of those at some positions."""
+        if positions is None:
+            return cls(card.attributes, card.thresholds, boxes, decisions, min_confidence)
+        return cls(
+            tuple(card.attributes[position] for position in positions),
+            tuple(card.thresholds[position] for position in positions),
+            boxes,
+            decisions,
+            min_confidence,
+            tuple(positions),
         )
 
     def probabilities(self, prediction: Prediction) -> NDArray[np.float32] | None:

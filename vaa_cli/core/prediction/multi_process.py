@@ -50,7 +50,10 @@ class _BatchReport:
 
 
 def predict_in_group(
-    predictor: Predictor, sources: Iterable[ImageSource], padded: bool = False
+    predictor: Predictor,
+    sources: Iterable[ImageSource],
+    padded: bool = False,
+    expected: int | None = None,
 ) -> Iterator[Prediction]:
     """Predict pictures with all processes of a group.
 
@@ -58,6 +61,7 @@ def predict_in_group(
         predictor: the predictor, in each process.
         sources: the pictures, the same in each process, which reads its own part of them.
         padded: see `Predictor.predict`.
+        expected: see `Predictor.predict`.
 
     Yields:
         In the first process, a prediction for each picture, in order; nothing in the others.
@@ -68,7 +72,7 @@ def predict_in_group(
     group = predictor.group
     if group.world_size == 1:
         requests = (source.request(row) for row, source in enumerate(sources))
-        yield from predictor.predict(requests, padded)
+        yield from predictor.predict(requests, padded, expected)
         return
     import torch
 

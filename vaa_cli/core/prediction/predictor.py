@@ -1,6 +1,7 @@
 """Pictures in, probabilities out; nothing here needs torch."""
 
 import logging
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,17 @@ from vaa_cli.core.engines.formats import read_any_card
 from vaa_cli.core.engines.open import open_engine
 from vaa_cli.core.errors import PictureError, VAAError
 from vaa_cli.core.images.decode import Decoder, part_of
-from vaa_cli.core.images.decoding_pool import MODULES, TIME_LIMIT, DecodingPool, PixelBatch
+from vaa_cli.core.images.decoding_pool import (
+    TIME_LIMIT,
+    DecodingPool,
+    PixelBatch,
+    start_decoding_early,
+)
 from vaa_cli.core.images.requests import Request, batched
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.runs.lookup import model_file
 from vaa_cli.core.system.distributed import ProcessGroup
-from vaa_cli.core.system.processes import decoding_workers, start_early
+from vaa_cli.core.system.processes import decoding_workers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,8 +123,7 @@ class Predictor:
             VAAError: the model cannot be read, or the options are not possible on this machine.
         """
         if self._engine is None:
-            if self._workers:
-                start_early(["vaa_cli.app", *MODULES])  # they start while the model is read
+            start_decoding_early(self._workers)  # they start while the model is read
             self.use(open_engine(self.path, self.options, self.group))
         assert self._engine is not None
         return self._engine
@@ -171,13 +176,17 @@ class Predictor:
         table["error"] = [p.problem or "" for p in predictions]
         return table
 
-    def predict(self, requests: Iterable[Request], padded: bool = False) -> Iterator[Prediction]:
+    def predict(
+        self, requests: Iterable[Request], padded: bool = False, expected: int | None = None
+    ) -> Iterator[Prediction]:
         """Predict a stream of pictures.
 
         Args:
             requests: the pictures, asked for as they are needed.
             padded: compute a first batch that is not full in the shape of a full one, too: each
                 row then comes out as it does among more.
+            expected: number of pictures, for which the engine is made ready while the first ones
+                are decoded; None where it is not known.
 
         Yields:
             A prediction for each request, in order; broken pictures have one with a problem.
@@ -191,7 +200,13 @@ class Predictor:
             engine.card.box_margin,
             self._time_limit,
         )
+        count = self.options.batch_size
+        if expected is not None and not padded:
+            count = min(count, max(1, expected))
+        preparing = threading.Thread(target=engine.prepare, args=(count,), daemon=True)
+        preparing.start()
         for batch in pool.load(requests):
+            preparing.join()
             yield from self._predictions(engine, batch)
 
     def _predictions(self, engine: Engine, batch: PixelBatch) -> Iterator[Prediction]:

@@ -206,12 +206,12 @@ def sync_tree(folder: Path) -> None:
 
 
 def content_digest(path: Path) -> str:
-    """The SHA-256 of a file's content; with an .xml file's, that of the .bin file beside it.
+    """The BLAKE2 digest of a file's content; with an .xml file's, that of the .bin file beside it.
 
     Raises:
         VAAError: it cannot be read.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.blake2b(digest_size=32)  # three times as fast as SHA-256
     beside = [path.with_suffix(".bin")] if path.suffix.lower() == ".xml" else []
     for part in (path, *beside):
         with reading_errors(part), part.open("rb") as file:

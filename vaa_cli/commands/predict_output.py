@@ -1,0 +1,151 @@
+"""How `vaa predict` writes its rows: to stdout or a file, with a bar or without."""
+
+import io
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vaa_cli.commands.console import progress, results_console, say
+from vaa_cli.core.system.distributed import ProcessGroup
+
+if TYPE_CHECKING:
+    from vaa_cli.core.images.requests import ImageSource
+    from vaa_cli.core.prediction.conditions import Condition
+    from vaa_cli.core.prediction.formats import Columns, Rows
+    from vaa_cli.core.prediction.job import Job, Output
+    from vaa_cli.core.prediction.predictor import Prediction, Predictor
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """How predictions are written.
+
+    Attributes:
+        path: the file; None for stdout.
+        format: csv, jsonl or parquet.
+        columns: the columns of a row.
+        settings: values that the rows depend on, by the names that messages have for them.
+        resume: go on with an interrupted job.
+        top: number of attributes in a line for people; None for rows of the format.
+        conditions: conditions on the pictures whose rows are written.
+        count: number of pictures; None where it is not known.
+    """
+
+    path: Path | None
+    format: str
+    columns: "Columns"
+    settings: dict[str, Any]
+    resume: bool
+    top: int | None
+    conditions: Sequence["Condition"]
+    count: int | None
+
+
+def write_predictions(
+    predictor: "Predictor", sources: Iterator["ImageSource"], options: OutputOptions
+) -> int:
+    """Predict pictures and write the rows; the exit code."""
+    from vaa_cli.core.prediction.formats import PrettyRows, open_rows
+    from vaa_cli.core.prediction.job import skip_kept
+    from vaa_cli.core.prediction.multi_process import predict_in_group
+
+    group, batch_size = predictor.group, predictor.options.batch_size
+    job = _job(predictor, options)
+    if options.resume and group.any(job is not None and job.is_complete):
+        say(f"{options.path} is whole already; nothing is left to do")
+        return 0
+    with _destination(job, options.resume, group) as output:
+        kept = int(group.broadcast_text(str(output.kept)))
+        failed = skip_kept(sources, job, kept)
+        predictions = predict_in_group(predictor, sources, kept > 0, options.count)
+        if options.top is not None:
+            console = results_console(soft_wrap=True)
+            rows: Rows = PrettyRows(console, options.columns, options.top)
+        else:
+            rows = open_rows(options.format, output.file, options.columns, output.begun)
+        written, failed_now = _write(predictions, rows, batch_size, kept, options)
+    if failed + failed_now:
+        where = "" if options.top is not None else "; see the column error"
+        say(f"{failed + failed_now:,} of {kept + written:,} pictures could not be read{where}")
+        return 1
+    return 0
+
+
+def _job(predictor: "Predictor", options: OutputOptions) -> "Job | None":
+    """The job of writing a file, in the first process."""
+    from vaa_cli.core.engines.cache import model_digest
+    from vaa_cli.core.prediction.formats import CSVRows
+    from vaa_cli.core.prediction.job import Job
+
+    group = predictor.group
+    if options.path is None or not group.is_main:
+        return None
+    header = CSVRows.header_of(options.columns) if options.format == "csv" else b""
+    settings = {**options.settings, "model": model_digest(predictor.path)}
+    rows = predictor.options.batch_size * group.world_size
+    return Job(options.path, options.format, header, settings, rows)
+
+
+@contextmanager
+def _destination(job: "Job | None", resume: bool, group: ProcessGroup) -> Iterator["Output"]:
+    """The output of the rows: the job's file, stdout, or none in all processes but the first."""
+    from vaa_cli.core.prediction.job import Output, job_file, standard_output
+
+    if not group.is_main:
+        yield Output(io.BytesIO())
+    elif job is None:
+        with standard_output() as file:
+            yield Output(file)
+    else:
+        try:
+            with job_file(job, resume) as output:
+                yield output
+        except KeyboardInterrupt:
+            say(f"interrupted; the same command with --resume goes on with {job.path}")
+            raise
+
+
+def _write(
+    predictions: Iterable["Prediction"],
+    rows: "Rows",
+    batch_size: int,
+    kept: int,
+    options: OutputOptions,
+) -> tuple[int, int]:
+    """Write predictions as they come: the number of pictures, and of those with an error."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        SpinnerColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    written = failed = fulfilled = 0
+    frames_mentioned = False
+    # Rows that come on the terminal themselves show how far it is; a bar would break into them.
+    is_watched = options.path is None and sys.stdout.isatty()
+    known = () if options.count is None else (BarColumn(), TimeRemainingColumn())
+    columns = (SpinnerColumn(), TextColumn("pictures"), MofNCompleteColumn(), *known)
+    with progress(*columns, wanted=not is_watched) as bar:
+        task = bar.add_task("", total=options.count, completed=kept)
+        for prediction in predictions:
+            if all(condition.is_fulfilled(prediction) for condition in options.conditions):
+                fulfilled += 1
+                rows.write(prediction)
+            written += 1
+            failed += prediction.problem is not None
+            if written % batch_size == 0 or is_watched:
+                rows.flush()
+            if prediction.more_frames and not frames_mentioned:
+                frames_mentioned = True
+                say(f"{prediction.request.path} has several frames; of such, the first is taken")
+            bar.update(task, completed=kept + written)
+        rows.finish()
+        rows.flush()
+    if options.conditions:
+        say(f"{fulfilled:,} of {written:,} pictures fulfil --where, or could not be read")
+    return written, failed
