@@ -113,7 +113,7 @@ def _train(plan: Plan, group: ProcessGroup) -> "Stopped | None":
     prepared = read_prepared(plan.data)
     for split in ("train", "val"):
         prepared.split(split)  # an empty one is refused before torch is loaded
-    if group.is_main:
+    if group.is_main and plan.run is not None:
         require_usable(plan.run)
 
     from vaa_cli.commands.train_display import TrainDisplay, position
@@ -121,9 +121,9 @@ def _train(plan: Plan, group: ProcessGroup) -> "Stopped | None":
     from vaa_cli.core.training.loop import train as train_model
     from vaa_cli.core.training.stop_request import StopRequest
 
-    again = f"vaa train --resume {quote(plan.run)}"
+    display = TrainDisplay(plan, prepared, group)
     try:
-        with TrainDisplay(plan, prepared, group) as display, StopRequest(_say_stopping) as stop:
+        with display, StopRequest(_say_stopping) as stop:
             end = train_model(
                 prepared,
                 plan.options,
@@ -134,26 +134,33 @@ def _train(plan: Plan, group: ProcessGroup) -> "Stopped | None":
                 on_event=display.show,
             )
     except ResumableError as error:
-        raise VAAError(f"{error}; make room and go on with: {again}") from error
+        raise VAAError(f"{error}; make room and go on with: {_again(display.run)}") from error
     except KeyboardInterrupt:
-        kept = is_kept(plan.run)
-        say(f"stopped at once; go on with: {again}" if kept else "stopped; nothing kept")
+        if display.run is not None and is_kept(display.run):
+            say(f"stopped at once; go on with: {_again(display.run)}")
+        else:
+            say("stopped; nothing kept")
         raise
     if isinstance(end, Stopped):
-        say(f"saved and stopped after {position(end)}; go on with: {again}")
+        say(f"saved and stopped after {position(end)}; go on with: {_again(display.run)}")
         return end
-    _say_finished(plan, end, bool(len(prepared.splits["test"])))
+    assert display.run is not None
+    _say_finished(display.run, plan, end, bool(len(prepared.splits["test"])))
     return None
 
 
-def _say_finished(plan: Plan, end: "Finished", has_test: bool) -> None:
+def _again(run: Path | None) -> str:
+    return f"vaa train --resume {quote(run)}" if run is not None else "vaa train"
+
+
+def _say_finished(run: Path, plan: Plan, end: "Finished", has_test: bool) -> None:
     from vaa_cli.core.runs.folder import RUNS
 
     why = " (stopped early: no progress on val)" if end.stopped_early else ""
     by = plan.options.best_by
     say(f"best epoch {end.best_epoch}: val {by} {end.best_score:.4f}{why}")
-    which = "" if plan.run.parent == RUNS else f" --run {quote(plan.run)}"
-    say(f"wrote {plan.run}; next: vaa evaluate{which}{'' if has_test else ' --split val'}")
+    which = "" if run.parent == RUNS else f" --run {quote(run)}"
+    say(f"wrote {run}; next: vaa evaluate{which}{'' if has_test else ' --split val'}")
 
 
 def _say_stopping() -> None:

@@ -26,11 +26,15 @@ class TrainDisplay:
         plan: what is trained.
         prepared: the dataset.
         group: the processes that train together.
+
+    Attributes:
+        run: the run folder; None before a new one is made.
     """
 
     def __init__(self, plan: Plan, prepared: Prepared, group: ProcessGroup) -> None:
         self._plan, self._prepared, self._group = plan, prepared, group
         self._steps = self._epochs = 0
+        self.run = plan.run
         self._task = TaskID(0)
         self._bar = progress(
             TextColumn("epoch {task.fields[epoch]}"),
@@ -62,7 +66,7 @@ class TrainDisplay:
                 warn(event.message)
 
     def _show_start(self, event: Started) -> None:
-        self._steps, self._epochs = event.steps, event.epochs
+        self._steps, self._epochs, self.run = event.steps, event.epochs, event.run
         processes = self._group.world_size
         among = f", {processes} processes" if processes > 1 else ""
         say(
@@ -71,9 +75,9 @@ class TrainDisplay:
             f"{len(self._prepared.splits['train']):,} pictures, on {event.compute}{among}"
         )
         if self._plan.checkpoint:
-            say(f"going on with {self._plan.run} after {position(event)}")
+            say(f"going on with {event.run} after {position(event)}")
         else:
-            say(f"in {self._plan.run}; Ctrl-C saves and stops")
+            say(f"in {event.run}; Ctrl-C saves and stops")
         self._task = self._bar.add_task(
             "",
             total=self._steps * self._epochs,

@@ -44,13 +44,13 @@ class Plan:
     Attributes:
         options: the options.
         data: the prepared folder.
-        run: the run folder.
+        run: the run folder; None for a new one with a name of its own.
         checkpoint: the checkpoint to go on from; None to start.
     """
 
     options: "TrainingOptions"
     data: Path
-    run: Path
+    run: Path | None
     checkpoint: Path | None
 
     def to_json(self) -> str:
@@ -68,7 +68,7 @@ class Plan:
         return cls(
             with_values(TrainingOptions(), plan["options"]),
             Path(plan["data"]),
-            Path(plan["run"]),
+            Path(plan["run"]) if plan["run"] is not None else None,
             Path(checkpoint) if checkpoint is not None else None,
         )
 
@@ -84,7 +84,7 @@ def make_plan(options: "TrainingOptions", named: frozenset[str], folders: NamedF
     Raises:
         VAAError: the command line asks for something that cannot be done.
     """
-    from vaa_cli.core.runs.folder import has_begun, is_free, kept_config, new_run
+    from vaa_cli.core.runs.folder import has_begun, is_free, kept_config
     from vaa_cli.core.runs.lookup import resume_point
     from vaa_cli.core.system.files import reading_errors
     from vaa_cli.core.training.option_sources import resumed_options
@@ -106,7 +106,7 @@ def make_plan(options: "TrainingOptions", named: frozenset[str], folders: NamedF
             raise VAAError(f"--weights {options.weights}: did you mean {close[0]}?")
         with reading_errors(Path(options.weights)):
             Path(options.weights).open("rb").close()
-    return Plan(options, data or PREPARED, run or new_run(options.backbone), None)
+    return Plan(options, data or PREPARED, run, None)
 
 
 def named_options(

@@ -29,6 +29,7 @@ from vaa_cli.core.runs.folder import (
     keep_earlier,
     kept_config,
     locked,
+    locked_new_run,
     new_run,
 )
 from vaa_cli.core.runs.lookup import mark_latest, model_file, resume_point
@@ -109,6 +110,23 @@ def test_a_new_run_is_not_there_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     first = "runs/resnet18-20260102-030405"
     assert names == [first, f"{first}-2", f"{first}-3", f"{first}-4"]
     assert str(new_run("resnet34")) == "runs/resnet34-20260102-030405"
+
+
+def test_two_new_runs_of_the_same_second_have_two_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "strftime", lambda _: "20260102-030405")
+    with locked_new_run("resnet18") as first, locked_new_run("resnet18") as second:
+        assert (first.name, second.name) == (
+            "resnet18-20260102-030405", "resnet18-20260102-030405-2",
+        )  # fmt: skip
+        fill(second, best_safetensors="1")
+    assert contents(Path("runs")) == [second.name]
+
+
+def test_nothing_is_left_of_a_new_run_that_did_not_begin() -> None:
+    with pytest.raises(VAAError, match="no memory"), locked_new_run("resnet18") as run:
+        fill(run, config_json="{}")
+        raise VAAError("no memory")
+    assert not Path("runs").exists()
 
 
 def test_a_new_run_tells_the_time() -> None:

@@ -20,6 +20,7 @@ from vaa_cli.core.system.files import (
 )
 from vaa_cli.core.system.folders import make_folder, require_folders_above
 from vaa_cli.core.system.input_files import parse_json, read_file
+from vaa_cli.core.system.interruption import cleanup
 from vaa_cli.core.system.locks import exclusive, is_held
 
 CONFIG = "config.json"
@@ -107,6 +108,34 @@ def locked(run: Path) -> Iterator[None]:
         finally:
             if not begun and not is_kept(run):
                 _discard(run)
+
+
+@contextmanager
+def locked_new_run(backbone: str) -> Iterator[Path]:
+    """A run folder with a name that no other process has taken, locked while the block runs.
+
+    Raises:
+        VAAError: the folder cannot be made.
+    """
+    with cleanup():
+        run = _claimed(backbone)
+        try:
+            with locked(run):
+                yield run
+        finally:
+            with contextlib.suppress(OSError):  # something is in it
+                run.rmdir()
+                RUNS.rmdir()
+
+
+def _claimed(backbone: str) -> Path:
+    """A run folder that was just made; of two processes, one makes it."""
+    make_folder(RUNS)
+    while True:
+        run = new_run(backbone)
+        with writing_errors(run), contextlib.suppress(FileExistsError):
+            run.mkdir()
+            return run
 
 
 def require_usable(run: Path) -> None:

@@ -1,6 +1,7 @@
 """The events of a training."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ class Started:
         steps: steps in an epoch.
         epochs: number of epochs, unless patience ends the training before.
         parameters: number of parameters of the model.
+        run: the run folder.
         epochs_done: number of epochs done; 0 but for a resumed training.
         steps_done: number of steps done of the next epoch.
     """
@@ -24,6 +26,7 @@ class Started:
     steps: int
     epochs: int
     parameters: int
+    run: Path
     epochs_done: int = 0
     steps_done: int = 0
 

@@ -1,11 +1,11 @@
 """The training loop of VAA, from the start of a run to its end."""
 
-import contextlib
 import json
 import logging
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import compress
 from pathlib import Path
@@ -23,7 +23,7 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.batch import Batch
 from vaa_cli.core.models.devices import Compute
 from vaa_cli.core.models.weights import load_weights
-from vaa_cli.core.runs.folder import create_run, locked, new_run
+from vaa_cli.core.runs.folder import RUNS, create_run, locked, locked_new_run
 from vaa_cli.core.system.distributed import ProcessGroup
 from vaa_cli.core.training.checkpoint import load_checkpoint
 from vaa_cli.core.training.events import (
@@ -100,17 +100,31 @@ def train(
     """
     data = data if isinstance(data, Prepared) else read_prepared(data)
     options, group = checked_options(options or TrainingOptions()), group or ProcessGroup()
-    run = new_run(options.backbone) if run is None else Path(run)
     constant = list(compress(data.attributes, data.priors.constant))
     if constant:
         names = ", ".join(constant)
         _LOGGER.warning("constant in train, so that they cannot be learned: %s", names)
     compute = Compute.choose(options.device, options.precision, group.local_rank)
-    with locked(run) if group.is_main else contextlib.nullcontext():
-        for event in training_events(data, options, run, compute, group, checkpoint, stop):
+    with _locked(run, options, group) as folder:
+        for event in training_events(data, options, folder, compute, group, checkpoint, stop):
             on_event(event)
     assert isinstance(event, Finished | Stopped)
     return event
+
+
+@contextmanager
+def _locked(
+    run: Path | str | None, options: TrainingOptions, group: ProcessGroup
+) -> Iterator[Path]:
+    """The run folder, locked by the first process; a new one if none is named."""
+    if not group.is_main:
+        yield Path(run or RUNS)  # nothing is written there by this process
+    elif run is None:
+        with locked_new_run(options.backbone) as folder:
+            yield folder
+    else:
+        with locked(Path(run)):
+            yield Path(run)
 
 
 def training_events(
@@ -184,7 +198,13 @@ class _Training:
         progress = self.progress
         parameters = sum(p.numel() for p in self.state.model.parameters())
         yield Started(
-            self.compute, self.steps, self.recipe.epochs, parameters, progress.epoch, progress.step
+            self.compute,
+            self.steps,
+            self.recipe.epochs,
+            parameters,
+            self.run,
+            progress.epoch,
+            progress.step,
         )
         yield from map(TrainingWarning, warnings)
         try:
