@@ -393,3 +393,13 @@ def test_what_is_there_is_replaced_by_predictions_only_if_it_is_predictions(
     assert predict(model, picture, picture, "--out", "link.csv", cwd=tmp_path).code == 0
     assert (tmp_path / "link.csv").is_symlink()
     assert len(read_rows((tmp_path / "out.csv").read_text())) == 2
+
+
+def test_names_that_a_spreadsheet_would_run(model: Path, images: Path, tmp_path: Path) -> None:
+    for name in ("=1+1.png", "@a.png", "-b.png", "c=1.png"):
+        (tmp_path / name).write_bytes((images / "000.png").read_bytes())
+    names = ("=1+1.png", "@a.png", "./-b.png", "c=1.png")
+    plain = read_rows(predict(model, *names, cwd=tmp_path).out)
+    assert [row["image"] for row in plain] == list(names)
+    safe = read_rows(predict(model, *names, "--safe-csv", cwd=tmp_path).out)
+    assert [row["image"] for row in safe] == ["'=1+1.png", "'@a.png", "./-b.png", "c=1.png"]

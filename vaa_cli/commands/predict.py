@@ -95,6 +95,13 @@ AttributesOption = Annotated[
         show_default=False,
     ),
 ]
+SafeOption = Annotated[
+    bool,
+    typer.Option(
+        "--safe-csv",
+        help="Put ' before names that a spreadsheet would run as formulas, such as =1+1.jpg.",
+    ),
+]
 WhereOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -127,6 +134,7 @@ def predict(
     time_limit: TimeLimitOption = 60.0,
     attributes: AttributesOption = None,
     where: WhereOption = None,
+    safe_csv: SafeOption = False,
 ) -> None:
     """Recognise attributes: pictures in, a table out.
 
@@ -148,25 +156,23 @@ def predict(
     )  # fmt: skip
     chosen, part = _format(out, format, resume, pretty, bool(where)), _shard(shard)
     positions, conditions = _chosen(attributes, where, predictor.attributes)
-    if group.is_main:
-        out = _checked_output(out, chosen, [*images, predictor.path])
+    out = _checked_output(out, chosen, [*images, predictor.path], group)
     inputs = find_inputs(images, names_on_stdin(images)) if group.world_size == 1 else None
     name = predictor.engine.name
     with group.connected():
         inputs = inputs or find_inputs(images, _names_in_group(images, group))
         boxes, card = inputs.has_boxes, predictor.card
-        columns = Columns.of(card, boxes, decisions, min_confidence, positions)
+        columns = Columns.of(card, boxes, decisions, min_confidence, positions, safe_csv)
         settings = _settings(
-            name, group, boxes, format=chosen, batch_size=batch_size, decisions=decisions,
-            min_confidence=min_confidence, tta=tta, shard=shard, attributes=attributes,
+            name, group, boxes, format=chosen, batch_size=batch_size, decisions=decisions, tta=tta,
+            min_confidence=min_confidence, shard=shard, attributes=attributes, safe_csv=safe_csv,
         )  # fmt: skip
         count = None if inputs.count is None else len(range(part.start, inputs.count, part.step))
-        lines = top if pretty else None
-        output = OutputOptions(out, chosen, columns, settings, resume, lines, conditions, count)
+        shown = top if pretty else None
+        output = OutputOptions(out, chosen, columns, settings, resume, shown, conditions, count)
         code = write_predictions(predictor, _part_of(inputs.sources, part), output)
         say_passed_over(inputs.passed_over)
-    if code:
-        raise typer.Exit(code)
+    raise typer.Exit(code)
 
 
 def _chosen(
@@ -207,17 +213,19 @@ def _format(out: Path | None, format: str | None, resume: bool, pretty: bool, wh
     return chosen
 
 
-def _checked_output(out: Path | None, format: str, inputs: list[str | Path]) -> Path | None:
-    """The file to write, None for stdout, which must be open.
+def _checked_output(
+    out: Path | None, format: str, inputs: list[str | Path], group: ProcessGroup
+) -> Path | None:
+    """The file that the first process writes, None for stdout, which must be open.
 
     What is read is not replaced, nor is a file that has no predictions.
     """
     from vaa_cli.core.prediction.formats import has_format
     from vaa_cli.core.system.output_files import require_output
 
-    if out is None:
+    if out is None or not group.is_main:
         require_stdout("name a file with --out")
-        return None
+        return out
     stdin = [0] if "-" in inputs else []
     return require_output(
         out, f"{format} predictions of vaa", partial(has_format, format), [*inputs, *stdin]

@@ -152,9 +152,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _require_distinct(keys: list[Any]) -> None:
+    seen = set()
     for key in keys:
-        if keys.count(key) > 1:
+        if key in seen:
             raise _RepeatedKeyError(key)
+        seen.add(key)
 
 
 class _TextLoader(yaml.BaseLoader):

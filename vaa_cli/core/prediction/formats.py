@@ -20,6 +20,8 @@ from vaa_cli.core.system.csv_writer import CSVFormatter, number_text
 FORMATS = ("csv", "jsonl", "parquet")
 _ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _DIGITS = 6
+# With what a cell begins that spreadsheets run.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # Rows that are written at a time; fewer make larger files that are slower to read.
 _ROW_GROUP = 4096
 
@@ -66,6 +68,7 @@ class Columns:
         min_confidence: leave out what is less sure; the confidence of a probability p is
             max(p, 1 - p).
         positions: positions of these attributes among the model's; None for all.
+        safe: put an apostrophe before names in a CSV that a spreadsheet would take for formulas.
     """
 
     attributes: tuple[str, ...]
@@ -74,6 +77,7 @@ class Columns:
     decisions: bool = False
     min_confidence: float = 0.0
     positions: tuple[int, ...] | None = None
+    safe: bool = False
 
     @classmethod
     def of(
@@ -83,17 +87,18 @@ class Columns:
         decisions: bool = False,
         min_confidence: float = 0.0,
         positions: Sequence[int] | None = None,
+        safe: bool = False,
     ) -> "Columns":
         """The columns of a model's attributes, or of those at some positions."""
-        if positions is None:
-            return cls(card.attributes, card.thresholds, boxes, decisions, min_confidence)
+        chosen = range(len(card.attributes)) if positions is None else positions
         return cls(
-            tuple(card.attributes[position] for position in positions),
-            tuple(card.thresholds[position] for position in positions),
+            tuple(card.attributes[position] for position in chosen),
+            tuple(card.thresholds[position] for position in chosen),
             boxes,
             decisions,
             min_confidence,
-            tuple(positions),
+            None if positions is None else tuple(positions),
+            safe,
         )
 
     def probabilities(self, prediction: Prediction) -> NDArray[np.float32] | None:
@@ -149,7 +154,8 @@ class CSVRows:
     def header_of(columns: Columns) -> bytes:
         """The first line of the file."""
         boxes = BOX_COLUMNS if columns.boxes else ()
-        return _bytes(CSVFormatter().line(["image", *boxes, *columns.attributes, "error"]))
+        attributes = map(_unexecuted, columns.attributes) if columns.safe else columns.attributes
+        return _bytes(CSVFormatter().line(["image", *boxes, *attributes, "error"]))
 
     def write(self, prediction: Prediction) -> None:
         """Write a row, the first time after the header."""
@@ -160,7 +166,10 @@ class CSVRows:
             sides = [number_text(side) for side in request.box] if request.box else [""] * 4
         values = self._columns.values(prediction)
         cells = ["" if value is None else self._form.format(value) for value in values]
-        row = [request.path, *sides, *cells, prediction.problem]
+        name, problem = request.path, prediction.problem
+        if self._columns.safe:
+            name, problem = _unexecuted(name), _unexecuted(problem or "")
+        row = [name, *sides, *cells, problem]
         self._file.write(_bytes(self._formatter.line(row)))
 
     def flush(self) -> None:
@@ -175,6 +184,11 @@ class CSVRows:
         if not self._begun:
             self._file.write(self.header_of(self._columns))
             self._begun = True
+
+
+def _unexecuted(text: str) -> str:
+    """A cell that no spreadsheet runs as a formula, as OWASP advises for CSV files."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _bytes(line: str) -> bytes:

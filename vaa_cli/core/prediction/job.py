@@ -217,7 +217,8 @@ def skip_kept(sources: Iterator[ImageSource], job: Job | None, kept: int) -> int
     failed = 0
     for name, has_error in kept_pictures(job, kept):
         source = next(sources, None)
-        if source is None or source.path != name:
+        # With an apostrophe, it stands there for spreadsheets (`safe_csv`).
+        if source is None or name not in (source.path, f"'{source.path}"):
             raise VAAError(
                 f"{job.path} was begun with other pictures: {name!r} is "
                 f"{'missing' if source is None else repr(source.path)} now; "

@@ -63,6 +63,7 @@ class FiguresTable:
         names: `n` rows, each with a name for each of these columns.
         columns: the columns of figures, of `n` cells each.
         foot: number of rows at the end that are set apart, as means are.
+        most: number of rows that are printed; None for all.
     """
 
     def __init__(
@@ -71,8 +72,11 @@ class FiguresTable:
         names: Sequence[Sequence[str]],
         columns: Sequence[FigureColumn],
         foot: int = 0,
+        most: int | None = None,
     ) -> None:
-        self._titles, self._names, self._columns, self._foot = titles, names, columns, foot
+        self._titles, self._columns, self._foot = titles, columns, foot
+        self._names = names if most is None else names[:most]
+        self._more = len(names) - len(self._names)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         columns = self._fitting(options.max_width)
@@ -91,6 +95,8 @@ class FiguresTable:
             cells = [column.cells[row] for column in columns]
             table.add_row(*map(name_text, names), *map(Text, cells), style=style)
         yield table
+        if self._more:
+            yield Text(f"… and {self._more:,} more", style="dim")
         left_out = [column.title for column in self._columns if column not in columns]
         if left_out and any(left_out):
             yield Text(f"a wider terminal shows {', '.join(filter(None, left_out))}", style="dim")

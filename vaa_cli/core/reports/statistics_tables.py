@@ -25,6 +25,8 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 _MATRIX = 16
 # Columns of its names, and of each of its cells.
 _MATRIX_NAME, _MATRIX_CELL = 16, 4
+# Nobody reads more rows than these; priors.csv has all.
+_ROWS = 300
 # So many pairs are shown at either end.
 _PAIRS = 8
 
@@ -80,7 +82,8 @@ def _attributes_table(statistics: LabelStatistics) -> FiguresTable:
     ]
     if priors.unspecified.any():
         columns.append(FigureColumn("unspec.", [f"{priors.unspecified[i]:,}" for i in order], 3))
-    return FiguresTable(["attribute"], [[priors.attributes[i]] for i in order], columns)
+    names = [[priors.attributes[i]] for i in order]
+    return FiguresTable(["attribute"], names, columns, most=_ROWS)
 
 
 def _pairs(statistics: LabelStatistics) -> list[RenderableType]:
@@ -178,4 +181,4 @@ def priors_table(priors: Priors, splits: dict[str, LabelTable]) -> FiguresTable:
     if priors.unspecified.any():
         unspecified = [str(count) for count in priors.unspecified.tolist()]
         columns.append(FigureColumn("unspec.", unspecified, len(splits) + 1))
-    return FiguresTable(["attribute"], [[name] for name in priors.attributes], columns)
+    return FiguresTable(["attribute"], [[name] for name in priors.attributes], columns, most=_ROWS)
