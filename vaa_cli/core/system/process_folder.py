@@ -10,6 +10,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+# The path of a socket has at most 107 bytes, of which its name and that of the folder take 40.
+_LONGEST_PARENT, _SHORT_PARENT = 60, "/tmp"
 _NAME = re.compile(r"vaa-(\d+)-\w+")
 
 
@@ -22,8 +24,11 @@ def process_folder() -> Path:
     Raises:
         OSError: it cannot be made.
     """
-    _remove_abandoned(Path(tempfile.gettempdir()))
-    folder = Path(tempfile.mkdtemp(prefix=f"vaa-{os.getpid()}-"))
+    parent = tempfile.gettempdir()
+    if len(os.fsencode(parent)) > _LONGEST_PARENT and os.access(_SHORT_PARENT, os.W_OK):
+        parent = _SHORT_PARENT
+    _remove_abandoned(Path(parent))
+    folder = Path(tempfile.mkdtemp(prefix=f"vaa-{os.getpid()}-", dir=parent))
     atexit.register(_remove, folder, os.getpid())
     # Where multiprocessing looks for such a folder before it makes one called pymp-*.
     multiprocessing.process.current_process()._config["tempdir"] = str(folder)  # type: ignore[attr-defined]
