@@ -115,6 +115,8 @@ StatisticsOption = Annotated[
         help="Show imbalance and co-occurrence of the attributes in train; draw them too.",
     ),
 ]
+# Seconds of a training from which on another backbone is suggested.
+_LONG = 3600.0
 
 
 def prepare(
@@ -209,4 +211,19 @@ def _print_result(result: "PreparedResult") -> None:
             "or remove them"
         )
     where = "" if out == PREPARED else f" --data {quote(out)}"
-    say(f"wrote {out}; next: vaa train{where} --backbone densenet")
+    say(f"wrote {out}; next: vaa train{where}{_expectation(len(parts['train']))}")
+
+
+def _expectation(pictures: int) -> str:
+    """A clause on the default training: its backbone, and how long it takes here."""
+    from vaa_cli.core.training.duration import duration_text, training_seconds
+    from vaa_cli.core.training.options import TrainingOptions
+
+    options = TrainingOptions()
+    epochs = options.resolved().epochs
+    seconds = training_seconds(pictures, epochs, options.image_size)
+    about = f" ({options.backbone}, {epochs} epochs"
+    if seconds is None:
+        return f"{about})"
+    smaller = "; --backbone resnet18 is quicker" if seconds > _LONG else ""
+    return f"{about}: up to about {duration_text(seconds)} on this processor{smaller})"

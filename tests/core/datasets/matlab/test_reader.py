@@ -1,6 +1,7 @@
 """MATLAB files: the same values whichever form they have, and one line for what is none."""
 
 import pickle
+import struct
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import h5py
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
+import scipy.io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -336,3 +338,24 @@ def test_cells_that_share_cells_are_read_once(tmp_path: Path) -> None:
         assert value.shape == (2, 2)
         value = value[1, 1]
     assert value == 1
+
+
+def test_a_small_hdf5_file_that_declares_gigabytes(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.mat", "w") as file:
+        item = file.create_dataset("x", (1 << 17, 1 << 17), "f8", chunks=(64, 64))
+        item.attrs["MATLAB_class"] = np.bytes_("double")
+    assert (tmp_path / "a.mat").stat().st_size < 100_000
+    with pytest.raises(VAAError, match="bytes of values"):
+        read_mat(tmp_path / "a.mat")
+
+
+@pytest.mark.parametrize("value", [np.zeros((3, 5)), np.full((3, 5), "a", dtype=object)])
+def test_a_small_v5_file_that_declares_gigabytes(tmp_path: Path, value: np.ndarray) -> None:
+    path = tmp_path / "a.mat"
+    scipy.io.savemat(path, {"x": value})
+    sides, more = struct.pack("<ii", 3, 5), struct.pack("<ii", 1 << 15, 1 << 15)
+    content = path.read_bytes()
+    assert content.count(sides) == 1
+    path.write_bytes(content.replace(sides, more))
+    with pytest.raises(VAAError, match="1,073,741,824 values in 'x'"):
+        read_mat(path)

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from vaa_cli.core.datasets.matlab.structs import UnsupportedError, mapped, structs
 
+# Bytes of values: a file of a kilobyte can declare any number, which reading would allocate.
+_LARGEST = 4 << 30
+
 
 def read_variables(path: Path) -> dict[str, Any] | None:
     """The variables of a file by name, see `matlab.read_mat`; None if it is no HDF5 file."""
@@ -28,6 +31,7 @@ class _HDF5Reader:
     def __init__(self, file: h5py.File) -> None:
         self._file = file
         self._values: dict[int, Any] = {}
+        self._bytes = 0
 
     def variables(self) -> dict[str, Any]:
         """The variables by name."""
@@ -64,6 +68,9 @@ class _HDF5Reader:
             return self._struct(item)
         if item.external or item.is_virtual:
             raise UnsupportedError("data that is stored in another file")
+        self._bytes += item.nbytes
+        if self._bytes > _LARGEST:
+            raise UnsupportedError(f"more than {_LARGEST:,} bytes of values")
         if "MATLAB_empty" in attributes:
             shape = tuple(int(side) for side in item[()])
             return "" if kind == "char" else np.empty(shape, object if kind == "cell" else float)

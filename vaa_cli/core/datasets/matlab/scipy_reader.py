@@ -1,6 +1,8 @@
 """MATLAB files of versions 5 to 7, by SciPy."""
 
+import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,24 @@ import scipy.io
 
 from vaa_cli.core.datasets.matlab.structs import UnsupportedError, mapped, structs
 
+# Values of a variable.
+_MOST = 1 << 28
+
 
 def read_variables(path: Path) -> dict[str, Any]:
     """The variables of a file by name, see `matlab.read_mat`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd variables; what matters is asked for later
+        _require_few(scipy.io.whosmat(str(path), appendmat=False))
         variables = scipy.io.loadmat(str(path), appendmat=False)
     return {name: _from_scipy(value) for name, value in variables.items() if name[:2] != "__"}
+
+
+def _require_few(declared: Sequence[tuple[str, tuple[int, ...], str]]) -> None:
+    """Check the sizes that variables declare, which an empty one can do with any."""
+    for name, shape, _ in declared:
+        if math.prod(shape) > _MOST:
+            raise UnsupportedError(f"{math.prod(shape):,} values in {name!r}")
 
 
 def _from_scipy(value: Any) -> Any:
