@@ -26,7 +26,7 @@ from vaa_cli.commands.runs import app as runs_app
 from vaa_cli.commands.train import train
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system.distributed import end_process
-from vaa_cli.core.system.interruption import ignore_signals, received_signal
+from vaa_cli.core.system.interruption import end_at_once, ignore_signals, received_signal
 
 DEBUG = "--debug"
 WRONG_REQUEST = 2
@@ -79,6 +79,8 @@ def run_process() -> NoReturn:
     open_standard_streams()
     code = run()
     ignore_signals()
+    if received_signal():
+        end_at_once(code)
     end_process(code)
 
 

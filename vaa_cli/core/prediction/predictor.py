@@ -205,9 +205,12 @@ class Predictor:
             count = min(count, max(1, expected))
         preparing = threading.Thread(target=engine.prepare, args=(count,), daemon=True)
         preparing.start()
-        for batch in pool.load(requests):
-            preparing.join()
-            yield from self._predictions(engine, batch)
+        try:
+            for batch in pool.load(requests):
+                preparing.join()
+                yield from self._predictions(engine, batch)
+        finally:
+            preparing.join()  # a library that computes while the process ends aborts it
 
     def _predictions(self, engine: Engine, batch: PixelBatch) -> Iterator[Prediction]:
         count = len(batch.requests)

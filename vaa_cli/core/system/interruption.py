@@ -5,15 +5,16 @@ it into other errors, print it and go on, or abort. So a process that has nothin
 without it.
 """
 
+import atexit
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # People press Ctrl-C more than once; cleaning up is not interrupted for so many seconds.
@@ -88,6 +89,19 @@ def ignore_signals() -> None:
     """Let this process end as it is going to: its work is done."""
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+
+
+def end_at_once(code: int) -> NoReturn:
+    """End this process with an exit code, once what is to be cleaned up is.
+
+    The interpreter's own end would wait for threads, abort where a library still computes, and send
+    itself SIGINT if KeyboardInterrupt was raised in `exec`.
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # its reader may have closed it
+            stream.flush()
+    os._exit(code)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
