@@ -337,6 +337,21 @@ def test_full_disk_while_predicting(workspace: Path) -> None:
     assert not (workspace / "small.csv").exists()
 
 
+@pytest.mark.slow
+def test_full_disk_under_the_cache(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+    monkeypatch.setenv("VAA_CACHE", str(tmp_path / "cache"))
+    options = ("--workers", "0", "--engine", "openvino")
+    with limited_file_size(100_000):
+        outcome = run_vaa("predict", "dataset/images", *options, cwd=workspace)
+    assert_one_line_error(outcome, "the converted model cannot be written", "VAA_CACHE=DIR")
+    assert "the converted model cannot be kept" in outcome.err
+    assert "src/" not in outcome.err and "Check '" not in outcome.err  # as C++ has it
+    assert [name for name in contents(tmp_path / "cache") if not name.startswith(".")] == []
+
+
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     outcome = run_process("prepare", "nowhere", "--debug", cwd=tmp_path)
     assert outcome.code != 0
