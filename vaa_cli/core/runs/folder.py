@@ -20,7 +20,7 @@ from vaa_cli.core.system.files import (
 )
 from vaa_cli.core.system.folders import make_folder, require_folders_above
 from vaa_cli.core.system.input_files import parse_json, read_file
-from vaa_cli.core.system.interruption import cleanup
+from vaa_cli.core.system.interruption import cleanup, uninterrupted
 from vaa_cli.core.system.locks import exclusive, is_held
 
 CONFIG = "config.json"
@@ -117,14 +117,17 @@ def locked_new_run(backbone: str) -> Iterator[Path]:
     Raises:
         VAAError: the folder cannot be made.
     """
+    run: Path | None = None
     with cleanup():
-        run = _claimed(backbone)
         try:
+            with uninterrupted():
+                run = _claimed(backbone)
             with locked(run):
                 yield run
         finally:
             with contextlib.suppress(OSError):  # something is in it
-                run.rmdir()
+                if run is not None:
+                    run.rmdir()
                 RUNS.rmdir()
 
 

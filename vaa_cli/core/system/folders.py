@@ -41,8 +41,8 @@ def whole_folder(path: Path, contents: Collection[str]) -> Iterator[Path]:
     retired = beside.with_suffix(_OLD)
     with cleanup(), writing_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.mkdir()
         try:
+            beside.mkdir()
             yield beside
             sync_folder(beside)
             _put_in_place(beside, path, retired)
@@ -66,8 +66,8 @@ def temporary_folder(path: Path) -> Iterator[Path]:
     """
     beside = _sibling(path, _NEW)
     with cleanup():
-        beside.mkdir()
         try:
+            beside.mkdir()
             yield beside
         finally:
             shutil.rmtree(beside, ignore_errors=True)

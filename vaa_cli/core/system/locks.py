@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +13,12 @@ from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system.files import writing_errors
 from vaa_cli.core.system.folders import make_folder
-from vaa_cli.core.system.interruption import cleanup
+from vaa_cli.core.system.interruption import cleanup, uninterrupted
 
 # What flock answers on file systems without locks: shared folders, cloud drives, some FUSE mounts.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+# Seconds between two attempts to get a lock.
+_POLL = 0.1
 
 
 @contextmanager
@@ -37,33 +40,33 @@ def exclusive(lock_file: Path, written: Path, problem: str, wait: bool = False) 
         VAAError: another process holds the lock, or its file cannot be written.
     """
     made = [folder for folder in lock_file.parents if not folder.exists()]
+    lock: BaseFileLock | None = None
     with cleanup():
-        make_folder(lock_file.parent)
         try:
-            with writing_errors(written):
-                lock = _acquired(lock_file, -1.0 if wait else 0.0)
-            if lock is None:
-                raise VAAError(problem)
-            with _released(lock, lock_file):
-                yield
+            make_folder(lock_file.parent)
+            while lock is None:
+                with writing_errors(written), uninterrupted():
+                    lock = _acquired(lock_file)
+                if lock is None and not wait:
+                    raise VAAError(problem)
+                if lock is None:
+                    time.sleep(_POLL)
+            yield
         finally:
+            if lock is not None:
+                _release(lock, lock_file)
             with contextlib.suppress(OSError):  # something is in it
                 for folder in made:
                     folder.rmdir()
 
 
-@contextmanager
-def _released(lock: BaseFileLock, lock_file: Path) -> Iterator[None]:
-    """Release a lock after the block."""
-    try:
-        yield
-    finally:
-        # Removed before it is released: after that it may be the next process's. A soft lock is
-        # its file, and removes it itself.
-        if not isinstance(lock, SoftFileLock):
-            with contextlib.suppress(OSError):
-                lock_file.unlink()
-        lock.release()
+def _release(lock: BaseFileLock, lock_file: Path) -> None:
+    # Removed before it is released: after that it may be the next process's. A soft lock is its
+    # file, and removes it itself.
+    if not isinstance(lock, SoftFileLock):
+        with contextlib.suppress(OSError):
+            lock_file.unlink()
+    lock.release()
 
 
 def is_held(lock_file: Path) -> bool:
@@ -74,18 +77,18 @@ def is_held(lock_file: Path) -> bool:
     """
     if not lock_file.exists():
         return False
-    lock = _acquired(lock_file, 0.0)
+    lock = _acquired(lock_file)
     if lock is not None:
         lock.release()
     return lock is None
 
 
-def _acquired(lock_file: Path, timeout: float) -> BaseFileLock | None:
+def _acquired(lock_file: Path) -> BaseFileLock | None:
     """The lock, held; None if another process holds it."""
     _require_creatable(lock_file)
     try:
         try:
-            return _acquire(FileLock(lock_file), timeout)
+            return _acquire(FileLock(lock_file))
         except (OSError, NotImplementedError) as error:
             if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
                 raise
@@ -93,7 +96,7 @@ def _acquired(lock_file: Path, timeout: float) -> BaseFileLock | None:
             with contextlib.suppress(OSError):
                 if lock_file.stat().st_size == 0:
                     lock_file.unlink()
-            return _acquire(SoftFileLock(lock_file), timeout)
+            return _acquire(SoftFileLock(lock_file))
     except Timeout:
         return None
 
@@ -109,6 +112,6 @@ def _require_creatable(path: Path) -> None:
         path.unlink()
 
 
-def _acquire(lock: BaseFileLock, timeout: float) -> BaseFileLock:
-    lock.acquire(timeout=timeout)
+def _acquire(lock: BaseFileLock) -> BaseFileLock:
+    lock.acquire(timeout=0)
     return lock
