@@ -10,12 +10,14 @@ from vaa_cli.core.evaluation.comparison import Compared, Estimate
 from vaa_cli.core.evaluation.records import number
 from vaa_cli.core.reports import html
 from vaa_cli.core.reports.figures_table import FigureColumn, FiguresTable, cell, name_text
+from vaa_cli.core.reports.svg_charts import interval_bar
 
 _WORDS = (
     "Intervals hold 95 % of draws of pictures, with replacement; of a difference, both runs were "
     "scored on the same draws. A difference whose interval holds 0 may be noise of the pictures."
 )
 _BETTER, _WORSE, _NOISE = "better", "worse", "≈"
+_STYLE = html.asset("comparison.css")
 
 
 def comparison_tables(compared: Sequence[Compared], names: Sequence[str]) -> RenderableType:
@@ -42,20 +44,38 @@ def comparison_page(compared: Sequence[Compared], names: Sequence[str], about: s
     """The same as a web page."""
     body = [f"<p>{html.text(about)}</p>", f"<p>{_WORDS}</p>"]
     for title, figures in _sections(compared):
-        header = [title, f"{names[0]}", "95 %"]
+        # What people look for first: who is better, by how much, and is that certain.
+        header = [""]
         for name in names[1:]:
-            header += [name, "95 %", "difference", "95 %", ""]
+            what = "difference" if len(names) == 2 else f"{name}: difference"
+            header += [what, "", "95 %", ""]
+        for name in names:
+            header += [name, "95 %"]
+        reach = _reach(figures)
         rows = []
         for one in figures:
             cells = [html.text(one.attribute or one.figure)]
-            cells += [_figure(one.values[0].value), _range(one.values[0])]
-            for value, difference in zip(one.values[1:], one.differences, strict=True):
-                verdict = _verdict(difference)
-                cells += [_figure(value.value), _range(value), *_difference(difference)]
-                cells.append(f'<span class="{verdict}">{verdict}</span>')
+            for difference in one.differences:
+                verdict, (value, interval) = _verdict(difference), _difference(difference)
+                cells += [value, f'<span class="{verdict}">{verdict}</span>', interval]
+                cells.append(interval_bar(difference, reach, verdict))
+            for figure in one.values:
+                cells += [_figure(figure.value), _range(figure)]
             rows.append(cells)
-        body += [f"<h2>{html.text(title)}</h2>", html.table(title, header, rows)]
-    return html.page(f"{names[0]} against {', '.join(names[1:])}", body)
+        body.append(html.table(title, header, rows, is_heading=True))
+    return html.page(f"{', '.join(names[1:])} against {names[0]}", body, _STYLE)
+
+
+def _reach(figures: Sequence[Compared]) -> float:
+    """The largest bound of the differences, for bars of one scale in a table."""
+    bounds = [
+        abs(bound)
+        for one in figures
+        for difference in one.differences
+        for bound in (difference.low, difference.high)
+        if not math.isnan(bound)
+    ]
+    return max(bounds, default=0.0) or 1.0
 
 
 def _sections(compared: Sequence[Compared]) -> Iterator[tuple[str, list[Compared]]]:

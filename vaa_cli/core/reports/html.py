@@ -50,17 +50,20 @@ def text(words: object) -> str:
     return escape(str(words).encode("utf-8", errors="replace").decode())
 
 
-def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(
+    caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], is_heading: bool = False
+) -> str:
     """A table that scrolls by itself where it is wider than the page.
 
     Args:
         caption: caption as text.
         header: the names of the columns, as text.
         rows: cells as HTML; the first of a row is its header.
+        is_heading: whether the caption is the heading of a section, too.
     """
     label = f'aria-label="{text(caption)}"'
     parts = [
-        f'<p class="caption">{text(caption)}</p>',
+        f"<h2>{text(caption)}</h2>" if is_heading else f'<p class="caption">{text(caption)}</p>',
         f'<div class="scroll" tabindex="0" role="region" {label}><table {label}><thead><tr>',
         *(f'<th scope="col">{text(name)}</th>' for name in header),
         "</tr></thead><tbody>",

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vaa_cli.core.evaluation.comparison import Estimate
 from vaa_cli.core.reports.html import text
 
 # A place with room for numbers on the left and below.
@@ -35,6 +36,30 @@ class Axis:
     name: str
     low: float = 0.0
     high: float = 1.0
+
+
+def interval_bar(interval: Estimate, reach: float, style: str) -> str:
+    """An interval as a bar beside a line at zero; empty where it is not known.
+
+    Args:
+        interval: the value and its bounds.
+        reach: number at the right end, and negative at the left.
+        style: class that gives the bar its colour.
+    """
+    if math.isnan(interval.low):
+        return ""
+    width, middle = 140, 8
+    low, value, high = (
+        round(width / 2 * (1 + 0.96 * number / reach), 1)
+        for number in (interval.low, interval.value, interval.high)
+    )
+    label = f"{interval.low:+.3f} to {interval.high:+.3f}"
+    return (
+        f'<svg class="interval {style}" viewBox="0 0 {width} 16" role="img" aria-label="{label}">'
+        f'<line class="zero" x1="{width / 2}" x2="{width / 2}" y1="0" y2="16"/>'
+        f'<line class="bar" x1="{low}" x2="{high}" y1="{middle}" y2="{middle}"/>'
+        f'<circle class="value" cx="{value}" cy="{middle}" r="4"/></svg>'
+    )
 
 
 def line_chart(
