@@ -134,7 +134,8 @@ def _attributes(content: PageContent) -> Iterator[str]:
         '<input type="search" id="filter" autocomplete="off"></label> '
         '<span id="shown" role="status" class="quiet"></span></p>'
     )
-    header = ("attribute", "prior", "positives", "mA", "AP", "F1", "recall +", "recall −",
+    # What people look for stands beside the name, in sight on a phone, too.
+    header = ("attribute", "mA", "AP", "F1", "prior", "positives", "recall +", "recall −",
               "precision", "threshold")  # fmt: skip
     cells = "".join(
         f'<th scope="col" aria-sort="none"><button type="button">{text(name)}</button></th>'
@@ -149,13 +150,13 @@ def _attributes(content: PageContent) -> Iterator[str]:
     for c, name in enumerate(content.attributes):
         prior = content.priors[c]
         columns = [
-            _value(math.nan if prior is None else prior),
-            f'<td data-value="{scores.positives[c]}">{scores.positives[c]:,}</td>',
             _bar(scores.mean_accuracy[c], accuracy[0][c], accuracy[1][c]),
             _bar(scores.average_precision[c], precision[0][c], precision[1][c]),
+            _value(scores.f1[c]),
+            _value(math.nan if prior is None else prior),
+            f'<td data-value="{scores.positives[c]}">{scores.positives[c]:,}</td>',
             *(_value(values[c]) for values in (
-                scores.f1, scores.recall_positive, scores.recall_negative, scores.precision,
-                scores.thresholds,
+                scores.recall_positive, scores.recall_negative, scores.precision, scores.thresholds,
             )),
         ]  # fmt: skip
         parts.append(
