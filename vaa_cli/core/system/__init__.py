@@ -1,1 +1,1 @@
-"""Files that appear whole, CSV text, processes and torch.distributed."""
+"""Files that appear whole, locks, signals, CSV text, processes and torch.distributed."""
