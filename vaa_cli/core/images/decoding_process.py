@@ -97,15 +97,23 @@ def _work(pipe: Connection, shared: Any, shape: tuple[int, ...], decoder: Decode
     """Decode requests until the pipe closes."""
     follow_parent()
     slots = np.frombuffer(memoryview(shared), dtype=np.uint8).reshape(shape)
-    pipe.send(None)  # ready
-    while True:
+    is_wanted = _send(pipe, None)  # ready
+    while is_wanted:
         try:
             slot, requests = pipe.recv()
         except (EOFError, OSError):
             return
-        pipe.send(
-            [
-                tuple(decode_into(decoder, request, slots[slot, position]))
-                for position, request in requests
-            ]
-        )
+        answers = [
+            tuple(decode_into(decoder, request, slots[slot, position]))
+            for position, request in requests
+        ]
+        is_wanted = _send(pipe, answers)
+
+
+def _send(pipe: Connection, answer: Any) -> bool:
+    """Send an answer; whether anyone is left to receive it."""
+    try:
+        pipe.send(answer)
+    except OSError:
+        return False
+    return True
