@@ -610,7 +610,7 @@ def test_a_file_system_without_links(monkeypatch: pytest.MonkeyPatch, number: in
     def refuse(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(os, "symlink", refuse)
+    monkeypatch.setattr(Path, "symlink_to", refuse)
     for age, name in ((20, "b"), (10, "a"), (30, "c")):
         mark_latest(fill(Path("runs") / name, best_safetensors=""))
         os.utime(f"runs/{name}/best.safetensors", (time.time() - age,) * 2)

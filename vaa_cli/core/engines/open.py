@@ -98,8 +98,8 @@ def _fastest_engine(options: EngineOptions) -> str:
     if FORMATS["openvino"].is_installed:
         return "openvino"
     _LOGGER.info(
-        "OpenVINO is not installed; with it (pip install openvino) a CPU predicts 1.4 to 3 times as "
-        "fast"
+        "OpenVINO is not installed; with it (pip install openvino) a CPU predicts 1.4 to 3 times "
+        "as fast"
     )
     return "torch"
 

@@ -13,7 +13,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
@@ -32,6 +32,7 @@ from vaa_cli.core.images.batch import Batch
 from vaa_cli.core.images.decode import Decoder
 from vaa_cli.core.images.loader_failures import _died, _not_handed_over
 from vaa_cli.core.images.requests import Request
+from vaa_cli.core.system.process_folder import process_folder
 from vaa_cli.core.system.processes import decoding_workers, follow_parent
 
 
@@ -114,6 +115,8 @@ def _starting_workers() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # on Windows
         yield
         return
+    with suppress(OSError):
+        process_folder()  # where multiprocessing then keeps its sockets
     if multiprocessing.get_start_method() != "fork":
         # It starts otherwise in the block, and lets the signals through again when it has.
         resource_tracker.ensure_running()

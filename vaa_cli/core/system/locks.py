@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,9 +97,35 @@ def _acquired(lock_file: Path) -> BaseFileLock | None:
             with contextlib.suppress(OSError):
                 if lock_file.stat().st_size == 0:
                     lock_file.unlink()
-            return _acquire(SoftFileLock(lock_file))
+            return _acquire_soft(lock_file)
     except Timeout:
         return None
+
+
+def _acquire_soft(lock_file: Path) -> BaseFileLock:
+    """The lock that is a file. Versions of filelock differ in whether they see a dead holder."""
+    try:
+        return _acquire(SoftFileLock(lock_file))
+    except Timeout:
+        if not _is_of_dead_process(lock_file):
+            raise
+    with contextlib.suppress(FileNotFoundError):
+        lock_file.unlink()
+    return _acquire(SoftFileLock(lock_file))
+
+
+def _is_of_dead_process(lock_file: Path) -> bool:
+    """Whether a soft lock names a process of this machine that is no longer there."""
+    try:
+        process, host, *_ = lock_file.read_text().splitlines()
+        if host != socket.gethostname():
+            return False
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError):
+        pass
+    return False
 
 
 def _require_creatable(path: Path) -> None:
