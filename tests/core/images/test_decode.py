@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -270,9 +271,10 @@ def test_grey_that_is_multiplied_with_its_opacity(tmp_path: Path) -> None:
     grey_and_alpha = np.full((4, 4, 2), (100, 128), dtype=np.uint8)
     Image.fromarray(grey_and_alpha, "LA").save(tmp_path / "a.tif")
     path = patched(tmp_path / "a.tif", 338, 1)
+    if int(PIL.__version__.split(".")[0]) < 13:
+        pytest.skip("Pillow before 13 does not read such a file; see docs/limits.md")
     with Image.open(path) as picture:
-        if picture.mode != "La":
-            pytest.skip("Pillow before 13 takes such a grey for one that is not multiplied")
+        assert picture.mode == "La"
     assert np.abs(opened(path) - (100 + 255 - 128)).max() <= 2
 
 

@@ -87,6 +87,9 @@ def is_held(lock_file: Path) -> bool:
 def _acquired(lock_file: Path) -> BaseFileLock | None:
     """The lock, held; None if another process holds it."""
     _require_creatable(lock_file)
+    if _is_of_dead_process(lock_file):  # which not all versions of filelock see
+        with contextlib.suppress(FileNotFoundError):
+            lock_file.unlink()
     try:
         try:
             return _acquire(FileLock(lock_file))
@@ -97,21 +100,9 @@ def _acquired(lock_file: Path) -> BaseFileLock | None:
             with contextlib.suppress(OSError):
                 if lock_file.stat().st_size == 0:
                     lock_file.unlink()
-            return _acquire_soft(lock_file)
+            return _acquire(SoftFileLock(lock_file))
     except Timeout:
         return None
-
-
-def _acquire_soft(lock_file: Path) -> BaseFileLock:
-    """The lock that is a file. Versions of filelock differ in whether they see a dead holder."""
-    try:
-        return _acquire(SoftFileLock(lock_file))
-    except Timeout:
-        if not _is_of_dead_process(lock_file):
-            raise
-    with contextlib.suppress(FileNotFoundError):
-        lock_file.unlink()
-    return _acquire(SoftFileLock(lock_file))
 
 
 def _is_of_dead_process(lock_file: Path) -> bool:
