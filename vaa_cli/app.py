@@ -146,29 +146,24 @@ def _explained(error: Exception, debug: bool) -> int:
     Raises:
         Exception: it is another one, or `debug` is on.
     """
-    try:
-        raise error
-    except VAAError as error:
-        if debug:
-            raise
-        return _fail(str(error))
-    except BrokenPipeError:
+    if isinstance(error, BrokenPipeError):
         # The reader has enough (vaa predict … | head). The interpreter must not try to write what
         # is still buffered when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        if debug:
-            raise
+    if debug:
+        raise error
+    if isinstance(error, VAAError):
+        return _fail(str(error))
+    if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
         return _fail(f"{error.strerror or error}{where}")
-    except Exception as error:
-        # Typer before 0.26 raises click's exceptions, later ones its own; both have this method.
-        if debug or not hasattr(error, "format_message"):
-            raise
-        context = getattr(error, "ctx", None)
-        command = context.command_path if context else "vaa"
-        return _fail(f"{error.format_message().rstrip('.')}; see {command} --help")
+    # Typer before 0.26 raises click's exceptions, later ones its own; both have this method.
+    if not hasattr(error, "format_message"):
+        raise error
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "vaa"
+    return _fail(f"{error.format_message().rstrip('.')}; see {command} --help")
 
 
 def _fail(message: str) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.command import contents
+from tests.helpers.failures import Stop, raised
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system.files import (
     sync_tree,
@@ -17,22 +18,6 @@ from vaa_cli.core.system.files import (
     write_text,
     writing_errors,
 )
-
-
-class Stop(Exception):
-    """Something that goes wrong half-way."""
-
-
-@pytest.fixture(params=[Stop, KeyboardInterrupt, OSError], ids=lambda kind: str(kind.__name__))
-def failure(request: pytest.FixtureRequest) -> type[BaseException]:
-    kind: type[BaseException] = request.param
-    return kind
-
-
-def raised(failure: type[BaseException]) -> type[BaseException]:
-    """What comes out of a block in which a failure happens."""
-    return VAAError if failure is OSError else failure
-
 
 # Files
 

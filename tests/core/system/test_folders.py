@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.command import contents
+from tests.helpers.failures import raised
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system import folders
 from vaa_cli.core.system.folders import (
@@ -21,21 +22,6 @@ from vaa_cli.core.system.folders import (
 )
 
 KNOWN = ("a.txt", "b.txt")
-
-
-class Stop(Exception):
-    """Something that goes wrong half-way."""
-
-
-@pytest.fixture(params=[Stop, KeyboardInterrupt, OSError], ids=lambda kind: str(kind.__name__))
-def failure(request: pytest.FixtureRequest) -> type[BaseException]:
-    kind: type[BaseException] = request.param
-    return kind
-
-
-def raised(failure: type[BaseException]) -> type[BaseException]:
-    """What comes out of a block in which a failure happens."""
-    return VAAError if failure is OSError else failure
 
 
 @pytest.fixture(params=[True, False], ids=["exchanged", "renamed"])

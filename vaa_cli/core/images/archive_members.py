@@ -11,6 +11,8 @@ from vaa_cli.core.images.unread_formats import is_unread_picture, picture_advice
 
 # A picture's file that is larger is not read: an archive can promise any size.
 LARGEST = 512 << 20
+# A link may lead to a link; one that leads to itself ends after so many.
+MOST_LINKS = 16
 
 
 def is_ending_wanted(name: str) -> bool:
@@ -47,6 +49,17 @@ def require_size(size: int) -> None:
     """
     if size > LARGEST:
         raise PictureError(f"{size:,} bytes, more than the limit of {LARGEST:,}")
+
+
+def require_whole(content: bytes, size: int) -> bytes:
+    """Check that all of a member is there; returns its content.
+
+    Raises:
+        PictureError: it is not.
+    """
+    if len(content) != size:
+        raise PictureError(f"broken archive: {len(content):,} of {size:,} bytes are there")
+    return content
 
 
 def broken(error: Exception) -> str:

@@ -8,11 +8,13 @@ from stat import S_ISLNK, S_ISREG
 
 from vaa_cli.core.errors import PictureError
 from vaa_cli.core.images.archive_members import (
+    MOST_LINKS,
     broken,
     is_ending_wanted,
     is_without_ending,
     looks_like_picture,
     require_size,
+    require_whole,
 )
 from vaa_cli.core.images.requests import ImageSource
 from vaa_cli.core.images.tar_archives import tar_pictures
@@ -21,8 +23,6 @@ _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _ENDINGS = (*_TARS, ".zip")
 # The others can inflate a few bytes to any size before one can stop them.
 _ZIP_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-# A link may lead to a link; one that leads to itself ends after so many.
-_LINKS = 16
 
 
 def is_archive(name: str) -> bool:
@@ -98,7 +98,7 @@ class _ZipMember:
             PictureError: it cannot be read.
         """
         member = self._member
-        for _ in range(_LINKS):
+        for _ in range(MOST_LINKS):
             content = self._content(member)
             if not S_ISLNK(member.external_attr >> 16):
                 return content
@@ -122,6 +122,4 @@ class _ZipMember:
                 content = file.read(size + 1)
         except Exception as error:  # broken data raises any kind
             raise PictureError(broken(error)) from error
-        if len(content) != size:
-            raise PictureError(f"broken archive: {len(content):,} of {size:,} bytes are there")
-        return content
+        return require_whole(content, size)

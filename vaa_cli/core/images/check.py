@@ -11,7 +11,9 @@ from PIL import Image
 
 from vaa_cli.core.errors import PictureError
 from vaa_cli.core.images.decode import MAX_PIXELS, decode_picture, part_of
+from vaa_cli.core.images.metadata import PNG_SIGNATURE
 from vaa_cli.core.images.orientation import orientation_of, upright_size
+from vaa_cli.core.system.input_files import READ_FLAGS
 from vaa_cli.core.system.processes import in_processes
 
 # Width and height of a picture as it is seen, or what is wrong with it in a few words.
@@ -25,9 +27,6 @@ _ANY_END = tuple(_ENDS.values())
 _LONGEST_END = max(map(len, _ANY_END))
 # Bytes that hold the header of most pictures; and of those with EXIF data and a preview.
 _HEADS = (1 << 12, 1 << 17)
-# A pipe is not waited for, and Windows does not touch the ends of lines.
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def check_picture(path: Path | str, decode: bool = True) -> Checked:
@@ -69,7 +68,7 @@ def _size_by_decoding(path: Path | str) -> tuple[int, int]:
 def _size_by_ends(path: Path | str) -> tuple[int, int] | None:
     """The size in the header; None where the ends of the file are not those of a whole picture."""
     try:
-        descriptor = os.open(path, _FLAGS)
+        descriptor = os.open(path, READ_FLAGS)
     except OSError:
         return None
     try:
@@ -106,7 +105,7 @@ def _size_by_head(head: bytes, end: bytes, descriptor: int) -> tuple[int, int] |
 
 def _tells_more_behind(descriptor: int) -> bool:
     """Whether a PNG has EXIF data or texts, where an orientation may be, behind its pixels."""
-    position, pixels = len(_PNG_SIGNATURE), False
+    position, pixels = len(PNG_SIGNATURE), False
     while len(start := _read_at(descriptor, position, 8)) == 8:
         length, kind = int.from_bytes(start[:4], "big"), start[4:]
         if pixels and kind in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):

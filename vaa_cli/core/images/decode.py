@@ -29,6 +29,7 @@ from vaa_cli.core.images.orientation import (
 from vaa_cli.core.images.requests import Request
 from vaa_cli.core.images.unread_formats import advice_for
 from vaa_cli.core.labels.boxes import Box, crop_region
+from vaa_cli.core.system.input_files import READ_FLAGS
 
 # Pillow's own limit against decompression bombs; past it a small file fills the memory.
 MAX_PIXELS = 89_478_485
@@ -40,13 +41,10 @@ _UNMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 _SOUGHT = {"GIF", "TIFF"}
 # The TIFF tag of what 0 means, and its value for white.
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
-# A pipe is not waited for, and Windows does not touch the ends of lines.
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-_FLAGS |= getattr(os, "O_CLOEXEC", 0)
 # Bytes by which other kinds of files are known.
 _LONGEST_START = 1024
-# A larger file is not read into memory to be looked at once more without its metadata.
-_LARGEST_SECOND_LOOK = 256 << 20
+# A larger file is not read into memory whole: Pillow reads it from the disk.
+_LARGEST_CONTENT = 256 << 20
 
 # Pillow warns of odd EXIF data, which does no harm, and of large pictures, which are refused
 # below. Filtered once, since filters are the whole process's and pictures are read in threads.
@@ -165,7 +163,7 @@ def decode_picture(source: Source, enough: tuple[int, int] | None = None) -> Dec
     Raises:
         PictureError: it is missing or broken.
     """
-    content = _jpeg_content(source)
+    content = _content_of(source, JPEG_START)
     if content is not None:
         decoded = decode_jpeg(content, enough, MAX_PIXELS)
         if decoded is not None:
@@ -177,38 +175,27 @@ def decode_picture(source: Source, enough: tuple[int, int] | None = None) -> Dec
         raise
     except PictureError:
         # Pillow gives up a picture for a broken colour profile or text, too.
-        for content in without_metadata(_content_of(source)):
-            with contextlib.suppress(PictureError):
-                return _decode(content, enough)
+        tried = _content_of(source) or b""
+        for content in without_metadata(tried):
+            if content != tried:
+                with contextlib.suppress(PictureError):
+                    return _decode(content, enough)
+            tried = content
         raise
 
 
-def _jpeg_content(source: Source) -> bytes | None:
-    """The content of a JPEG file; None of other files, and where it cannot be read."""
+def _content_of(source: Source, start: bytes = b"") -> bytes | None:
+    """The content of a file; None if it does not begin so, is too large, or cannot be read."""
     if isinstance(source, bytes):
-        return source if source.startswith(JPEG_START) else None
+        return source if source.startswith(start) else None
     try:
-        with open(os.open(source, _FLAGS), "rb", buffering=0) as file:
+        with open(os.open(source, READ_FLAGS), "rb", buffering=0) as file:
             status = os.fstat(file.fileno())
-            if not S_ISREG(status.st_mode) or status.st_size > _LARGEST_SECOND_LOOK:
+            if not S_ISREG(status.st_mode) or status.st_size > _LARGEST_CONTENT:
                 return None
-            start = file.read(len(JPEG_START))
-            return start + file.readall() if start == JPEG_START else None
+            return start + file.readall() if file.read(len(start)) == start else None
     except (OSError, ValueError):
         return None
-
-
-def _content_of(source: Source) -> bytes:
-    """The bytes of a file; none where it cannot be read, or is too large for a second look."""
-    if isinstance(source, bytes):
-        return source
-    try:
-        status = os.stat(source)
-        if S_ISREG(status.st_mode) and status.st_size <= _LARGEST_SECOND_LOOK:
-            return Path(source).read_bytes()
-    except (OSError, ValueError):
-        pass
-    return b""
 
 
 def _decode(source: Source, enough: tuple[int, int] | None) -> Decoded:

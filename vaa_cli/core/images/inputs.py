@@ -47,13 +47,13 @@ class Inputs:
 def find_inputs(names: Sequence[str], stdin: TextIO) -> Inputs:
     """Find the pictures that the words of a command line mean.
 
+    A name that means nothing is a picture with a problem, unless it is the only one.
+
     Args:
         names: each a picture, a folder (all pictures below it: its files, then its folders,
             sorted by name unless there are more than 10,000), a tar or zip archive, a glob, a CSV
             with an image column and perhaps boxes, or `-` for names on stdin, one a line.
         stdin: stream of names for `-`.
-
-    A name that means nothing is a picture with a problem, unless it is the only one.
 
     Raises:
         VAAError: nothing that is named exists, a folder has no pictures, or a CSV is wrong.

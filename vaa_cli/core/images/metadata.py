@@ -4,7 +4,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Chunks that pixels are made of, and those that may have the orientation.
 _PNG_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 _PNG_ORIENTATION = {b"eXIf", b"tEXt", b"zTXt", b"iTXt"}
@@ -24,7 +24,7 @@ def without_metadata(content: bytes) -> Iterator[bytes]:
     Args:
         content: the bytes of the file.
     """
-    if content.startswith(_PNG_SIGNATURE):
+    if content.startswith(PNG_SIGNATURE):
         yield _png(content, with_orientation=True)
         yield _png(content, with_orientation=False)
     elif content.startswith(b"\xff\xd8"):
@@ -33,7 +33,7 @@ def without_metadata(content: bytes) -> Iterator[bytes]:
 
 
 def _png(content: bytes, with_orientation: bool) -> bytes:
-    kept, position = [_PNG_SIGNATURE], len(_PNG_SIGNATURE)
+    kept, position = [PNG_SIGNATURE], len(PNG_SIGNATURE)
     while position + 12 <= len(content):
         (length,) = struct.unpack_from(">I", content, position)
         kind = content[position + 4 : position + 8]

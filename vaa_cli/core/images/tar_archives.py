@@ -12,11 +12,13 @@ from typing import IO, cast
 
 from vaa_cli.core.errors import PictureError
 from vaa_cli.core.images.archive_members import (
+    MOST_LINKS,
     broken,
     is_ending_wanted,
     is_without_ending,
     looks_like_picture,
     require_size,
+    require_whole,
 )
 from vaa_cli.core.images.requests import ImageSource
 
@@ -28,8 +30,6 @@ _IS_LINEAR = sys.version_info.micro >= _LINEAR_SINCE.get(sys.version_info[:2], 0
 _LARGEST_HEADER = 1 << 16 if _IS_LINEAR else 1 << 13
 # Zeros end an archive, and another one may follow; behind so many blocks none is looked for.
 _ZERO_BLOCKS = 4096
-# A link may lead to a link; one that leads to itself ends after so many.
-_LINKS = 16
 
 # Headers that describe the member that follows.
 _EXTENDED = {
@@ -203,9 +203,7 @@ class _TarMember:
             content = file.read() if file is not None else b""
         except Exception as error:  # likewise
             raise PictureError(broken(error)) from error
-        if len(content) != size:
-            raise PictureError(f"broken archive: {len(content):,} of {size:,} bytes are there")
-        return content
+        return require_whole(content, size)
 
 
 class _LinkedFiles:
@@ -233,7 +231,7 @@ class _LinkedFiles:
         if self._problem:
             raise PictureError(self._problem)
         target = name
-        for _ in range(_LINKS):
+        for _ in range(MOST_LINKS):
             if target in self._files:
                 break
             if target not in self._links:
@@ -246,9 +244,7 @@ class _LinkedFiles:
         with open(self._path, "rb") as file:
             file.seek(start)
             content = file.read(size)
-        if len(content) != size:
-            raise PictureError(f"broken archive: {len(content):,} of {size:,} bytes are there")
-        return content
+        return require_whole(content, size)
 
     def _look_through(self, files: dict[str, tuple[int, int]]) -> None:
         """Note where the files of a plain archive are, and where its links lead."""

@@ -74,17 +74,12 @@ def whole_file(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
         VAAError: it cannot be written, or a device, a pipe or a folder stands there; nothing is
             left behind.
     """
-    require_regular(path)
-    beside = temporary_name(path)
-    with cleanup(), writing_errors(path):
-        if sync:
-            _remove_abandoned(path)
-        try:
-            with open(os.open(beside, _NEW, 0o666), "wb") as file:
-                yield file
-                replace_whole(file, beside, path, sync)
-        finally:
-            beside.unlink(missing_ok=True)
+    with (
+        _written_beside(path, sweep=sync) as beside,
+        open(os.open(beside, _NEW, 0o666), "wb") as file,
+    ):
+        yield file
+        replace_whole(file, beside, path, sync)
 
 
 @contextmanager
@@ -94,15 +89,28 @@ def whole_path(path: Path) -> Iterator[Path]:
     Raises:
         VAAError: as `whole_file`.
     """
+    with _written_beside(path, sweep=True) as beside:
+        os.close(os.open(beside, _NEW, 0o666))
+        yield beside
+        with beside.open("r+b") as file:
+            replace_whole(file, beside, path)
+
+
+@contextmanager
+def _written_beside(path: Path, sweep: bool) -> Iterator[Path]:
+    """A temporary name beside a path that may be written; nothing has it after the block.
+
+    Args:
+        path: the path.
+        sweep: remove what killed processes have left there.
+    """
     require_regular(path)
     beside = temporary_name(path)
     with cleanup(), writing_errors(path):
-        _remove_abandoned(path)
+        if sweep:
+            _remove_abandoned(path)
         try:
-            os.close(os.open(beside, _NEW, 0o666))
             yield beside
-            with beside.open("r+b") as file:
-                replace_whole(file, beside, path)
         finally:
             beside.unlink(missing_ok=True)
 

@@ -13,8 +13,8 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system.files import reading_errors
 
 # A pipe without a writer is not waited for, and Windows does not touch the ends of lines.
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-_FLAGS |= getattr(os, "O_CLOEXEC", 0)
+READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+READ_FLAGS |= getattr(os, "O_CLOEXEC", 0)
 # Bytes of a file of options or names; of a table or a description of one; and of one of its lines.
 LARGEST_SETTINGS = 4 << 20
 LARGEST_TABLE = 8 << 30
@@ -32,7 +32,7 @@ def opened_file(path: Path, largest: int = LARGEST_TABLE) -> Iterator[BinaryIO]:
     Raises:
         VAAError: it is missing or cannot be read, is a pipe or a device, or is larger.
     """
-    with reading_errors(path), open(os.open(path, _FLAGS), "rb") as file:
+    with reading_errors(path), open(os.open(path, READ_FLAGS), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise VAAError(f"{path} is not a file but a {_kind(status.st_mode)}; name a file")

@@ -15,6 +15,7 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system.files import writing_errors
 from vaa_cli.core.system.folders import make_folder
 from vaa_cli.core.system.interruption import cleanup, uninterrupted
+from vaa_cli.core.system.process_folder import is_running
 
 # What flock answers on file systems without locks: shared folders, cloud drives, some FUSE mounts.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
@@ -109,14 +110,9 @@ def _is_of_dead_process(lock_file: Path) -> bool:
     """Whether a soft lock names a process of this machine that is no longer there."""
     try:
         process, host, *_ = lock_file.read_text().splitlines()
-        if host != socket.gethostname():
-            return False
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
+        return host == socket.gethostname() and not is_running(int(process))
     except (OSError, ValueError):
-        pass
-    return False
+        return False
 
 
 def _require_creatable(path: Path) -> None:

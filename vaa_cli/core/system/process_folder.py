@@ -55,13 +55,16 @@ def _remove_abandoned(parent: Path) -> None:
             match = _NAME.fullmatch(entry.name)
             if match is None or not entry.is_dir(follow_symlinks=False):
                 continue
-            if entry.stat(follow_symlinks=False).st_uid == os.getuid() and not _is_there(match[1]):
+            if entry.stat(follow_symlinks=False).st_uid == os.getuid() and not is_running(
+                int(match[1])
+            ):
                 shutil.rmtree(entry.path, ignore_errors=True)
 
 
-def _is_there(process: str) -> bool:
+def is_running(process: int) -> bool:
+    """Whether there is a process of a number on this machine, of whichever user."""
     try:
-        os.kill(int(process), 0)
+        os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except OSError:
