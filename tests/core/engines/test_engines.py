@@ -245,6 +245,19 @@ def test_a_model_is_converted_once(
     assert conversions == 2
 
 
+def test_a_digest_changes_with_the_weights_beside_an_xml_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAA_CACHE", str(tmp_path / "cache"))
+    path, weights = tmp_path / "a.xml", tmp_path / "a.bin"
+    path.write_bytes(b"<net/>")
+    weights.write_bytes(b"1")
+    before = engine_cache.model_digest(path)
+    assert engine_cache.model_digest(path) == before  # kept, and the same
+    weights.write_bytes(b"2")
+    assert engine_cache.model_digest(path) != before
+
+
 def test_of_old_ones_the_cache_keeps_a_few(tmp_path: Path) -> None:
     now = time.time()
     for i in range(12):

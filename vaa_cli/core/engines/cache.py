@@ -15,7 +15,13 @@ from platformdirs import user_cache_path
 
 from vaa_cli.core.engines.formats import ModelFormat
 from vaa_cli.core.errors import VAAError, one_line
-from vaa_cli.core.system.files import content_digest, reading_errors, sync_tree, write_text
+from vaa_cli.core.system.files import (
+    content_digest,
+    content_parts,
+    reading_errors,
+    sync_tree,
+    write_text,
+)
 from vaa_cli.core.system.folders import remove_abandoned_folders, temporary_folder
 from vaa_cli.core.system.locks import exclusive
 from vaa_cli.core.system.process_folder import process_folder
@@ -70,10 +76,12 @@ def model_digest(path: Path) -> str:
     Raises:
         VAAError: the file cannot be read.
     """
-    with reading_errors(path):
-        status = path.stat()
-    state = (os.path.realpath(path), status.st_dev, status.st_ino, status.st_size)
-    state += (status.st_mtime_ns, status.st_ctime_ns)  # type: ignore[assignment]
+    state: list[object] = [os.path.realpath(path)]
+    for part in content_parts(path):
+        with reading_errors(part):
+            status = part.stat()
+        state += [status.st_dev, status.st_ino, status.st_size]
+        state += [status.st_mtime_ns, status.st_ctime_ns]
     name = hashlib.blake2b(repr(state).encode(errors="surrogateescape"), digest_size=16).hexdigest()
     try:
         kept = cache_folder() / _DIGESTS / name

@@ -213,6 +213,12 @@ def sync_tree(folder: Path) -> None:
                     _sync(file.fileno())
 
 
+def content_parts(path: Path) -> list[Path]:
+    """The files that a content is in: the file, and with an .xml file the .bin file beside it."""
+    beside = [path.with_suffix(".bin")] if path.suffix.lower() == ".xml" else []
+    return [path, *beside]
+
+
 def content_digest(path: Path) -> str:
     """The BLAKE2 digest of a file's content; with an .xml file's, that of the .bin file beside it.
 
@@ -220,8 +226,7 @@ def content_digest(path: Path) -> str:
         VAAError: it cannot be read.
     """
     digest = hashlib.blake2b(digest_size=32)  # three times as fast as SHA-256
-    beside = [path.with_suffix(".bin")] if path.suffix.lower() == ".xml" else []
-    for part in (path, *beside):
+    for part in content_parts(path):
         with reading_errors(part), part.open("rb") as file:
             while piece := file.read(1 << 20):
                 digest.update(piece)
