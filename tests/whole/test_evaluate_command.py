@@ -1,6 +1,7 @@
 """vaa evaluate: regions and reports."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import vaa_cli as vaa
 from tests.helpers.command import (
     TORCH_FP32,
     assert_one_line_error,
@@ -16,9 +18,11 @@ from tests.helpers.command import (
 )
 from tests.helpers.figures import ATTRIBUTES
 from tests.helpers.pictures import write_rows
+from vaa_cli.core.engines.base import EngineOptions
+from vaa_cli.core.reports.evaluation_report import write_report
 
 
-def test_places_are_scored_beside_the_labels(
+def test_regions_are_scored_beside_the_labels(
     workspace: Path, arrays: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     """Once as boxes and once as masks."""
@@ -38,8 +42,8 @@ def test_places_are_scored_beside_the_labels(
     outcome = run_vaa(*arguments, cwd=workspace)
     assert outcome.code == 0, outcome.err
     records = {r["attribute"]: r for r in json.loads(outcome.out)["attributes"]}
-    assert records["hat"]["places"] == len(test)
-    assert records["red"]["places"] == 0 and records["red"]["hits stage 3"] is None
+    assert records["hat"]["regions"] == len(test)
+    assert records["red"]["regions"] == 0 and records["red"]["hits stage 3"] is None
     assert records["hat"]["mass uniform"] == pytest.approx(20 * 10 / (32 * 64))
     # The same from the arrays that explain gives.
     names = [Path(str(image)).name for image in arrays["images"]]
@@ -56,7 +60,7 @@ def test_places_are_scored_beside_the_labels(
         for where in ("stage 3", "stage 4", "stage 4, attention alone", "uniform", "centred"):
             value = float(found["hat"][f"{kind} {where}"])
             assert value == pytest.approx(records["hat"][f"{kind} {where}"], abs=1e-5)
-    assert found["striped"]["places"] == "0" and found["striped"]["mass uniform"] == ""
+    assert found["striped"]["regions"] == "0" and found["striped"]["mass uniform"] == ""
 
 
 def test_boxes_of_unknown_pictures(workspace: Path, tmp_path: Path) -> None:
@@ -76,13 +80,41 @@ def test_a_report(workspace: Path, tmp_path: Path) -> None:
     outcome = run_vaa(*arguments, cwd=workspace)
     assert outcome.code == 0, outcome.err
     page = (folder / "index.html").read_text()
-    assert [path.name for path in folder.iterdir()] == ["index.html"]
+    assert sorted(path.name for path in folder.iterdir()) == ["index.html", "mistakes.csv"]
     assert page.count("data:image/jpeg") >= 9 and all(name in page for name in ATTRIBUTES)
     assert "Loss by epoch" in page  # the run's log is beside the model
     (folder / "mine.txt").write_text("keep")
     before = (folder / "index.html").read_bytes()
     assert_one_line_error(run_vaa(*arguments, cwd=workspace), "holds other files (mine.txt)")
     assert (folder / "index.html").read_bytes() == before
+
+
+def test_every_mistake_is_listed(workspace: Path, tmp_path: Path) -> None:
+    options = EngineOptions(engine="torch", precision="fp32", workers=0)
+    evaluation = vaa.evaluate(
+        workspace / "runs/latest", workspace / "prepared", attention=True, options=options
+    )
+    # The model makes too few on these pictures, so the labels are others.
+    labels = np.random.default_rng(0).integers(-1, 2, evaluation.probabilities.shape)
+    table = replace(evaluation.split.table, labels=labels.astype(np.int8))
+    evaluation = replace(evaluation, split=replace(evaluation.split, table=table))
+    write_report(tmp_path / "report", evaluation)
+    found = read_rows((tmp_path / "report/mistakes.csv").read_text())
+    limits = evaluation.split.card.thresholds
+    expected = set()
+    for row, image in enumerate(table.row_images):
+        for c, name in enumerate(table.attributes):
+            decided, label = evaluation.probabilities[row, c] >= limits[c], table.labels[row, c]
+            if label == 1 and not decided:
+                expected.add((image, name, "missed"))
+            if label == 0 and decided:
+                expected.add((image, name, "wrongly seen"))
+    assert {(row["image"], row["attribute"], row["mistake"]) for row in found} == expected
+    assert len(found) == len(expected) > 3
+    for name in table.attributes:
+        rows = [row for row in found if row["attribute"] == name]
+        sure = [abs(float(row["probability"]) - float(row["threshold"])) for row in rows]
+        assert sure == sorted(sure, reverse=True)
 
 
 def test_no_report_of_an_export(workspace: Path, tmp_path: Path) -> None:

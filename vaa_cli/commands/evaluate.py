@@ -48,7 +48,8 @@ ReportOption = Annotated[
     Path | None,
     typer.Option(
         "--report",
-        help="Folder for a web page (index.html): intervals, curves, mistakes, pictures.",
+        help="Folder for a web page (index.html: mistakes and their pictures, intervals, "
+        "curves) and a list of all mistakes (mistakes.csv).",
         show_default=False,
     ),
 ]
@@ -73,12 +74,12 @@ def evaluate(
     On several GPUs: torchrun --nproc-per-node 4 -m -- vaa_cli evaluate …
     """
     from vaa_cli.core.evaluation.evaluation import evaluate as evaluate_run
-    from vaa_cli.core.reports.evaluation_report import REPORT, write_report
+    from vaa_cli.core.reports.evaluation_report import CONTENTS, MISTAKES, REPORT, write_report
     from vaa_cli.core.system.folders import require_replaceable
 
     group = this_process()
     if report is not None:
-        require_replaceable(report, [REPORT])
+        require_replaceable(report, CONTENTS)
     options = engine_options(engine, precision, device, batch_size, workers)
     evaluation = evaluate_run(
         run, data, split, boxes=boxes, masks=masks, attention=report is not None,
@@ -91,7 +92,7 @@ def evaluate(
     _print(evaluation, format)
     if report is not None:
         write_report(report, evaluation)
-        say(f"wrote {report / REPORT}")
+        say(f"wrote {report / REPORT} and {report / MISTAKES}")
     if evaluation.unscored:
         warn(
             f"cannot be scored on {split}, without a positive or without a negative, and "

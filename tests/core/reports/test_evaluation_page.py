@@ -5,9 +5,11 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,12 +20,24 @@ from PIL import Image
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_recall_curve
 
+from tests.helpers.pictures import noise
 from vaa_cli.core.evaluation.bootstrap import bootstrap
 from vaa_cli.core.evaluation.confusions import Confusions
 from vaa_cli.core.evaluation.curves import precision_recall, reliability
 from vaa_cli.core.evaluation.metrics import score
-from vaa_cli.core.reports.evaluation_page import PageContent, evaluation_page
-from vaa_cli.core.reports.examples import Example, RenderedExample, choose_examples
+from vaa_cli.core.evaluation.pointing_game import MapScores, PointingResult
+from vaa_cli.core.images.requests import Request
+from vaa_cli.core.labels.table import LabelTable
+from vaa_cli.core.prediction.attention import Explanation, StageAttention
+from vaa_cli.core.prediction.predictor import Prediction
+from vaa_cli.core.reports.evaluation_page import evaluation_page
+from vaa_cli.core.reports.examples import (
+    Example,
+    RenderedExample,
+    choose_examples,
+    render_examples,
+)
+from vaa_cli.core.reports.page_content import PageContent
 
 CHROMIUM = shutil.which("chromium")
 # As root there is no sandbox; the others keep the browser from looking for its maker's hosts.
@@ -75,8 +89,8 @@ def test_mistakes_are_counted_one_by_one() -> None:
 def test_examples_are_the_surest_and_the_least_sure() -> None:
     probabilities, targets = random_predictions()
     limits = np.full(5, 0.4)
-    examples = choose_examples(probabilities, targets, limits, 2)
-    for c in range(5):
+    examples = choose_examples(probabilities, targets, limits, [3, 0, 2, 2, 1], 2)
+    for c, wrong in enumerate([3, 0, 2, 2, 1]):
         kinds = {
             kind: [one.row for one in examples if one.kind == kind and one.attribute == c]
             for kind in ("right", "missed", "wrongly seen", "unsure")
@@ -87,7 +101,7 @@ def test_examples_are_the_surest_and_the_least_sure() -> None:
         missed = sorted((r for r in rows if y[r] == 1 and p[r] < 0.4), key=lambda r: p[r])
         wrongly = sorted((r for r in rows if y[r] == 0 and p[r] >= 0.4), key=lambda r: -p[r])
         unsure = sorted((r for r in rows if y[r] != -1), key=lambda r: abs(p[r] - 0.4))
-        expected = (right[:2], missed[:2], wrongly[:2], unsure[:2])
+        expected = (right[:2], missed[:wrong], wrongly[:wrong], unsure[:2])
         assert tuple(kinds.values()) == expected
 
 
@@ -121,10 +135,11 @@ def evaluation() -> PageContent:
         ],
         calibration=[],
         examples=[
-            RenderedExample(Example(kind, row, c), source, (80, 48))
+            RenderedExample(Example(kind, row, c), f"images/<{row}>.jpg", source, (80, 48))
             for c in range(len(NAMES))
             for row, kind in enumerate(("right", "missed", "wrongly seen", "unsure"))
         ],
+        mistakes="mistakes.csv",
     )
 
 
@@ -162,7 +177,7 @@ class Page(HTMLParser):
 
 def test_the_page_is_whole_and_needs_nothing_else(evaluation: PageContent) -> None:
     page = Page(evaluation_page(evaluation))
-    assert page.open == [] and page.fetched == []
+    assert page.open == [] and set(page.fetched) == {"mistakes.csv"}  # a link
     words = " ".join(page.words)
     for name in (*NAMES[:4], "été?"):
         assert name in words
@@ -171,8 +186,6 @@ def test_the_page_is_whole_and_needs_nothing_else(evaluation: PageContent) -> No
 
 
 def test_a_run_without_a_log_and_pictures_has_a_page(evaluation: PageContent) -> None:
-    from dataclasses import replace
-
     bare = replace(evaluation, epochs=[], examples=[], priors=(None,) * len(NAMES))
     page = Page(evaluation_page(bare))
     assert page.open == [] and "log is not beside" in " ".join(page.words)
@@ -244,13 +257,94 @@ def test_attributes_are_filtered_by_name(shown: Any) -> None:
 
 
 def test_names_lead_to_their_curves_and_every_picture_loads(shown: Any) -> None:
-    assert not shown.locator("#attribute-1 img").first.is_visible()
-    shown.click("#table a[href='#attribute-1']")
-    assert shown.locator("#attribute-1 svg").first.is_visible()
+    last = len(NAMES) - 1  # without a positive, it is not among the worst
+    assert not shown.locator(f"#attribute-{last} img").first.is_visible()
+    shown.click(f"#table a[href='#attribute-{last}']")
+    assert shown.locator(f"#attribute-{last} img").first.is_visible()
     shown.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     shown.wait_for_function("[...document.images].every(image => image.complete)")
     sizes = shown.evaluate("[...document.images].map(image => image.naturalWidth)")
     assert sizes == [80] * 4 * len(NAMES)
+
+
+def test_the_worst_attributes_are_open_with_their_mistakes_first(
+    shown: Any, evaluation: PageContent
+) -> None:
+    blocks = shown.locator("details.attribute[open]")
+    accuracy = evaluation.scores.mean_accuracy
+    order = sorted(range(len(NAMES) - 1), key=lambda c: accuracy[c])
+    assert blocks.evaluate_all("all => all.map(one => one.id)") == [f"attribute-{c}" for c in order]
+    assert blocks.first.bounding_box()["y"] < shown.locator("#table").bounding_box()["y"]
+    assert blocks.first.locator("h4").all_inner_texts()[0] == "surest wrong: missed"
+    example = blocks.first.locator("figure").first
+    # Row 1 stands for what was missed; its label and the decision are random.
+    c = order[0]
+    decision = "present" if evaluation.probabilities[1, c] >= 0.5 else "absent"
+    label = {1: "present", 0: "absent", -1: "unspecified"}[int(evaluation.labels[1, c])]
+    caption = example.inner_text()
+    assert "images/<1>.jpg" in caption
+    assert caption.endswith(f"→ {decision}; label: {label}")
+
+
+def test_pictures_are_enlarged_on_a_click_and_by_keys(shown: Any) -> None:
+    buttons = shown.locator("details[open] .enlarge")
+    small = buttons.first.locator("img").bounding_box()["height"]
+    buttons.first.click()
+    dialog = shown.locator("dialog")
+    assert dialog.locator("img").bounding_box()["height"] > 2 * small
+    assert "images/<1>.jpg" in dialog.inner_text()
+    shown.keyboard.press("ArrowRight")
+    assert "images/<2>.jpg" in dialog.inner_text()
+    shown.keyboard.press("ArrowLeft")
+    shown.keyboard.press("ArrowLeft")  # there is none before the first
+    assert "images/<1>.jpg" in dialog.inner_text()
+    shown.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    assert shown.evaluate("document.activeElement.className") == "enlarge"
+
+
+def test_regions_are_on_the_page(evaluation: PageContent) -> None:
+    count = len(NAMES)
+    regions = np.array([4, 0, 1, 0, 0, 0])
+    maps = MapScores(np.full(count, 0.75), np.full(count, 0.125))
+    guess = MapScores(np.full(count, 0.25), np.full(count, 0.0625))
+    pointing = PointingResult(regions, {"stage 3": maps}, guess, guess)
+    words = " ".join(Page(evaluation_page(replace(evaluation, pointing=pointing))).words)
+    assert "Pointing game" not in " ".join(Page(evaluation_page(evaluation)).words)
+    assert "Pointing game" in words
+    # Two attributes and their mean, in two tables.
+    assert [words.count(figure) for figure in ("0.750", "0.125", "0.250", "0.062")] == [3, 3, 6, 6]
+
+
+def test_pictures_take_no_more_than_they_may(tmp_path: Path) -> None:
+    for row in range(4):
+        noise(200, 300, seed=row).save(tmp_path / f"{row}.png")
+    table = LabelTable(
+        tmp_path, [f"{row}.png" for row in range(4)], ("hat",), np.ones((4, 1), np.int8)
+    )
+    examples = [Example("missed", row, 0) for row in range(4)]
+    heat = np.eye(3, dtype=np.float32)[None]
+    for most in (1_000_000, 40_000):
+        rendered = render_examples(examples, FakeReader(heat), table, 224, most)
+        assert sum(len(one.source) for one in rendered) <= most
+        assert [one.name for one in rendered] == table.row_images
+        # What stands on the page is of one size, whatever it was drawn with.
+        assert {one.size for one in rendered} == {(2 * 149 + 2, 224)}
+    with Image.open(BytesIO(base64.b64decode(rendered[0].source.split(",")[1]))) as picture:
+        assert picture.height < 224
+
+
+class FakeReader:
+    """Gives every picture the same map of one stage."""
+
+    def __init__(self, heat: np.ndarray) -> None:
+        self.card = SimpleNamespace(box_margin=0.0)
+        self._heat = heat
+
+    def read(self, requests: Iterator[Request]) -> Iterator[Explanation]:
+        maps = StageAttention(self._heat, np.ones_like(self._heat))
+        for request in requests:
+            yield Explanation(Prediction(request, np.array([0.5], np.float32)), {3: maps})
 
 
 def test_no_screen_is_too_narrow_and_none_too_dark(shown: Any) -> None:
@@ -267,16 +361,18 @@ def test_no_screen_is_too_narrow_and_none_too_dark(shown: Any) -> None:
 def test_all_is_open_on_paper(shown: Any) -> None:
     shown.emulate_media(media="print")
     assert not shown.locator("#filter").is_visible()
+    opened = shown.locator("details[open]").count()
     shown.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert shown.locator("details:not([open])").count() == 0
     shown.evaluate("dispatchEvent(new Event('afterprint'))")
-    assert shown.locator("details[open]").count() == 0
+    assert shown.locator("details[open]").count() == opened < shown.locator("details").count()
 
 
 def test_controls_have_names(shown: Any) -> None:
     unnamed = shown.evaluate(
         """[...document.querySelectorAll("button, input, img, svg, [role=region]")]
         .filter(one => !(one.ariaLabel || one.alt || one.textContent.trim()
+            || one.querySelector("img[alt]")
             || (one.labels && one.labels.length))).map(one => one.outerHTML.slice(0, 80))"""
     )
     assert unnamed == []

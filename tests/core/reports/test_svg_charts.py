@@ -47,6 +47,17 @@ def test_ticks_are_round() -> None:
     assert numbers == ["0", "5", "10", "15", "20", "25", "30"]
 
 
+def test_equal_distances_of_a_logarithmic_axis_are_equal_ratios() -> None:
+    across = Axis("x", 0.01, 1, is_logarithmic=True)
+    points = [("a", 0.01, 0.5), ("b", 0.1, 0.5), ("c", 1.0, 0.5)]
+    chart = svg_charts.scatter("t", across, Axis("y"), points)
+    left, middle, right = (float(x) for x in re.findall(r'cx="([\d.]+)"', chart))
+    assert left < middle < right and abs(middle - left - (right - middle)) < 0.2
+    numbers = re.findall(r'text-anchor="middle">([\d.]+)</text>', chart)
+    assert numbers == ["0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1"]
+    assert [f">{name}</text>" in chart for name in "abc"] == [True] * 3
+
+
 def test_a_page_fetches_nothing_and_escapes_names() -> None:
     page = html.page("<b>", [html.table("c & d", ["a"], [["1"]])], script="x()")
     assert "default-src 'none'" in page

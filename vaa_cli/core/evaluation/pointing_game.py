@@ -21,6 +21,8 @@ Booleans = NDArray[np.bool_]
 _TOLERANCE = 15 / 224
 # Spread of the map that only knows that people stand in the middle, in heights and widths.
 _CENTRED_SPREAD = 0.25
+# The figures of `MapScores`, and what they are.
+FIGURES = {"hits": "maxima in the region", "mass": "fraction of the map in the region"}
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,11 @@ class PointingResult:
     maps: dict[str, MapScores]
     uniform: MapScores
     centred: MapScores
+
+    @property
+    def all_maps(self) -> dict[str, MapScores]:
+        """The scores of the model's maps, then those of the two others, by name."""
+        return {**self.maps, "uniform": self.uniform, "centred": self.centred}
 
 
 def score_pointing(
@@ -163,23 +170,16 @@ def _centred(height: int, width: int) -> Floats:
     return np.outer(down, across)
 
 
-_KINDS = {"hits": "maxima in the region", "mass": "fraction of the map in the region"}
-
-
 def pointing_records(pointing: PointingResult) -> list[Record]:
     """A record an attribute: its regions, then hits and mass of each map; None without regions."""
     columns: dict[str, Floats] = {}
-    for kind in _KINDS:
-        for name, scores in _all_maps(pointing).items():
+    for kind in FIGURES:
+        for name, scores in pointing.all_maps.items():
             columns[f"{kind} {name}"] = getattr(scores, kind)
     return [
         {
-            "places": int(count),
+            "regions": int(count),
             **{name: float(values[c]) if count else None for name, values in columns.items()},
         }
         for c, count in enumerate(pointing.regions)
     ]
-
-
-def _all_maps(pointing: PointingResult) -> dict[str, MapScores]:
-    return {**pointing.maps, "uniform": pointing.uniform, "centred": pointing.centred}

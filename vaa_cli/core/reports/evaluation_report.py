@@ -1,23 +1,34 @@
-"""The report of an evaluation: one web page in a folder."""
+"""The report of an evaluation: a web page in a folder, and the list of its mistakes."""
 
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from vaa_cli.core.evaluation.bootstrap import bootstrap
 from vaa_cli.core.evaluation.evaluation import Evaluation
-from vaa_cli.core.reports.evaluation_page import PageContent, evaluation_page
+from vaa_cli.core.labels.boxes import BOX_COLUMNS
+from vaa_cli.core.labels.table import ABSENT, PRESENT
+from vaa_cli.core.reports.evaluation_page import evaluation_page
+from vaa_cli.core.reports.page_content import PageContent, worst_attributes
 from vaa_cli.core.runs.log import read_log
+from vaa_cli.core.system.csv_writer import Cell, number_text, write_csv
 from vaa_cli.core.system.files import write_text
 from vaa_cli.core.system.folders import whole_folder
 
-REPORT = "index.html"
-# Pictures of each kind on the page, of all attributes together; the page stays below 10 MB.
-_EXAMPLES = 170
-_EXAMPLE_HEIGHT = 112
+REPORT, MISTAKES = "index.html", "mistakes.csv"
+CONTENTS = (REPORT, MISTAKES)
+# Pictures of each kind of mistake: of the worst attributes, and of the others where there are
+# up to so many attributes; with more, one or none.
+_WORST_EXAMPLES = 6
+_EXAMPLES = {20: 3, 60: 2, 300: 1}
+# Enlarged as large as this. All together leave room for the rest of a page below 10 MB.
+_EXAMPLE_HEIGHT, _EXAMPLE_BYTES = 224, 8_000_000
 
 
 def write_report(folder: Path, evaluation: Evaluation) -> None:
-    """Write the page of an evaluation into a folder.
+    """Write the page of an evaluation into a folder, and a CSV of all mistakes beside it.
 
     Args:
         folder: the folder; replaced if it holds a report and nothing else.
@@ -33,8 +44,12 @@ def write_report(folder: Path, evaluation: Evaluation) -> None:
         raise ValueError("a report needs an evaluation with its attention reader")
     split, scores = evaluation.split, evaluation.scores
     card, table, probabilities = split.card, split.table, evaluation.probabilities
-    each = max(1, min(3, _EXAMPLES // len(card.attributes)))
-    examples = choose_examples(probabilities, table.labels, card.thresholds, each)
+    count = len(card.attributes)
+    each = next((number for most, number in _EXAMPLES.items() if count <= most), 0)
+    mistakes = [each] * count
+    for c in worst_attributes(scores):
+        mistakes[c] = _WORST_EXAMPLES
+    examples = choose_examples(probabilities, table.labels, card.thresholds, mistakes, min(each, 2))
     page = evaluation_page(
         PageContent(
             title=f"{split.model.parent.name or split.model.name} on {split.name}",
@@ -56,8 +71,32 @@ def write_report(folder: Path, evaluation: Evaluation) -> None:
             draws=bootstrap([(probabilities, card.thresholds)], table.labels)[0],
             epochs=read_log(split.model.parent),
             calibration=evaluation.calibration,
-            examples=render_examples(examples, evaluation.reader, table, _EXAMPLE_HEIGHT),
+            examples=render_examples(
+                examples, evaluation.reader, table, _EXAMPLE_HEIGHT, _EXAMPLE_BYTES
+            ),
+            mistakes=MISTAKES,
+            pointing=evaluation.pointing,
         )
     )
-    with whole_folder(folder, [REPORT]) as beside:
+    with whole_folder(folder, CONTENTS) as beside:
         write_text(beside / REPORT, page)
+        write_csv(beside / MISTAKES, _mistakes(evaluation))
+
+
+def _mistakes(evaluation: Evaluation) -> Iterator[Sequence[Cell]]:
+    """A row a mistake, header first: attribute by attribute, the surest mistakes first."""
+    split, table = evaluation.split, evaluation.split.table
+    boxes = () if table.boxes is None else BOX_COLUMNS
+    yield ("image", *boxes, "attribute", "mistake", "probability", "threshold")
+    for c, (name, threshold) in enumerate(
+        zip(split.card.attributes, split.card.thresholds, strict=True)
+    ):
+        probabilities, labels = evaluation.probabilities[:, c], table.labels[:, c]
+        present = probabilities >= threshold
+        wrong = np.flatnonzero(((labels == PRESENT) & ~present) | ((labels == ABSENT) & present))
+        surest = np.argsort(-np.abs(probabilities[wrong] - threshold), kind="stable")
+        for row in wrong[surest].tolist():
+            box = () if table.boxes is None else map(number_text, table.boxes[row].tolist())
+            mistake = "missed" if labels[row] == PRESENT else "wrongly seen"
+            probability = f"{probabilities[row]:.4f}"
+            yield (table.row_images[row], *box, name, mistake, probability, number_text(threshold))

@@ -1,7 +1,7 @@
 """Pictures that a model is most right, wrong and unsure about, as small JPEGs."""
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from vaa_cli.core.prediction.attention import AttentionReader  # which loads torch
 
 _QUALITY = 60
+# Below this scale nothing would be seen on them.
+_SMALLEST = 0.2
 
 
 class Example(NamedTuple):
@@ -36,11 +38,12 @@ class Example(NamedTuple):
 
 
 KINDS = {
-    "right": "surest right",
     "missed": "surest wrong: missed",
     "wrongly seen": "surest wrong: wrongly seen",
     "unsure": "least sure",
+    "right": "surest right",
 }
+MISTAKES = ("missed", "wrongly seen")
 
 
 @dataclass(frozen=True)
@@ -49,25 +52,32 @@ class RenderedExample:
 
     Attributes:
         example: the example.
+        name: name of the picture, with the person's box if there is one.
         source: a `data:` address with a JPEG.
         size: its width and height.
     """
 
     example: Example
+    name: str
     source: str
     size: tuple[int, int]
 
 
 def choose_examples(
-    probabilities: ArrayLike, targets: ArrayLike, thresholds: ArrayLike, each: int
+    probabilities: ArrayLike,
+    targets: ArrayLike,
+    thresholds: ArrayLike,
+    mistakes: Sequence[int],
+    others: int,
 ) -> list[Example]:
-    """The surest right, the surest wrong and the least sure pictures of each attribute.
+    """The surest wrong, the least sure and the surest right pictures of each attribute.
 
     Args:
         probabilities: `[n x c]`.
         targets: `[n x c]`: 1 present, 0 absent, -1 unspecified.
         thresholds: `[c]`.
-        each: number of each kind.
+        mistakes: `c` numbers of each kind of mistake.
+        others: number of each other kind.
     """
     probs = np.asarray(probabilities, dtype=np.float64)
     truth, limits = np.asarray(targets), np.asarray(thresholds, dtype=np.float64)
@@ -77,20 +87,25 @@ def choose_examples(
         seen = p >= limits[c]
         # By how sure, the surest first; of those right only positives, which are the rarer.
         kinds = {
-            "right": ((label == PRESENT) & seen, -p),
             "missed": ((label == PRESENT) & ~seen, p),
             "wrongly seen": ((label == ABSENT) & seen, -p),
             "unsure": (label != UNSPECIFIED, np.abs(p - limits[c])),
+            "right": ((label == PRESENT) & seen, -p),
         }
         for kind, (rows, order) in kinds.items():
+            number = mistakes[c] if kind in MISTAKES else others
             among = np.flatnonzero(rows)
-            first = among[np.argsort(order[among], kind="stable")[:each]]
+            first = among[np.argsort(order[among], kind="stable")[:number]]
             chosen += [Example(kind, row, c) for row in first.tolist()]
     return chosen
 
 
 def render_examples(
-    examples: Sequence[Example], reader: "AttentionReader", table: LabelTable, height: int
+    examples: Sequence[Example],
+    reader: "AttentionReader",
+    table: LabelTable,
+    height: int,
+    most_bytes: int,
 ) -> list[RenderedExample]:
     """Draw examples, in their order; those whose pictures broke meanwhile are left out.
 
@@ -99,12 +114,13 @@ def render_examples(
         reader: the model.
         table: their pictures.
         height: height of each, in pixels.
+        most_bytes: length of all addresses together; pictures are made smaller to keep it.
     """
     wanted: dict[int, list[int]] = {}
     for place, example in enumerate(examples):
         wanted.setdefault(example.row, []).append(place)
     rows = sorted(wanted)
-    shown: dict[int, RenderedExample] = {}
+    sheets: dict[int, Image.Image] = {}
     for row, explanation in zip(rows, reader.read(table_requests(table, rows)), strict=True):
         if explanation.prediction.problem is not None:
             continue
@@ -113,8 +129,19 @@ def render_examples(
             attribute = examples[place].attribute
             maps = (stage.weighted[attribute] for stage in explanation.stages.values())
             sheet = side_by_side([pixels, *(overlay(pixels, heat) for heat in maps)], axis=1)
-            shown[place] = RenderedExample(examples[place], *_jpeg(sheet))
-    return [shown[place] for place in sorted(shown)]
+            sheets[place] = Image.fromarray(sheet)
+    addresses = _addresses(sheets, most_bytes)
+    return [
+        RenderedExample(
+            examples[place], _name(table, examples[place].row), address, sheets[place].size
+        )
+        for place, address in sorted(addresses.items())
+    ]
+
+
+def _name(table: LabelTable, row: int) -> str:
+    box = table.box(row)
+    return table.row_images[row] if box is None else f"{table.row_images[row]} {box}"
 
 
 def _scaled(table: LabelTable, row: int, height: int, margin: float) -> NDArray[np.uint8]:
@@ -125,8 +152,21 @@ def _scaled(table: LabelTable, row: int, height: int, margin: float) -> NDArray[
     return np.asarray(picture.resize(size, Image.Resampling.BILINEAR))
 
 
-def _jpeg(pixels: NDArray[np.uint8]) -> tuple[str, tuple[int, int]]:
+def _addresses(sheets: Mapping[int, Image.Image], most_bytes: int) -> dict[int, str]:
+    """The addresses of sheets, drawn with fewer pixels where all would be too long."""
+    scale = 1.0
+    while True:
+        addresses = {place: _jpeg(sheet, scale) for place, sheet in sheets.items()}
+        length = sum(map(len, addresses.values()))
+        if length <= most_bytes or scale < _SMALLEST:
+            return addresses
+        scale *= 0.9 * (most_bytes / length) ** 0.5
+
+
+def _jpeg(sheet: Image.Image, scale: float) -> str:
+    if scale < 1:
+        width, height = (max(1, round(scale * side)) for side in sheet.size)
+        sheet = sheet.resize((width, height))
     file = BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=_QUALITY, optimize=True)
-    address = f"data:image/jpeg;base64,{b64encode(file.getvalue()).decode()}"
-    return address, (pixels.shape[1], pixels.shape[0])
+    sheet.save(file, "JPEG", quality=_QUALITY, optimize=True)
+    return f"data:image/jpeg;base64,{b64encode(file.getvalue()).decode()}"

@@ -1,5 +1,6 @@
 """One HTML page that needs nothing beside itself: no network, no server, no other file."""
 
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
@@ -48,6 +49,11 @@ def page(title: str, body: Iterable[str], style: str = "", script: str = "") -> 
 def text(words: object) -> str:
     """Text as HTML; a name's bytes that are no UTF-8 are shown as question marks."""
     return escape(str(words).encode("utf-8", errors="replace").decode())
+
+
+def figure(value: float) -> str:
+    """A figure with three digits; a dash for NaN."""
+    return "–" if math.isnan(value) else f"{value:.3f}"
 
 
 def table(

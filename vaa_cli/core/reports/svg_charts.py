@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 from vaa_cli.core.evaluation.comparison import Estimate
 from vaa_cli.core.reports.html import text
+from vaa_cli.core.reports.label_placement import Rectangle, place_labels
 
 # A place with room for numbers on the left and below.
 _LEFT, _BOTTOM, _TOP, _RIGHT = 42, 34, 8, 8
 _LEGEND = 14  # a line's name
 _MOST_POINTS = 150
 _CLASSES = "abc"
+# Points and their labels: radius, width of a letter, height of a line, letters of a name.
+_RADIUS, _LETTER, _LINE, _LONGEST = 4, 6.4, 13, 28
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,25 @@ class Line:
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis: what it shows, and from where to where."""
+    """An axis.
+
+    Attributes:
+        name: meaning of the numbers.
+        low: number at the left or at the bottom; above 0 if the axis is logarithmic.
+        high: number at the other end.
+        is_logarithmic: whether equal distances are equal ratios.
+    """
 
     name: str
     low: float = 0.0
     high: float = 1.0
+    is_logarithmic: bool = False
+
+    def fraction(self, value: float) -> float:
+        """Position of a number along the axis: 0 at `low`, 1 at `high`."""
+        if self.is_logarithmic:
+            return math.log(value / self.low) / (math.log(self.high / self.low) or 1)
+        return (value - self.low) / ((self.high - self.low) or 1)
 
 
 def interval_bar(interval: Estimate, reach: float, style: str) -> str:
@@ -104,9 +121,9 @@ def scatter(
     up: Axis,
     points: Sequence[tuple[str, float, float]],
     guide: Line | None = None,
-    size: tuple[int, int] = (520, 320),
+    size: tuple[int, int] = (1000, 560),
 ) -> str:
-    """Named points, whose names show where they are pointed at.
+    """Named points, labelled where there is room, and where they are pointed at.
 
     Args:
         title: title of the chart, for screen readers.
@@ -123,13 +140,33 @@ def scatter(
             f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in zip(guide.x, guide.y, strict=True)
         )
         parts.append(f'<polyline class="guide line" points="{coordinates}"/>')
-    for name, x, y in points:
-        label = f"{name}: {across.name} {x:.3f}, {up.name} {y:.3f}"
-        parts.append(
-            f'<circle cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" r="5">'
-            f"<title>{text(label)}</title></circle>"
+    centres = [(frame.x(x), frame.y(y)) for _, x, y in points]
+    names = [_short(name) for name, _, _ in points]
+    sizes = [(_LETTER * len(name), _LINE) for name in names]
+    labels = place_labels(centres, sizes, _RADIUS, frame.inside)
+    circles = []
+    for (name, x, y), short, (left, top), label in zip(points, names, centres, labels, strict=True):
+        hint = f"{name}: {across.name} {x:.3f}, {up.name} {y:.3f}"
+        circles.append(
+            f'<circle cx="{left:.1f}" cy="{top:.1f}" r="{_RADIUS}">'
+            f"<title>{text(hint)}</title></circle>"
         )
-    return frame.svg(title, parts)
+        if label is not None:
+            middle = ((label.left + label.right) / 2, (label.top + label.bottom) / 2)
+            near = min(max(left, label.left), label.right), min(max(top, label.top), label.bottom)
+            if math.dist(near, (left, top)) > 2 * _RADIUS:
+                parts.append(
+                    f'<path class="leader" d="M{left:.1f} {top:.1f}L{near[0]:.1f} {near[1]:.1f}"/>'
+                )
+            parts.append(
+                f'<text class="label" x="{middle[0]:.1f}" y="{middle[1] + 4:.1f}" '
+                f'text-anchor="middle">{text(short)}</text>'
+            )
+    return frame.svg(title, [*parts, *circles])
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 class _Frame:
@@ -139,13 +176,17 @@ class _Frame:
         self._across, self._up, (self._width, self._height) = across, up, size
         self._top = top
 
+    @property
+    def inside(self) -> Rectangle:
+        """The area between the axes."""
+        return Rectangle(_LEFT, self._top, self._width - _RIGHT, self._height - _BOTTOM)
+
     def x(self, value: float) -> float:
-        fraction = (value - self._across.low) / ((self._across.high - self._across.low) or 1)
-        return _LEFT + fraction * (self._width - _LEFT - _RIGHT)
+        return _LEFT + self._across.fraction(value) * (self._width - _LEFT - _RIGHT)
 
     def y(self, value: float) -> float:
-        fraction = (value - self._up.low) / ((self._up.high - self._up.low) or 1)
-        return self._height - _BOTTOM - fraction * (self._height - _BOTTOM - self._top)
+        height = self._height - _BOTTOM - self._top
+        return self._height - _BOTTOM - self._up.fraction(value) * height
 
     def svg(self, title: str, parts: Sequence[str]) -> str:
         left, right = _LEFT, self._width - _RIGHT
@@ -175,7 +216,11 @@ class _Frame:
 
 
 def _ticks(axis: Axis) -> list[float]:
-    """About five round numbers on an axis."""
+    """About five round numbers on an axis; on a logarithmic one, 1, 2 and 5 of each decade."""
+    if axis.is_logarithmic:
+        first, last = math.floor(math.log10(axis.low)), math.ceil(math.log10(axis.high))
+        steps = (factor * 10.0**k for k in range(first, last + 1) for factor in (1, 2, 5))
+        return [step for step in steps if axis.low <= step * (1 + 1e-9) <= axis.high * (1 + 2e-9)]
     span = axis.high - axis.low
     if span <= 0:
         return [axis.low]

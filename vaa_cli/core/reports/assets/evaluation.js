@@ -31,6 +31,36 @@ const open = () => {
 };
 addEventListener("hashchange", open);
 open();
+// A picture is enlarged in a dialog; the arrow keys go on to the next.
+const dialog = document.createElement("dialog"), enlarged = document.createElement("div");
+dialog.append(enlarged, Object.assign(document.createElement("button"), { textContent: "Close" }));
+dialog.lastChild.addEventListener("click", () => dialog.close());
+dialog.addEventListener("click", event => { if (event.target === dialog) dialog.close(); });
+document.body.append(dialog);
+let current = null;
+const enlarge = button => {
+  current = button;
+  const caption = document.createElement("p");
+  caption.append(...button.nextElementSibling.cloneNode(true).childNodes);
+  const image = button.firstChild.cloneNode();
+  image.removeAttribute("width");
+  image.removeAttribute("height");
+  enlarged.replaceChildren(image, caption);
+  dialog.ariaLabel = caption.textContent;
+  if (!dialog.open) dialog.showModal();
+};
+addEventListener("click", event => {
+  const button = event.target.closest(".enlarge");
+  if (button) enlarge(button);
+});
+dialog.addEventListener("close", () => { if (current) current.focus(); });
+dialog.addEventListener("keydown", event => {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!step) return;
+  const buttons = [...document.querySelectorAll("details[open] .enlarge")];
+  const next = buttons[buttons.indexOf(current) + step];
+  if (next) enlarge(next);
+});
 const details = [...document.querySelectorAll("details")];
 let closed = [];
 addEventListener("beforeprint", () => {
