@@ -1,6 +1,7 @@
 """vaa explain: figures, arrays, and wrong requests."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.helpers.command import assert_one_line_error, newest_model, run_vaa
+from tests.helpers.command import assert_one_line_error, newest_model, read_rows, run_vaa
 from tests.helpers.figures import ATTRIBUTES
 from tests.helpers.pictures import write_rows
 from vaa_cli.core.images.decode import open_picture
@@ -41,6 +42,23 @@ def test_a_figure_a_row_and_broken_ones_cost_nothing(workspace: Path, tmp_path: 
         with Image.open(tmp_path / "explained" / name) as figure:
             assert figure.format == "PNG"
             figures.append(figure.size)
+
+
+def test_tables_need_no_matplotlib(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decision on each attribute, as `vaa predict --decisions` has it."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    picture = "dataset/images/000.png"
+    outcome = run_vaa("explain", picture, cwd=workspace)
+    assert_one_line_error(outcome, "matplotlib", "or print tables with --text")
+    outcome = run_vaa("explain", picture, "--text", cwd=workspace)
+    assert outcome.code == 0, outcome.err
+    rows = read_rows(run_vaa("predict", picture, "--decisions", cwd=workspace).out)
+    lines = {line.split()[0]: line.split() for line in outcome.out.splitlines() if line.strip()}
+    for name in ATTRIBUTES:
+        assert lines[name][3] == {"1": "present", "0": "absent"}[rows[0][name]]
+    assert "too coarse to rely on" in outcome.out  # 4 x 2 cells
+    outcome = run_vaa("explain", picture, "--text", "--raw", "out.npz", cwd=workspace)
+    assert_one_line_error(outcome, "--raw writes a file and --text prints tables")
 
 
 def test_arrays_are_what_the_model_computes(workspace: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -2,21 +2,22 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from vaa_cli.commands.console import names_on_stdin, say, say_passed_over
+from vaa_cli.commands.console import names_on_stdin, results_console, say, say_passed_over
 from vaa_cli.commands.options import DeviceOption, ImagesArgument, PrecisionOption, RunOption
 from vaa_cli.core.errors import PictureError, VAAError
 
 if TYPE_CHECKING:
     from vaa_cli.core.images.inputs import Inputs
-    from vaa_cli.core.prediction.attention import AttentionReader
-    from vaa_cli.core.reports.explanation_files import Arrays, Figures
+    from vaa_cli.core.images.requests import Request
+    from vaa_cli.core.models.card import ModelCard
+    from vaa_cli.core.prediction.attention import AttentionReader, Explanation
 
 _BATCH_SIZE = 16
 
@@ -33,6 +34,24 @@ TopOption = Annotated[
 ]
 OutOption = Annotated[
     Path, typer.Option("--out", "-o", help="Folder of the figures; made if it is not there.")
+]
+SheetOption = Annotated[
+    int, typer.Option("--per-sheet", min=1, max=50, help="Pictures to a figure.")
+]
+StagesOption = Annotated[
+    bool,
+    typer.Option(
+        "--all-stages",
+        help="Draw each stage in a row of its own. Default: the mean of those that are fine "
+        "enough to show where.",
+    ),
+]
+TextOption = Annotated[
+    bool,
+    typer.Option(
+        "--text",
+        help="Print tables instead of figures: decisions, and where the maps are largest.",
+    ),
 ]
 RawOption = Annotated[
     Path | None,
@@ -58,6 +77,9 @@ def explain(
     attributes: AttributesOption = None,
     top: TopOption = 4,
     out: OutOption = Path("explained"),
+    per_sheet: SheetOption = 1,
+    all_stages: StagesOption = False,
+    text: TextOption = False,
     raw: RawOption = None,
     show: ShowOption = None,
     device: DeviceOption = "auto",
@@ -74,53 +96,61 @@ def explain(
 
     # What can be wrong without the model is refused before it is loaded.
     path = model_file(run)
-    _check_targets(out, raw)
+    _check_targets(out, raw, text)
     inputs = find_inputs(images, names_on_stdin(images))
     card = read_card(path)
     chosen = None if attributes is None else positions_of(attributes, card.attributes)
-    display = _display(show) if raw is None else None
+    display = None if raw or text else _display(show)
 
     from vaa_cli.core.models.devices import Compute
-    from vaa_cli.core.prediction.attention import AttentionReader
-    from vaa_cli.core.reports.explanation_files import Arrays, Figures
+    from vaa_cli.core.prediction.attention import AttentionReader, shown_attributes
 
     compute = Compute.choose(device, precision)
     reader = AttentionReader.open(path, compute, _BATCH_SIZE, workers=0)
     say(f"{path}: torch on {compute}")
-    arrays = Arrays(reader.card) if raw is not None else None
-    failed = _explain(inputs, reader, Figures(out, reader.card, chosen, top), arrays, display)
-    if arrays is not None and raw is not None:
-        arrays.write(raw)
-        _print_path(raw)
+    target: _Tables | _Arrays | _Figures
+    if text:
+        target = _Tables(reader.card)
+    elif raw is not None:
+        target = _Arrays(reader.card, raw)
+    else:
+        target = _Figures(reader.card, out, per_sheet, all_stages, display)
+    failed = _explain(inputs, reader, target, lambda found: shown_attributes(found, chosen, top))
+    target.finish()
     say_passed_over(inputs.passed_over)
     if failed:
         raise typer.Exit(1)
 
 
-def _check_targets(out: Path, raw: Path | None) -> None:
+def _check_targets(out: Path, raw: Path | None, text: bool) -> None:
+    from vaa_cli.core.reports.explanation_files import has_arrays
     from vaa_cli.core.reports.matplotlib_setup import require_matplotlib
     from vaa_cli.core.system.output_files import require_output
 
+    if raw is not None and text:
+        raise VAAError("--raw writes a file and --text prints tables; choose one")
+    if text:
+        return
     if raw is None:
-        require_matplotlib()
+        try:
+            require_matplotlib()
+        except VAAError as error:
+            raise VAAError(f"{error}, or print tables with --text") from error
         if out.exists() and not out.is_dir():
             raise VAAError(f"--out {out} is a file; name a folder for the figures")
     elif raw.suffix != ".npz":
         raise VAAError(f"--raw {raw} is no .npz file; call it {raw.with_suffix('.npz')}")
     else:
-        from vaa_cli.core.reports.explanation_files import has_arrays
-
         require_output(raw, "maps of vaa explain", has_arrays)
 
 
 def _explain(
     inputs: "Inputs",
     reader: "AttentionReader",
-    figures: "Figures",
-    arrays: "Arrays | None",
-    display: Callable[[Path], None] | None,
+    target: "_Tables | _Arrays | _Figures",
+    attributes_of: Callable[["Explanation"], Sequence[int]],
 ) -> int:
-    """Explain each picture, as a figure or in the arrays; the number of broken pictures."""
+    """Explain each picture; the number of broken pictures."""
     from vaa_cli.core.images.requests import batched
 
     failed = 0
@@ -130,18 +160,78 @@ def _explain(
             try:
                 if explanation.prediction.problem is not None:
                     raise PictureError(explanation.prediction.problem)
-                if arrays is not None:
-                    arrays.add(explanation)
-                    continue
-                figure = figures.write(request, explanation)
+                target.add(request, explanation, attributes_of(explanation))
             except PictureError as error:
                 failed += 1
                 say(f"{request.path}: {error}")
-                continue
-            _print_path(figure)
-            if display is not None:
-                display(figure)
     return failed
+
+
+class _Tables:
+    """Explanations as tables on stdout."""
+
+    def __init__(self, card: "ModelCard") -> None:
+        self._card, self._console = card, results_console()
+
+    def add(
+        self, request: "Request", explanation: "Explanation", attributes: Sequence[int]
+    ) -> None:
+        from vaa_cli.core.reports.explanation_tables import explanation_table
+
+        self._console.print(explanation_table(explanation, self._card, attributes))
+
+    def finish(self) -> None:
+        pass
+
+
+class _Arrays:
+    """Explanations as arrays in one file."""
+
+    def __init__(self, card: "ModelCard", path: Path) -> None:
+        from vaa_cli.core.reports.explanation_files import Arrays
+
+        self._arrays, self._path = Arrays(card), path
+
+    def add(
+        self, request: "Request", explanation: "Explanation", attributes: Sequence[int]
+    ) -> None:
+        self._arrays.add(explanation)
+
+    def finish(self) -> None:
+        self._arrays.write(self._path)
+        _print_path(self._path)
+
+
+class _Figures:
+    """Explanations as figures, whose paths are printed, and which are shown where that works."""
+
+    def __init__(
+        self,
+        card: "ModelCard",
+        folder: Path,
+        per_sheet: int,
+        all_stages: bool,
+        display: Callable[[Path], None] | None,
+    ) -> None:
+        from vaa_cli.core.reports.explanation_files import Figures
+
+        self._figures = Figures(folder, card, per_sheet, all_stages)
+        self._display = display
+
+    def add(
+        self, request: "Request", explanation: "Explanation", attributes: Sequence[int]
+    ) -> None:
+        self._report(self._figures.add(request, explanation, attributes))
+
+    def finish(self) -> None:
+        self._report(self._figures.finish())
+
+    def _report(self, figure: Path | None) -> None:
+        if figure is None:
+            return
+        _print_path(figure)
+        if self._display is not None:
+            self._display(figure)
 
 
 def _print_path(path: Path) -> None:

@@ -69,12 +69,34 @@ def test_bars_are_as_long_as_priors_are_large() -> None:
     assert quarter - none > 1000
 
 
+CELL = (0.3 * 150) ** 2  # pixels
+
+
 def test_cells_that_nothing_is_known_of_are_grey() -> None:
     known, unknown = make_table([[1, 0], [0, 1]]), make_table([[1, -1], [0, -1]])
-    # Three of four cells; the edges of letters have a little of the colour too.
-    cell = (0.3 * 150) ** 2
+    # Both cells beside the diagonal; the edges of letters have a little of the colour too.
     grey = count_of("#dddddd", drawn(unknown)) - count_of("#dddddd", drawn(known))
-    assert grey == pytest.approx(3 * cell, rel=0.1)
+    assert grey == pytest.approx(2 * CELL, rel=0.1)
+
+
+def test_cells_are_coloured_by_phi() -> None:
+    """Blue for attributes that exclude each other, red for those that come together, and paler
+    where there are too few pictures."""
+
+    def colour(*rows: list[int]) -> np.ndarray:
+        pixels = np.asarray(drawn(make_table(list(rows)))).reshape(-1, 3).astype(int)
+        colours, counts = np.unique(pixels, axis=0, return_counts=True)
+        # Neither grey nor the blue of the bars, and as large as both cells but for their figures.
+        chosen = (np.ptp(colours, axis=1) > 10) & (colours != ImageColor.getrgb("#225ea8")).any(1)
+        largest = np.argmax(np.where(chosen, counts, 0))
+        assert counts[largest] == pytest.approx(2 * CELL, rel=0.25)
+        found: np.ndarray = colours[largest]
+        return found
+
+    apart, together = colour(*[[1, 0], [0, 1]] * 20), colour(*[[1, 1], [0, 0]] * 20)
+    assert apart[2] > apart[0] + 50 and together[0] > together[2] + 50
+    few = colour([1, 1], [0, 0])
+    assert (few > together).all() and few[0] > few[2]
 
 
 @pytest.mark.parametrize(

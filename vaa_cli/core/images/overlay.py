@@ -15,13 +15,16 @@ _STRONGEST = 0.75
 _GAP = 2  # pixels
 
 
-def overlay(pixels: ArrayLike, heat: ArrayLike, top: float | None = None) -> Pixels:
+def overlay(
+    pixels: ArrayLike, heat: ArrayLike, top: float | None = None, has_cells: bool = False
+) -> Pixels:
     """Lay an attention map over a picture.
 
     Args:
         pixels: `[h x w x 3]` uint8.
         heat: `[mh x mw]`, 0 or more.
         top: value of the brightest colour; None for the maximum of the map.
+        has_cells: whether the cells of the map keep their edges, which shows how coarse it is.
 
     Returns:
         `[h x w x 3]` uint8.
@@ -30,7 +33,8 @@ def overlay(pixels: ArrayLike, heat: ArrayLike, top: float | None = None) -> Pix
     top = float(values.max()) if top is None else top
     values = (values / top).clip(max=1) if top > 0 else np.zeros_like(values)
     size = (picture.shape[1], picture.shape[0])
-    smooth = np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BILINEAR))
+    method = Image.Resampling.NEAREST if has_cells else Image.Resampling.BILINEAR
+    smooth = np.asarray(Image.fromarray(values).resize(size, method))
     stops = np.linspace(0, 1, len(COLOURS))
     colour = np.stack([np.interp(smooth, stops, COLOURS[:, i]) for i in range(3)], axis=-1)
     alpha = _STRONGEST * smooth[:, :, None]

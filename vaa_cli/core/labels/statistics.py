@@ -94,11 +94,22 @@ class LabelStatistics:
         spread = np.sqrt(rows * (both - rows)) * np.sqrt(columns * (both - columns))
         return np.clip(_divide(both * self.together - rows * columns, spread), -1, 1)
 
+    @cached_property
+    def is_reliable(self) -> NDArray[np.bool_]:
+        """`[c x c]` whether phi is more than chance by Cochran's rule.
+
+        Each of the four cases (both attributes, one, the other, neither) would be expected in 5
+        rows or more were the two independent.
+        """
+        rarer_case = np.minimum(self.present, self.specified - self.present)
+        # The rarest case is expected in rarer_case * rarer_case.T / specified rows.
+        reliable: NDArray[np.bool_] = rarer_case * rarer_case.T >= _EXPECTED * self.specified
+        return reliable & (self.specified > 0)
+
     def strongest(self, count: int) -> tuple[list[Pair], list[Pair]]:
         """The pairs that come together most, and those that avoid each other most.
 
-        A pair counts only if each of its four cases (both, one, the other, neither) would be
-        expected in 5 rows or more were the two independent (Cochran's rule).
+        A pair counts only if its phi is reliable.
 
         Args:
             count: largest number of each.
@@ -106,11 +117,8 @@ class LabelStatistics:
         Returns:
             The pairs of the highest phi above 0, and those of the lowest below 0; strongest first.
         """
-        rarer_case = np.minimum(self.present, self.specified - self.present)
-        # The rarest case is expected in rarer_case * rarer_case.T / specified rows.
-        enough = rarer_case * rarer_case.T >= _EXPECTED * self.specified
         firsts, seconds = np.triu_indices(len(self.attributes), k=1)
-        phi = np.nan_to_num(np.where(enough, self.phi, 0)[firsts, seconds])
+        phi = np.nan_to_num(np.where(self.is_reliable, self.phi, 0)[firsts, seconds])
 
         def strongest(sign: int) -> list[Pair]:
             ranked = np.argsort(-sign * phi, kind="stable")[:count]

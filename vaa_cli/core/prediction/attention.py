@@ -1,12 +1,13 @@
 """Predictions of pictures together with the attention maps behind them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from vaa_cli.core.images.decoding_pool import DecodingPool
 from vaa_cli.core.images.requests import Request
@@ -18,6 +19,9 @@ from vaa_cli.core.models.vaa import VAA
 from vaa_cli.core.prediction.predictor import Prediction
 
 Floats = NDArray[np.float32]
+
+# With fewer cells on its shorter side, a map cannot show where an attribute is.
+_FINE = 4
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,16 @@ class StageAttention:
         """The confidence-weighted maps `[c x h x w]`, the input of the attention classifier."""
         return self.attention * self.confidence
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Height and width of the maps, in cells."""
+        return self.attention.shape[1], self.attention.shape[2]
+
+    def multiples(self, attribute: int) -> Floats:
+        """The weighted map `[h x w]` of an attribute; 1 is a map that is even and sure."""
+        multiples: Floats = self.weighted[attribute] * np.float32(np.prod(self.grid))
+        return multiples
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -49,6 +63,60 @@ class Explanation:
 
     prediction: Prediction
     stages: dict[int, StageAttention]
+
+    @property
+    def fine_stages(self) -> tuple[int, ...]:
+        """The stages whose maps have 4 cells or more on their shorter side; may be none."""
+        return tuple(stage for stage, maps in self.stages.items() if min(maps.grid) >= _FINE)
+
+    @property
+    def finest_stage(self) -> int:
+        """The stage whose maps have the most cells."""
+        return max(self.stages, key=lambda stage: np.prod(self.stages[stage].grid))
+
+    def combined(self, attribute: int) -> Floats:
+        """The mean of an attribute's maps of all fine stages, on the grid of the finest stage.
+
+        The prediction is the mean of the logits behind these maps (Sarafianos et al., section 3.1).
+        Coarse stages are left out; where all are coarse, it is the map of the finest.
+
+        Args:
+            attribute: position of the attribute.
+
+        Returns:
+            `[h x w]`, 0 or more; 1 is a map that is even and sure.
+        """
+        height, width = self.stages[self.finest_stage].grid
+        maps = [
+            resized(self.stages[stage].multiples(attribute), (height, width))
+            for stage in self.fine_stages or (self.finest_stage,)
+        ]
+        mean: Floats = np.mean(maps, axis=0, dtype=np.float32)
+        return mean
+
+
+def shown_attributes(
+    explanation: Explanation, chosen: Sequence[int] | None, top: int
+) -> Sequence[int]:
+    """The attributes to show of a picture that is not broken.
+
+    Args:
+        explanation: the explanation of the picture.
+        chosen: positions of the attributes; None for the likeliest.
+        top: number of likeliest attributes, the likeliest first.
+    """
+    if chosen is not None:
+        return chosen
+    probabilities = explanation.prediction.probabilities
+    assert probabilities is not None
+    order: list[int] = np.argsort(-probabilities, kind="stable")[:top].tolist()
+    return order
+
+
+def resized(heat: Floats, size: tuple[int, int]) -> Floats:
+    """A map `[h x w]` on a finer grid of a height and width, interpolated between cells."""
+    picture = Image.fromarray(np.asarray(heat, dtype=np.float32))
+    return np.asarray(picture.resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 class AttentionReader:

@@ -1,14 +1,15 @@
-"""The attention maps of a picture as a figure: a row a stage, a column an attribute."""
+"""The attention maps of pictures as a figure: a picture, then its maps, an attribute a column."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from vaa_cli.core.images.overlay import COLOURS, overlay
+from vaa_cli.core.images.overlay import COLOURS, Pixels, overlay
 from vaa_cli.core.models.card import ModelCard
-from vaa_cli.core.prediction.attention import Explanation
+from vaa_cli.core.prediction.attention import Explanation, Floats
 from vaa_cli.core.reports.matplotlib_setup import drawing, png, require_matplotlib, short_label
 
 if TYPE_CHECKING:
@@ -17,26 +18,60 @@ if TYPE_CHECKING:
 
 # In inches. Pictures are of one height, so that a wide one does not shrink the others, but for
 # those that are wider than twice as high.
-_HEIGHT, _NARROWEST, _WIDEST, _GAP, _TEXT, _SCALE = 2.4, 1.2, 4.8, 0.12, 0.5, 0.12
+_HEIGHT, _NARROWEST, _WIDEST, _GAP, _TITLE, _SCALE, _FOOT = 2.4, 1.2, 4.8, 0.12, 0.25, 0.12, 0.3
 _DPI = 150
-# The likeliest attributes beside the picture.
-_LISTED = 10
 _LONGEST_TITLE = 100
+_PRESENT, _ABSENT = "#1a7f37", "#666666"
+
+
+@dataclass(frozen=True)
+class ExplainedPicture:
+    """A picture with its explanation.
+
+    Attributes:
+        picture: the part of the picture that the model saw, RGB, of any size.
+        explanation: the explanation of that picture, which is not broken.
+        attributes: positions of the attributes that have a column.
+    """
+
+    picture: Image.Image
+    explanation: Explanation
+    attributes: Sequence[int]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of maps.
+
+    Attributes:
+        heats: the maps, in multiples of one that is even and sure.
+        label: their stages and grids.
+        has_cells: whether they are drawn as cells.
+    """
+
+    heats: Sequence[Floats]
+    label: str
+    has_cells: bool
+
+    @property
+    def top(self) -> float:
+        """Value of the brightest colour."""
+        return max((float(heat.max()) for heat in self.heats), default=1.0)
 
 
 def explanation_figure(
-    picture: Image.Image, explanation: Explanation, card: ModelCard, chosen: Sequence[int]
+    pictures: Sequence[ExplainedPicture], card: ModelCard, has_all_stages: bool = False
 ) -> bytes:
-    """Draw the prediction of a picture and the maps of each stage for some attributes.
+    """Draw pictures one below the other, each with the maps of some attributes beside it.
 
     A map is attention times confidence, in multiples of what a cell would have if attention were
-    the same everywhere and sure; the scale beside a row is that row's.
+    the same everywhere and sure; the scale beside a row is that row's. It is the mean of the
+    stages that are fine enough. Where none is, the finest is drawn as the cells that it has.
 
     Args:
-        picture: the part of the picture that the model saw, RGB, of any size.
-        explanation: the explanation of that picture, which is not broken.
+        pictures: one or more pictures.
         card: the model's.
-        chosen: positions of the attributes that have a column.
+        has_all_stages: whether each stage has a row, the coarse ones as cells.
 
     Returns:
         A PNG file.
@@ -46,52 +81,148 @@ def explanation_figure(
     """
     require_matplotlib()
     with drawing():
-        return png(_draw(np.asarray(picture), explanation, card, chosen))
+        return png(_draw(pictures, card, has_all_stages))
 
 
-def _draw(
-    pixels: np.ndarray, explanation: Explanation, card: ModelCard, chosen: Sequence[int]
-) -> "Figure":
+def _rows(explained: ExplainedPicture, has_all_stages: bool) -> list[_Row]:
+    explanation = explained.explanation
+    fine, stages = explanation.fine_stages, explanation.stages
+    if has_all_stages:
+        return [
+            _Row(
+                [maps.multiples(c) for c in explained.attributes],
+                f"stage {stage} ({_grid(maps.grid)})",
+                stage not in fine,
+            )
+            for stage, maps in stages.items()
+        ]
+    used = fine or (explanation.finest_stage,)
+    grids = [f"stage {stage} ({_grid(stages[stage].grid)})" for stage in used]
+    label = grids[0] if len(grids) == 1 else f"mean of {' and '.join(grids)}"
+    return [_Row([explanation.combined(c) for c in explained.attributes], label, not fine)]
+
+
+def _grid(grid: tuple[int, int]) -> str:
+    return f"{grid[0]} × {grid[1]} cells"
+
+
+def _notes(explained: ExplainedPicture, has_all_stages: bool) -> str:
+    """A line on the marks, and on the stages that are too coarse to show where an attribute is."""
+    explanation = explained.explanation
+    coarse = [stage for stage in explanation.stages if stage not in explanation.fine_stages]
+    notes = ["✓ present, ✗ absent at the model's thresholds"]
+    if coarse:
+        names = ", ".join(
+            f"stage {stage} ({_grid(explanation.stages[stage].grid)})" for stage in coarse
+        )
+        left_out = bool(explanation.fine_stages) and not has_all_stages
+        action = "left out" if left_out else "drawn as cells"
+        notes.append(f"too coarse to show where, {action}: {names}")
+    return "; ".join(notes)
+
+
+def _draw(pictures: Sequence[ExplainedPicture], card: ModelCard, has_all_stages: bool) -> "Figure":
     from matplotlib.figure import Figure
 
-    rows, columns = max(len(explanation.stages), 1), 1 + len(chosen)
-    wide = min(max(_NARROWEST, _HEIGHT * pixels.shape[1] / pixels.shape[0]), _WIDEST)
-    width = columns * (wide + _GAP) + _GAP + _SCALE
-    height = rows * (_HEIGHT + _TEXT)
+    blocks = [(explained, _rows(explained, has_all_stages)) for explained in pictures]
+    sizes = [_BlockSize.of(explained, rows) for explained, rows in blocks]
+    width = max(size.left_of_maps + size.maps for size in sizes) + _SCALE + _GAP
+    height = sum(_TITLE + size.height + _GAP for size in sizes) + _FOOT
     figure = Figure(figsize=(width, height), dpi=_DPI)
+    top = 0.0
+    for (explained, rows), size in zip(blocks, sizes, strict=True):
+        _draw_block(_Canvas(figure, width, height, top), explained, rows, card, size)
+        top += _TITLE + size.height + _GAP
+    notes = _notes(pictures[0], has_all_stages)
+    figure.text(0, 0, notes, size=8, color=_ABSENT, va="bottom")
+    return figure
 
-    def cell(row: int, column: int, across: float = wide) -> "Axes":
-        left, bottom = column * (wide + _GAP), (rows - 1 - row) * (_HEIGHT + _TEXT)
-        axes = figure.add_axes((left / width, bottom / height, across / width, _HEIGHT / height))
+
+@dataclass(frozen=True)
+class _BlockSize:
+    """Lengths of a picture and its maps, in inches.
+
+    Attributes:
+        picture: width of the picture, which is as high as all rows of maps.
+        map: width of a map.
+        maps: width of a row of maps with the gaps behind them.
+        height: height of all rows with their titles.
+    """
+
+    picture: float
+    map: float
+    maps: float
+    height: float
+
+    @classmethod
+    def of(cls, explained: ExplainedPicture, rows: Sequence[_Row]) -> "_BlockSize":
+        across, down = explained.picture.size
+        wide = min(max(_NARROWEST, _HEIGHT * across / down), _WIDEST)
+        height = len(rows) * (_HEIGHT + _TITLE)
+        picture = min(max(wide, (height - _TITLE) * across / down), _WIDEST)
+        return cls(picture, wide, len(explained.attributes) * (wide + _GAP), height)
+
+    @property
+    def left_of_maps(self) -> float:
+        return self.picture + _GAP
+
+
+@dataclass(frozen=True)
+class _Canvas:
+    """The part of a figure below a line; lengths are inches, from the left and from that line."""
+
+    figure: "Figure"
+    width: float
+    height: float
+    top: float
+
+    def axes(self, left: float, top: float, width: float, height: float) -> "Axes":
+        """Axes without lines and numbers."""
+        bottom = self.height - self.top - top - height
+        axes = self.figure.add_axes(
+            (left / self.width, bottom / self.height, width / self.width, height / self.height)
+        )
         axes.set_axis_off()
         return axes
 
-    probabilities = explanation.prediction.probabilities
+
+def _draw_block(
+    canvas: _Canvas,
+    explained: ExplainedPicture,
+    rows: Sequence[_Row],
+    card: ModelCard,
+    size: _BlockSize,
+) -> None:
+    """Draw a picture, as high as its rows, and the maps beside it."""
+    prediction = explained.explanation.prediction
+    probabilities = prediction.probabilities
     assert probabilities is not None
-    path, box = explanation.prediction.request.path, explanation.prediction.request.box
+    pixels: Pixels = np.asarray(explained.picture)
+    path, box = prediction.request.path, prediction.request.box
     title = short_label(path if box is None else f"{path}  {box}", _LONGEST_TITLE)
-    figure.text(0, 1 - (_TEXT - 0.3) / height, title, weight="bold", va="bottom")
-    first = cell(0, 0)
+    first = canvas.axes(0, 2 * _TITLE, size.picture, size.height - _TITLE)
+    first.set_anchor("N")
     first.imshow(pixels)
-    first.set_title("picture", loc="left", size=9)
-    order = np.argsort(-probabilities, kind="stable")[:_LISTED]
-    lines = [f"{probabilities[c]:4.0%}  {short_label(card.attributes[c], 20)}" for c in order]
-    # Below the picture, where the other stages leave room.
-    first.text(0, -0.1, "\n".join(lines), va="top", size=7, transform=first.transAxes)
-    for row, (stage, maps) in enumerate(explanation.stages.items()):
-        cells = maps.attention.shape[1] * maps.attention.shape[2]
-        heats = [maps.weighted[c] * cells for c in chosen]
-        top = max((float(heat.max()) for heat in heats), default=1.0)
-        for column, (c, heat) in enumerate(zip(chosen, heats, strict=True), start=1):
-            axes = cell(row, column)
-            axes.imshow(overlay(pixels, heat, top))
-            attribute = short_label(card.attributes[c], 24)
-            title = f"{attribute} {probabilities[c]:.0%}" if row == 0 else attribute
-            axes.set_title(title, loc="left", size=9)
-        size = f"{maps.attention.shape[1]} x {maps.attention.shape[2]}"
-        label = f"stage {stage} ({size}): attention × confidence\n(1: even and sure)"
-        _draw_scale(cell(row, columns, _SCALE), top, label)
-    return figure
+    heading = canvas.axes(0, 0, size.picture, _TITLE)
+    heading.text(0, 0.3, title, weight="bold", va="bottom", transform=heading.transAxes)
+    for number, row in enumerate(rows):
+        top = 2 * _TITLE + number * (_HEIGHT + _TITLE)
+        left = size.left_of_maps
+        for c, heat in zip(explained.attributes, row.heats, strict=True):
+            axes = canvas.axes(left, top, size.map, _HEIGHT)
+            axes.imshow(overlay(pixels, heat, row.top, row.has_cells))
+            is_present = probabilities[c] >= card.thresholds[c]
+            axes.set_title(
+                f"{'✓' if is_present else '✗'} {short_label(card.attributes[c], 22)} "
+                f"{probabilities[c]:.0%}",
+                loc="left",
+                size=9,
+                color=_PRESENT if is_present else _ABSENT,
+                weight="bold" if is_present else "normal",
+            )
+            left += size.map + _GAP
+        label = f"{row.label}\nattention × confidence (1: even and sure)"
+        _draw_scale(canvas.axes(left, top, _SCALE, _HEIGHT), row.top, label)
 
 
 def _draw_scale(axes: "Axes", top: float, label: str) -> None:

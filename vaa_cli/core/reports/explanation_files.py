@@ -11,7 +11,7 @@ from vaa_cli.core.images.decode import open_picture
 from vaa_cli.core.images.requests import Request
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.prediction.attention import Explanation
-from vaa_cli.core.reports.explanation_figure import explanation_figure
+from vaa_cli.core.reports.explanation_figure import ExplainedPicture, explanation_figure
 from vaa_cli.core.system.files import write_bytes
 from vaa_cli.core.system.folders import make_folder
 
@@ -22,24 +22,37 @@ _SHOWN = (720, 360)
 
 
 class Figures:
-    """Figures in a folder, each called as its picture is.
+    """Figures in a folder, each called as its picture is, or sheets of several pictures.
 
     Args:
         folder: made when the first figure is written.
         card: the model's.
-        chosen: positions of the attributes that are shown; None for the likeliest of each picture.
-        top: number of likeliest attributes.
+        per_sheet: number of pictures in a figure.
+        has_all_stages: whether each stage has a row of maps.
     """
 
     def __init__(
-        self, folder: Path, card: ModelCard, chosen: Sequence[int] | None, top: int
+        self, folder: Path, card: ModelCard, per_sheet: int = 1, has_all_stages: bool = False
     ) -> None:
-        self._folder, self._card, self._chosen, self._top = folder, card, chosen, top
+        self._folder, self._card = folder, card
+        self._per_sheet, self._has_all_stages = per_sheet, has_all_stages
+        self._waiting: list[ExplainedPicture] = []
         self._names: set[str] = set()
         self._repeats: Counter[str] = Counter()
+        self._sheets = 0
 
-    def write(self, request: Request, explanation: Explanation) -> Path:
-        """Write the figure of a picture that is not broken; where it is.
+    def add(
+        self, request: Request, explanation: Explanation, attributes: Sequence[int]
+    ) -> Path | None:
+        """Draw a picture that is not broken.
+
+        Args:
+            request: the picture.
+            explanation: its explanation.
+            attributes: positions of the attributes that have a map.
+
+        Returns:
+            The path of the figure that was written; None while a sheet has room.
 
         Raises:
             VAAError: it cannot be written, or matplotlib is not installed.
@@ -49,17 +62,27 @@ class Figures:
         width, height = _SHOWN
         picture = open_picture(source, request.box, (height, width), self._card.box_margin)
         picture.thumbnail(_SHOWN)
-        probabilities = explanation.prediction.probabilities
-        assert probabilities is not None
-        chosen = self._chosen
-        if chosen is None:
-            chosen = np.argsort(-probabilities, kind="stable")[: self._top].tolist()
+        self._waiting.append(ExplainedPicture(picture, explanation, attributes))
+        return self.finish() if len(self._waiting) == self._per_sheet else None
+
+    def finish(self) -> Path | None:
+        """Write what waits for a sheet to be full; the path of the figure, None if there is none.
+
+        Raises:
+            VAAError: it cannot be written, or matplotlib is not installed.
+        """
+        pictures, self._waiting = self._waiting, []
+        if not pictures:
+            return None
         make_folder(self._folder)
-        path = self._folder / self._name(request.path)
-        write_bytes(path, explanation_figure(picture, explanation, self._card, chosen))
+        path = self._folder / self._name(pictures[0].explanation.prediction.request.path)
+        write_bytes(path, explanation_figure(pictures, self._card, self._has_all_stages))
         return path
 
     def _name(self, picture: str) -> str:
+        if self._per_sheet > 1:
+            self._sheets += 1
+            return f"sheet-{self._sheets}{ENDING}"
         stem = Path(picture).stem
         name = f"{stem}{ENDING}"
         while name in self._names:

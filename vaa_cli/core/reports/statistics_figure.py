@@ -1,4 +1,4 @@
-"""Label statistics as a picture: priors as bars beside a heat map of co-occurrence."""
+"""Label statistics as a picture: priors as bars beside co-occurrence, coloured by phi."""
 
 import math
 from typing import TYPE_CHECKING
@@ -17,11 +17,19 @@ _CELL, _BARS, _GAP, _SCALE = 0.3, 2.5, 0.9, 2.5
 # Dots an inch, but no more pixels a side than memory holds with ease.
 _DPI, _LONGEST_SIDE = 150, 8_000
 # In the cells of more attributes, figures would take long to draw.
-_FIGURES = 40
+_FIGURES = 60
+# Of names where there are few attributes and where there are many, in points: a picture of many is
+# looked at scaled down.
+_FEW_SIZE, _MANY_SIZE, _MANY = 9, 12, 30
+# The colours of phi end here at least, so that noise does not look strong; cells of which little
+# is known are paler.
+_LEAST_PHI, _PALE, _DIAGONAL, _UNKNOWN = 0.3, 0.35, "#555555", "#dddddd"
 
 
 def statistics_figure(statistics: LabelStatistics, name: str) -> bytes:
-    """Draw priors, imbalance ratios and P(column | row), from the rarest to the most common.
+    """Draw priors, imbalance ratios and co-occurrence, from the rarest to the most common.
+
+    Cells are coloured by phi, and hold P(column | row).
 
     Args:
         statistics: statistics of the training split.
@@ -63,37 +71,48 @@ def _draw_bars(axes: "Axes", statistics: LabelStatistics, names: list[str]) -> N
     axes.bar_label(bars, ratios, padding=3)
     axes.set(xlim=(0, 1), ylim=(count - 0.5, -0.5))
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100"])
-    axes.set_yticks(range(count), names)
+    axes.set_yticks(range(count), names, size=_name_size(count))
     axes.set_xlabel("Prior in percent, and positives : negatives", loc="left")
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def _draw_heat(axes: "Axes", scale: "Axes", statistics: LabelStatistics, names: list[str]) -> None:
-    from matplotlib.colors import PowerNorm
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize, to_rgb
 
     count = len(names)
-    conditional = statistics.conditional[np.ix_(statistics.order, statistics.order)]
-    edges = np.arange(count + 1) - 0.5
-    # Shares of rare attributes are small: the root sets them apart. NaN lets the grey through.
-    mesh = axes.pcolormesh(edges, edges, conditional, cmap="YlGnBu", norm=PowerNorm(0.5, 0, 1))
-    axes.set_facecolor("#dddddd")
-    axes.invert_yaxis()
+    both = np.ix_(statistics.order, statistics.order)
+    phi, reliable = statistics.phi[both].copy(), statistics.is_reliable[both]
+    np.fill_diagonal(phi, np.nan)
+    bound = max(_LEAST_PHI, float(np.nanmax(np.abs(phi[reliable]), initial=0.0)))
+    mappable = ScalarMappable(Normalize(-bound, bound, clip=True), colormaps["RdBu_r"])
+    colours = mappable.to_rgba(np.nan_to_num(phi))[:, :, :3]
+    colours = np.where(reliable[:, :, None], colours, _PALE * colours + 1 - _PALE)
+    colours[np.isnan(phi)] = to_rgb(_UNKNOWN)
+    colours[np.eye(count, dtype=bool)] = to_rgb(_DIAGONAL)
+    axes.imshow(colours, aspect="auto", interpolation="nearest")
     axes.xaxis.tick_top()
     axes.yaxis.tick_right()
-    axes.set_xticks(range(count), names, rotation="vertical")
-    axes.set_yticks(range(count), names)
+    size = _name_size(count)
+    axes.set_xticks(range(count), names, rotation="vertical", size=size)
+    axes.set_yticks(range(count), names, size=size)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    for (row, column), value in np.ndenumerate(conditional):
-        if count <= _FIGURES and not math.isnan(value):
+    for (row, column), value in np.ndenumerate(statistics.conditional[both]):
+        if count <= _FIGURES and row != column and not math.isnan(value):
             text = axes.text(column, row, percent(value), ha="center", va="center", size=7)
-            text.set_color("white" if value > 0.4 else "black")
+            is_dark = reliable[row, column] and abs(phi[row, column]) > 0.6 * bound
+            text.set_color("white" if is_dark else "black")
             text.set_in_layout(False)  # it is inside anyway, and measuring takes long
-    bar = axes.figure.colorbar(mesh, cax=scale, orientation="horizontal")
-    ticks = [0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1]
-    bar.set_ticks(ticks, labels=[percent(tick) for tick in ticks])
+    axes.figure.colorbar(mappable, cax=scale, orientation="horizontal")
     scale.set_xlabel(
-        "Percent of the pictures with the row's attribute\n"
-        "that have the column's too; grey: no such pictures",
+        "Colour: phi, the correlation of two attributes; pale: too few pictures to rely on;\n"
+        "grey: not known. Figures: percent of the pictures with the row's attribute that have\n"
+        "the column's too.",
         loc="left",
     )
+
+
+def _name_size(count: int) -> int:
+    return _MANY_SIZE if count > _MANY else _FEW_SIZE
