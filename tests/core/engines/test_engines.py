@@ -212,6 +212,19 @@ def test_an_export_that_computes_what_its_card_does_not_promise(
         open_engine(tmp_path / f"a{suffix}")
 
 
+@pytest.mark.slow
+def test_a_compiled_model_computes_the_same_and_is_kept(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAA_CACHE", str(tmp_path))
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    options = EngineOptions(engine="compile", precision="fp32", device="cpu")
+    images = pixels(CARD, 4)
+    found = open_engine(model_file, options).probabilities(images)
+    np.testing.assert_allclose(found, expected(trained(CARD), CARD, images), atol=2e-5)
+    assert any(path.is_file() for path in (tmp_path / ".compiled").rglob("*"))
+
+
 # The cache
 
 

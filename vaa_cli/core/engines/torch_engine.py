@@ -1,5 +1,8 @@
 """A model computed by PyTorch: on a CPU or a GPU, eagerly or compiled."""
 
+import contextlib
+import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,12 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vaa_cli.core.engines.base import EngineOptions
+from vaa_cli.core.engines.cache import cache_folder
 from vaa_cli.core.engines.graph import inference_graph
 from vaa_cli.core.errors import VAAError, one_line
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.models.devices import Compute, is_compiler_error
 from vaa_cli.core.models.model_file import load_model
 from vaa_cli.core.models.vaa import VAA
+
+_CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 
 
 class TorchEngine:
@@ -24,7 +30,8 @@ class TorchEngine:
         model: the model, on the CPU.
         card: its card.
         compute: device and precision.
-        compiled: compile the graph with `torch.compile`, which takes minutes on a CPU.
+        compiled: compile the graph with `torch.compile`, which takes up to a minute on a CPU,
+            and less when it was done before.
     """
 
     def __init__(
@@ -36,6 +43,7 @@ class TorchEngine:
         self._compiled = compiled
         self._function: Callable[[Tensor], Tensor] = graph.to(memory_format=torch.channels_last)
         if compiled:
+            _keep_compiled()
             # Freezing folds constants and lays them out for the machine: nothing is trained here.
             freezing = compute.device.type == "cpu"
             self._function = torch.compile(graph, options={"freezing": True} if freezing else None)
@@ -66,3 +74,17 @@ class TorchEngine:
                 ) from error
             raise
         return found
+
+
+def _keep_compiled() -> None:
+    """Keep what torch compiles in vaa's cache; torch's own folder goes when the machine starts."""
+    # It warns of a CUDA that is not there, which a CPU does not need.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    # torch names its own folder when it is imported, unless the user has named one.
+    named = os.environ.get(_CACHE_VARIABLE)
+    if named is not None and not Path(named).name.startswith("torchinductor_"):
+        return
+    with contextlib.suppress(OSError):
+        folder = cache_folder() / ".compiled"
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ[_CACHE_VARIABLE] = str(folder)
