@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torchvision.models import get_model, get_model_weights
 
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.models.backbones import Backbone
+from vaa_cli.core.models.backbones import make_backbone
 from vaa_cli.core.models.names import backbone_name
 from vaa_cli.core.models.weights import load_weights
 
@@ -43,7 +43,7 @@ def test_unknown_names_suggest_the_nearest(typo: str, meant: str) -> None:
 
 def test_names_near_to_nothing_list_the_choice() -> None:
     with pytest.raises(VAAError, match="resnet18, resnet34"):
-        backbone_name("vit")
+        backbone_name("zzzzzz")
 
 
 @pytest.mark.parametrize("name", ["resnet18", "densenet121"])
@@ -53,7 +53,7 @@ def test_imagenet_weights_come_from_the_cache(cache: Path, name: str) -> None:
     torch.save(state, cached_file(cache, name))
     loaded = load_weights("imagenet", name)
     assert loaded is not None
-    backbone = Backbone(name, loaded)
+    backbone = make_backbone(name, loaded)
     first = next(backbone.parameters())
     torch.testing.assert_close(first, next(iter(state.values())))
 
@@ -106,7 +106,7 @@ def test_no_weights_are_none() -> None:
 
 def test_another_networks_weights_are_refused() -> None:
     with pytest.raises(VAAError, match="not resnet34's"):
-        Backbone("resnet34", get_model("resnet18", weights=None).state_dict())
+        make_backbone("resnet34", get_model("resnet18", weights=None).state_dict())
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 not a zip"])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import get_model
 
-from vaa_cli.core.models.backbones import Backbone, feature_shapes
+from vaa_cli.core.models.backbones import feature_shapes, make_backbone
 from vaa_cli.core.models.names import BACKBONES, ClassifierName
 from vaa_cli.core.models.vaa import (
     VAA,
@@ -70,7 +70,7 @@ def test_the_cut_network_computes_what_torchvision_computes(name: str) -> None:
 
     torch.manual_seed(0)
     whole = get_model(name, weights=None).eval()
-    cut = Backbone(name, whole.state_dict()).eval()
+    cut = make_backbone(name, whole.state_dict()).eval()
     images = make_images(2, (96, 64))
     with torch.no_grad():
         features = cut(images)[-1].mean(dim=(2, 3))
@@ -79,7 +79,7 @@ def test_the_cut_network_computes_what_torchvision_computes(name: str) -> None:
 
 
 def test_densenet_features_are_activated_and_resnet_stage_three_is_stage_fours_input() -> None:
-    backbone = Backbone("densenet121").eval()
+    backbone = make_backbone("densenet121").eval()
     with torch.no_grad():
         for features in backbone(make_images(1, (64, 64)))[1:]:
             assert features.min() == 0  # norm and ReLU come before attention looks
@@ -219,7 +219,7 @@ def test_a_finer_last_stage_is_torchvisions(name: str) -> None:
     ).eval()
     images = torch.randn(2, 3, 96, 64)
     with torch.no_grad():
-        features = Backbone(name, dilated.state_dict(), output_stride=16).eval()(images)
+        features = make_backbone(name, dilated.state_dict(), output_stride=16).eval()(images)
         expected = dilated.maxpool(dilated.relu(dilated.bn1(dilated.conv1(images))))
         for layer in (dilated.layer1, dilated.layer2, dilated.layer3, dilated.layer4):
             expected = layer(expected)
@@ -232,7 +232,7 @@ def test_a_finer_last_stage_of_others(name: str) -> None:
     """As fine as stage 3, and the stages before as they are."""
     torch.manual_seed(0)
     state = get_model(name, weights=None).state_dict()
-    plain, fine = (Backbone(name, state, output_stride=s).eval() for s in (32, 16))
+    plain, fine = (make_backbone(name, state, output_stride=s).eval() for s in (32, 16))
     images = torch.randn(1, 3, 128, 64)
     with torch.no_grad():
         coarse, found = plain(images), fine(images)
@@ -247,7 +247,7 @@ def test_a_finer_last_stage_sees_about_as_far() -> None:
     torch.manual_seed(0)
     seen = []
     for stride in (32, 16):
-        backbone = Backbone("resnet18", output_stride=stride).eval()
+        backbone = make_backbone("resnet18", output_stride=stride).eval()
         images = torch.randn(1, 3, 512, 32, requires_grad=True)
         cell = backbone(images)[3][0, :, 256 // stride, 0].sum()
         (gradient,) = torch.autograd.grad(cell, images)

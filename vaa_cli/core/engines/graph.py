@@ -44,7 +44,8 @@ def inference_graph(model: VAA, card: ModelCard) -> fx.GraphModule:
         card: its card.
     """
     with torch.no_grad():
-        graph = fx.symbolic_trace(Probabilities(model.eval(), card).eval())
+        whole = Probabilities(model.eval(), card).eval()
+        graph = fx.GraphModule(whole, _Tracer().trace(whole))
         modules = dict(graph.named_modules())
         for node in list(graph.graph.nodes):
             norm = modules.get(node.target) if node.op == "call_module" else None
@@ -55,13 +56,26 @@ def inference_graph(model: VAA, card: ModelCard) -> fx.GraphModule:
     return graph.requires_grad_(False)
 
 
+class _Tracer(fx.Tracer):
+    """Traces a model, but not into layers that decide by the size of what they get."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Whether a module stays a call: torch's own, and timm's kinds of them."""
+        return isinstance(m, _LEAVES) or super().is_leaf_module(m, module_qualified_name)
+
+
+_LEAVES = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+# Convolutions into which what follows may be folded; others compute their weights.
+_FOLDABLE = ("Conv2d", "Conv2dSame")
+
+
 def _fold(
     graph: fx.GraphModule, modules: dict[str, nn.Module], node: fx.Node, norm: nn.BatchNorm2d
 ) -> None:
     before: Any = node.args[0]
-    convolution = modules.get(before.target) if before.op == "call_module" else None
+    convolution: Any = modules.get(before.target) if before.op == "call_module" else None
     # Another reader of the convolution's output needs it unchanged.
-    if type(convolution) is not nn.Conv2d or len(before.users) > 1:
+    if type(convolution).__name__ not in _FOLDABLE or len(before.users) > 1:
         return
     parent, _, name = before.target.rpartition(".")
     folded = fuse_conv_bn_eval(convolution, norm)

@@ -41,7 +41,11 @@ class TorchEngine:
         self.name = f"{'compile' if compiled else 'torch'} on {compute}"
         graph = inference_graph(model, card).to(compute.device)
         self._compiled = compiled
-        self._function: Callable[[Tensor], Tensor] = graph.to(memory_format=torch.channels_last)
+        for tensor in graph.parameters():
+            # Tables that transformers work out have more dimensions, which have no such format.
+            if tensor.dim() == 4:
+                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+        self._function: Callable[[Tensor], Tensor] = graph
         if compiled:
             _keep_compiled()
             # Freezing folds constants and lays them out for the machine: nothing is trained here.

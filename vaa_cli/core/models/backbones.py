@@ -1,27 +1,35 @@
-"""torchvision's ResNets and DenseNets, cut where their stages end (method section 3.1)."""
+"""Backbones: networks cut where their stages end (method section 3.1).
 
-from typing import Any
+torchvision's ResNets and DenseNets are here, timm's networks in `timm_backbones`.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torchvision.models import get_model
 
-from vaa_cli.core.errors import VAAError
-from vaa_cli.core.models.names import RESNETS
+from vaa_cli.core.errors import VAAError, one_line
+from vaa_cli.core.models.names import BACKBONES, RESNETS
+
+if TYPE_CHECKING:
+    from vaa_cli.core.models.timm_backbones import TimmBackbone
+
+Channels = tuple[float, float, float]
 
 # What torchvision's ImageNet weights were trained with.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-class Backbone(nn.Module):
+class TorchvisionBackbone(nn.Module):
     """A torchvision network as four stages, without its pooling and classifier.
 
     A ResNet's stage ends with its block of layers; a DenseNet's with the norm and ReLU that follow
     its dense block, which in torchvision are the first half of the transition.
 
     Args:
-        name: one of `backbone_names.BACKBONES`.
+        name: one of `names.BACKBONES`.
         state: weights under torchvision's names, or None for a random start.
         output_stride: pixels of the image a cell of stage 4 stands for, 32 or 16. With 16 that
             stage is as fine as stage 3, and its 3 x 3 convolutions reach as far as before by
@@ -30,6 +38,9 @@ class Backbone(nn.Module):
     Raises:
         VAAError: the weights are not this backbone's.
     """
+
+    # The features of the stages are those of batch normalisation and ReLU.
+    is_normalised = True
 
     def __init__(
         self, name: str, state: dict[str, Tensor] | None = None, output_stride: int = 32
@@ -86,14 +97,58 @@ def _densenet_stages(features: nn.Sequential) -> list[nn.Sequential]:
     return stages
 
 
+def make_backbone(
+    name: str,
+    state: dict[str, Tensor] | None = None,
+    output_stride: int = 32,
+    image_size: tuple[int, int] = (224, 224),
+) -> "TorchvisionBackbone | TimmBackbone":
+    """Make a backbone by its name.
+
+    Args:
+        name: a full name, see `names.backbone_name`.
+        state: weights under torchvision's or timm's names, or None for a random start.
+        output_stride: pixels of the image a cell of stage 4 stands for, 32 or 16.
+        image_size: height and width of the images, which some networks are made for.
+
+    Raises:
+        VAAError: there is no such backbone, it cannot have such images, or the weights are not its
+            own.
+    """
+    if name in BACKBONES:
+        return TorchvisionBackbone(name, state, output_stride)
+    from vaa_cli.core.models.timm_backbones import TimmBackbone
+
+    return TimmBackbone(name, state, output_stride, image_size)
+
+
+def normalisation(name: str) -> tuple[Channels, Channels]:
+    """Mean and standard deviation of each channel of images that a backbone's weights expect."""
+    if name in BACKBONES:
+        return IMAGENET_MEAN, IMAGENET_STD
+    from vaa_cli.core.models import timm_backbones
+
+    return timm_backbones.normalisation(name)
+
+
 def feature_shapes(
     name: str, image_size: tuple[int, int], output_stride: int = 32
 ) -> list[tuple[int, int, int]]:
-    """Channels, height and width of the four stages' features for images of a size."""
+    """Channels, height and width of the four stages' features for images of a size.
+
+    Raises:
+        VAAError: the backbone cannot take images of this size.
+    """
     # On the meta device shapes are worked out without weights and without arithmetic.
     with torch.device("meta"):
-        backbone = Backbone(name, output_stride=output_stride).eval()
-        features = backbone(torch.empty(1, 3, *image_size))
+        backbone = make_backbone(name, None, output_stride, image_size).eval()
+        try:
+            features = backbone(torch.empty(1, 3, *image_size))
+        except (AssertionError, RuntimeError, ValueError) as error:
+            raise VAAError(
+                f"{name} cannot take {image_size[0]}x{image_size[1]} images "
+                f"({one_line(error, 100)}); try another `image_size`, such as 224x224"
+            ) from error
     return [(f.shape[1], f.shape[2], f.shape[3]) for f in features]
 
 

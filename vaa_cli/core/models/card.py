@@ -11,7 +11,7 @@ from typing import Any, get_args
 from safetensors import SafetensorError, safe_open
 
 from vaa_cli.core.errors import VAAError, brief, one_line
-from vaa_cli.core.models.names import BACKBONES, ClassifierName
+from vaa_cli.core.models.names import BACKBONES, ClassifierName, is_timm_name
 from vaa_cli.core.system.input_files import parse_json
 
 SCHEMA = 1
@@ -39,7 +39,7 @@ class ModelCard:
         data: the prepared folder that it was trained on.
         epoch: the epoch whose weights these are, from 1.
         validation: the figures of that epoch on val.
-        output_stride: pixels that a cell of stage 4 stands for, see `backbones.Backbone`.
+        output_stride: pixels that a cell of stage 4 stands for, see `backbones.make_backbone`.
         temperatures: C numbers that the logits are divided by; none before it is calibrated.
     """
 
@@ -126,7 +126,9 @@ def _are_figures(values: Any) -> bool:
 # the value and the number of attributes.
 _CHECKS: dict[str, Callable[[Any, int], bool]] = {
     "attributes": lambda value, _: _are_names(value),
-    "backbone": lambda value, _: value in BACKBONES,
+    "backbone": lambda value, _: (
+        isinstance(value, str) and (value in BACKBONES or is_timm_name(value))
+    ),
     "thresholds": _are_numbers,
     "priors": lambda value, count: (
         isinstance(value, tuple)

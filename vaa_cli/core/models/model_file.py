@@ -46,14 +46,24 @@ def load_model(path: Path) -> tuple[VAA, ModelCard]:
     """
     with opened_model(path, "pt") as (file, card):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        # Shapes only, then the file's tensors take their places: no random start to throw away.
-        with torch.device("meta"):
-            model = new_model(card)
-        model.load_state_dict(tensors, assign=True)
+        model = _with_tensors(card, tensors)
         for name, tensor in tensors.items():
             if tensor.is_floating_point() and not tensor.isfinite().all():
                 raise ValueError(f"{name} has weights that are no numbers")
     return model.eval(), card
+
+
+def _with_tensors(card: ModelCard, tensors: dict[str, Tensor]) -> VAA:
+    """A model of a card's kind with the tensors of a file."""
+    # Shapes only, then the file's tensors take their places: no random start to throw away.
+    with torch.device("meta"):
+        model = new_model(card)
+    model.load_state_dict(tensors, assign=True)
+    if any(buffer.is_meta for buffer in model.buffers()):
+        # Some transformers work out tables when they are made, which no file holds.
+        model = new_model(card)
+        model.load_state_dict(tensors)
+    return model
 
 
 def copy_with_card(path: Path, out: Path, card: ModelCard) -> None:

@@ -1,6 +1,7 @@
-"""The backbones that there are, by torchvision's names; nothing here needs torch."""
+"""The names of backbones, torchvision's and timm's; torch is loaded for timm's only."""
 
 import difflib
+import re
 from typing import Literal
 
 from vaa_cli.core.errors import VAAError
@@ -16,22 +17,45 @@ BACKBONES = RESNETS + DENSENETS
 ALIASES = {"resnet": "resnet101", "densenet": "densenet201"}
 
 
+_SUGGESTIONS = 3
+# timm's names, with or without a tag; nothing that it would look up elsewhere, as `hf-hub:` is.
+_TIMM_NAME = re.compile(r"[a-z0-9_]{1,80}(\.[a-z0-9_]{1,80})?")
+
+
 def backbone_name(name: str) -> str:
     """The full name of a backbone: `densenet` is densenet201, `resnet` is resnet101.
+
+    torchvision's ResNets and DenseNets are known by their names; all others are timm's.
 
     Raises:
         VAAError: there is no such backbone; suggests the nearest names.
     """
     full = ALIASES.get(name.lower(), name.lower())
-    if full not in BACKBONES:
-        nearest = difflib.get_close_matches(full, (*ALIASES, *BACKBONES), n=3, cutoff=0.5)
-        hint = (
-            f"did you mean {' or '.join(nearest)}?"
-            if nearest
-            else f"choose one of {', '.join(BACKBONES)}"
-        )
-        raise VAAError(f"unknown backbone {name!r}; {hint}")
-    return full
+    if full in BACKBONES:
+        return full
+    known: list[str] = []
+    if is_timm_name(full):
+        import timm  # which loads torch
+
+        if full in timm.list_pretrained() or (timm.is_model(full) and "." not in full):
+            return full
+        known = [*timm.list_models(), *(timm.list_pretrained() if "." in full else [])]
+    ours = (*ALIASES, *BACKBONES)
+    nearest = difflib.get_close_matches(full, ours, _SUGGESTIONS, cutoff=0.8)
+    if len(nearest) < _SUGGESTIONS:
+        nearest += difflib.get_close_matches(full, known, _SUGGESTIONS - len(nearest), cutoff=0.7)
+    hint = (
+        f"did you mean {' or '.join(nearest)}?"
+        if nearest
+        else f"choose one of {', '.join(BACKBONES)}, or one of timm's with four stages, such as "
+        "convnext_tiny"
+    )
+    raise VAAError(f"unknown backbone {name!r}; {hint}")
+
+
+def is_timm_name(name: str) -> bool:
+    """Whether a name could be one of timm's; not whether timm knows it."""
+    return name not in BACKBONES and _TIMM_NAME.fullmatch(name) is not None
 
 
 ClassifierName = Literal["spatial", "spatial-full", "pooled"]

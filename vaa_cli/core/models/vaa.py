@@ -6,7 +6,7 @@ from typing import NamedTuple, get_args
 import torch
 from torch import Tensor, nn
 
-from vaa_cli.core.models.backbones import Backbone, feature_shapes
+from vaa_cli.core.models.backbones import feature_shapes, make_backbone
 from vaa_cli.core.models.names import ClassifierName
 
 CLASSIFIERS: tuple[ClassifierName, ...] = get_args(ClassifierName)
@@ -54,6 +54,18 @@ def norm_relu(convolution: nn.Module, outputs: int) -> nn.Sequential:
 def pointwise(inputs: int, outputs: int) -> nn.Sequential:
     """1 x 1 convolution, batch normalisation, ReLU."""
     return norm_relu(nn.Conv2d(inputs, outputs, 1, bias=False), outputs)
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalisation over the channels of each cell.
+
+    Networks like ConvNeXt and Swin leave the sums of their blocks unnormalised; their authors put
+    such a layer behind each stage whose features are used (Liu et al., ICCV 2021 and CVPR 2022).
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalise `[n x f x h x w]`."""
+        return super().forward(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class AttentionModule(nn.Module):
@@ -169,17 +181,18 @@ class VAA(nn.Module):
     """A backbone, its primary classifier, and an attention module and classifier per stage.
 
     Args:
-        backbone: a full name, see `backbone_names.backbone_name`.
+        backbone: a full name, see `names.backbone_name`.
         attributes: number of attributes C.
         image_size: height and width of the images; the spatial classifiers are made for it.
         stages: stages that carry attention, of 2, 3 and 4.
         classifier: `spatial`, `spatial-full` or `pooled`.
         hidden: channels of the attention modules and spatial classifiers.
-        weights: state dict of the backbone under torchvision's names; None for a random start.
-        output_stride: 32, or 16 for a finer stage 4, see `backbones.Backbone`.
+        weights: state dict of the backbone under torchvision's or timm's names; None for a random
+            start.
+        output_stride: 32, or 16 for a finer stage 4, see `backbones.make_backbone`.
 
     Raises:
-        VAAError: the weights are not the backbone's.
+        VAAError: the weights are not the backbone's, or it cannot have such images.
         ValueError: no such stage or classifier.
 
     Source: Sarafianos, Xu, Kakadiaris, ECCV 2018.
@@ -203,7 +216,11 @@ class VAA(nn.Module):
             raise ValueError(f"unknown classifier {classifier!r}; one of {', '.join(CLASSIFIERS)}")
         shapes = feature_shapes(backbone, image_size, output_stride)
         self.stages = tuple(sorted(stages))
-        self.backbone = Backbone(backbone, weights, output_stride)
+        self.backbone = make_backbone(backbone, weights, output_stride, image_size)
+        self.norms = nn.ModuleDict()
+        if not self.backbone.is_normalised:
+            used = sorted({*self.stages, len(shapes)})
+            self.norms.update({str(stage): ChannelNorm(shapes[stage - 1][0]) for stage in used})
         self.primary = nn.Linear(shapes[-1][0], attributes)
         self.attention = nn.ModuleList()
         self.classifiers = nn.ModuleList()
@@ -221,6 +238,8 @@ class VAA(nn.Module):
     def forward(self, images: Tensor) -> VAAOutput:
         """Normalised images `[n x 3 x h x w]` to logits and maps."""
         features = self.backbone(images)
+        for stage, norm in self.norms.items():
+            features[int(stage) - 1] = norm(features[int(stage) - 1])
         primary = self.primary(features[-1].mean(dim=(2, 3)))
         maps = tuple(
             module(features[stage - 1])

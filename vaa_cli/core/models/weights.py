@@ -11,6 +11,8 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.models.hub import hub_file
+from vaa_cli.core.models.names import BACKBONES
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -41,26 +43,37 @@ def load_weights(weights: str, name: str) -> dict[str, Tensor] | None:
     """The weights that training starts from.
 
     Args:
-        weights: `imagenet` for torchvision's, `none` for a random start, or a file: a state dict
-            of torchvision's network (.pth or .safetensors).
+        weights: `imagenet` for torchvision's or timm's, `none` for a random start, or a file: a
+            state dict of torchvision's or timm's network (.pth or .safetensors).
         name: the backbone.
 
     Returns:
-        A state dict under torchvision's names, or None for `none`.
+        A state dict under torchvision's or timm's names, or None for `none`.
 
     Raises:
-        VAAError: there is no such file, it is none, or torchvision's weights are neither in the
+        VAAError: there is no such file, it is none, or the ImageNet weights are neither in the
             cache nor to be had from the network.
     """
     if weights == "none":
         return None
     state = _imagenet_weights(name) if weights == "imagenet" else read_tensors(Path(weights))
+    if name not in BACKBONES:
+        return state
     # torchvision's DenseNet files keep names from before modules could not have a dot in theirs.
     old = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.")
     return {old.sub(r"\1\2.", key.removeprefix("module.")): value for key, value in state.items()}
 
 
 def _imagenet_weights(name: str) -> dict[str, Tensor]:
+    if name in BACKBONES:
+        return _torchvision_weights(name)
+    from vaa_cli.core.models.timm_backbones import weights_address
+
+    repository, file = weights_address(name)
+    return read_tensors(hub_file(repository, file))
+
+
+def _torchvision_weights(name: str) -> dict[str, Tensor]:
     entry = get_model_weights(name).DEFAULT
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT)

@@ -156,7 +156,7 @@ class TrainingOptions:
         stages: stages that carry attention.
         classifier: kind of attention classifier.
         hidden: channels of attention modules and classifiers.
-        output_stride: pixels that a cell of stage 4 stands for, see `models.backbones.Backbone`.
+        output_stride: pixels that a cell of stage 4 stands for, see `backbones.make_backbone`.
         loss: loss of the primary logits: `focal` (eq. 4) or `bce` (eq. 3).
         attention_loss: loss of the attention logits: `bce` (eq. 6) or `focal`.
         gamma: focusing exponent.
@@ -200,8 +200,8 @@ class TrainingOptions:
         str,
         Parse(_parse_backbone),
         Help(
-            "resnet (resnet101), densenet (densenet201), or any torchvision ResNet or "
-            "DenseNet by its name.",
+            "resnet (resnet101), densenet (densenet201), torchvision's other ResNets and "
+            "DenseNets, or a network of timm with four stages, by its name.",
             _MODEL,
             default="resnet",
         ),
@@ -209,8 +209,8 @@ class TrainingOptions:
     weights: Annotated[
         str,
         Help(
-            "Where the backbone starts: imagenet (torchvision's), none (from scratch), or a "
-            "file with torchvision's names.",
+            "Where the backbone starts: imagenet (torchvision's or timm's), none (from scratch), "
+            "or a file with torchvision's or timm's names.",
             _MODEL,
         ),
     ] = "imagenet"

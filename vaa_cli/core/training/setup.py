@@ -14,7 +14,7 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.batch import BatchSource
 from vaa_cli.core.images.loader import PictureLoader
 from vaa_cli.core.images.ram_cache import RAMCache
-from vaa_cli.core.models.backbones import IMAGENET_MEAN, IMAGENET_STD
+from vaa_cli.core.models.backbones import normalisation
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.models.devices import Compute
 from vaa_cli.core.system.distributed import ProcessGroup
@@ -25,6 +25,7 @@ from vaa_cli.core.training.validation import THRESHOLD
 
 def model_card(data: Prepared, options: TrainingOptions) -> ModelCard:
     """The card of a model before its first epoch."""
+    mean, std = normalisation(options.backbone)
     return ModelCard(
         backbone=options.backbone,
         attributes=data.attributes,
@@ -32,8 +33,8 @@ def model_card(data: Prepared, options: TrainingOptions) -> ModelCard:
         priors=tuple(None if math.isnan(a) else a for a in data.priors.prior.tolist()),
         image_size=options.image_size,
         box_margin=data.box_margin,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
+        mean=mean,
+        std=std,
         stages=tuple(sorted(options.stages)),
         classifier=options.classifier,
         hidden=options.hidden,
@@ -59,6 +60,7 @@ def run_config(
             "python": platform.python_version(),
             "torch": torch.__version__,
             "torchvision": torchvision.__version__,
+            "timm": version("timm"),
         },
     }
 
