@@ -36,6 +36,7 @@ from vaa_cli.core.models.backbones import IMAGENET_MEAN, IMAGENET_STD
 from vaa_cli.core.models.devices import Compute
 from vaa_cli.core.models.inference import Normalisation
 from vaa_cli.core.models.losses import VAALoss, cross_entropy, reduce_terms
+from vaa_cli.core.models.model_file import new_model
 from vaa_cli.core.models.prediction_history import PredictionHistory
 from vaa_cli.core.models.vaa import CLASSIFIERS, VAA
 from vaa_cli.core.system.distributed import ProcessGroup
@@ -95,7 +96,7 @@ def memory_steps(data: Prepared, options: TrainingOptions, compute: Compute) -> 
     """A step of the same learner on batches that are in memory."""
     card = model_card(data, options)
     group = ProcessGroup()
-    state = TrainState(card, data, options, 1000, compute, group)
+    state = TrainState(new_model(card), card, data, options, 1000, compute, group)
     table, size = data.split("train"), options.resolved().batch_size
     rows = [np.arange(start, start + size) for start in range(0, 4 * size, size)]
     loader = PictureLoader(options.image_size, 0, compute.pins_memory)

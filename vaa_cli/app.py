@@ -22,6 +22,7 @@ from vaa_cli.commands.explain import explain
 from vaa_cli.commands.export import export
 from vaa_cli.commands.predict import predict
 from vaa_cli.commands.prepare import prepare
+from vaa_cli.commands.rename import rename
 from vaa_cli.commands.runs import app as runs_app
 from vaa_cli.commands.train import train
 from vaa_cli.core.errors import VAAError
@@ -36,13 +37,13 @@ _ONCE = ("--run", "--data", "--out", "--config", "--report", "--engine")
 app = typer.Typer(
     name="vaa",
     help="Recognise attributes of people in pictures: prepare, train, evaluate, predict, explain, "
-    "calibrate, compare, export, runs.",
+    "calibrate, compare, export, rename, runs.",
     epilog="Each command works with no option after the one before it. "
     "A wrong request is one line on stderr and exit code 2; work done in part is exit code 1.",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (prepare, train, evaluate, predict, explain, calibrate, compare, export):
+for command in (prepare, train, evaluate, predict, explain, calibrate, compare, export, rename):
     app.command(help=paragraphs(command.__doc__))(command)
 app.add_typer(runs_app, name="runs")
 

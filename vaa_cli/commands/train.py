@@ -156,7 +156,8 @@ def _again(run: Path | None) -> str:
 def _say_finished(run: Path, plan: Plan, end: "Finished", has_test: bool) -> None:
     from vaa_cli.core.runs.folder import RUNS
 
-    why = " (stopped early: no progress on val)" if end.stopped_early else ""
+    early = " (stopped early: no progress on val; --resume --patience 0 goes on)"
+    why = early if end.stopped_early else ""
     by = plan.options.best_by
     say(f"best epoch {end.best_epoch}: val {by} {end.best_score:.4f}{why}")
     which = "" if run.parent == RUNS else f" --run {quote(run)}"

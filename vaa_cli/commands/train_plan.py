@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from vaa_cli.core.training.options import TrainingOptions
 
 
-_WEIGHTS = ("imagenet", "none")
-
-
 @dataclass(frozen=True)
 class NamedFolders:
     """The folders that the user named, each None where not.
@@ -86,7 +83,6 @@ def make_plan(options: "TrainingOptions", named: frozenset[str], folders: NamedF
     """
     from vaa_cli.core.runs.folder import has_begun, is_free, kept_config
     from vaa_cli.core.runs.lookup import resume_point
-    from vaa_cli.core.system.files import reading_errors
     from vaa_cli.core.training.option_sources import resumed_options
 
     run, data = folders.run, folders.data
@@ -100,13 +96,27 @@ def make_plan(options: "TrainingOptions", named: frozenset[str], folders: NamedF
         raise VAAError(
             f"{run} exists already; name a new run folder, so that no run is lost{again}"
         )
-    if options.weights not in _WEIGHTS:
-        close = get_close_matches(options.weights, _WEIGHTS, n=1)
-        if close and not Path(options.weights).exists():
-            raise VAAError(f"--weights {options.weights}: did you mean {close[0]}?")
-        with reading_errors(Path(options.weights)):
-            Path(options.weights).open("rb").close()
+    _check_weights(options.weights)
     return Plan(options, data or PREPARED, run, None)
+
+
+def _check_weights(weights: str) -> None:
+    """Refuse initial weights that are neither a name nor a file nor a trained run."""
+    from vaa_cli.core.models.names import NAMED_WEIGHTS
+    from vaa_cli.core.runs.lookup import model_file
+    from vaa_cli.core.system.files import reading_errors
+
+    path = Path(weights)
+    if weights in NAMED_WEIGHTS:
+        return
+    if path.is_dir():
+        model_file(path)
+        return
+    close = get_close_matches(weights, NAMED_WEIGHTS, n=1)
+    if close and not path.exists():
+        raise VAAError(f"--weights {weights}: did you mean {close[0]}?")
+    with reading_errors(path):
+        path.open("rb").close()
 
 
 def named_options(

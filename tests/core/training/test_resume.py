@@ -37,11 +37,12 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.models.card import read_card
 from vaa_cli.core.models.model_file import save_model
 from vaa_cli.core.runs import log
-from vaa_cli.core.runs.folder import locked
+from vaa_cli.core.runs.folder import kept_config, locked
 from vaa_cli.core.system.files import write_text
 from vaa_cli.core.training import run_writer
 from vaa_cli.core.training.events import EpochReport, Finished, StepReport, Stopped, TrainingWarning
 from vaa_cli.core.training.loop import train, training_events
+from vaa_cli.core.training.option_sources import resumed_options
 from vaa_cli.core.training.options import TrainingOptions
 from vaa_cli.core.training.state_file import read_state
 from vaa_cli.core.training.stop_request import StopRequest
@@ -234,6 +235,24 @@ def test_a_finished_training_is_left_as_it_is(data: Prepared, tmp_path: Path) ->
 
 
 @pytest.mark.slow
+def test_a_finished_training_takes_more_epochs(data: Prepared, tmp_path: Path) -> None:
+    run, options = tmp_path / "run", replace(OPTIONS, lr=0.0, epochs=2, patience=1, ema=0.0)
+    *_, end = training_events(data, options, run)
+    assert isinstance(end, Finished) and not end.stopped_early
+    kept, _ = kept_config(run)
+    asked = replace(TrainingOptions(), epochs=4, patience=0)
+    more = resumed_options(kept, asked, ["epochs", "patience"], run)
+    assert more == replace(options, epochs=4, patience=0)
+    events = resume(data, run, more)
+    epochs = [event.epoch for event in events if isinstance(event, EpochReport)]
+    assert epochs == [3, 4]
+    # The next one to resume it finds these options.
+    kept, _ = kept_config(run)
+    assert resumed_options(kept, TrainingOptions(), [], run) == more
+    with pytest.raises(VAAError, match="epochs 4, not 3"):
+        resumed_options(kept, replace(TrainingOptions(), epochs=3), ["epochs"], run)
+
+
 def test_going_back_to_an_earlier_checkpoint(data: Prepared, whole: Path, tmp_path: Path) -> None:
     """`--keep 2` leaves the epoch before; what was trained after it is set aside, not lost."""
     run = tmp_path / "run"

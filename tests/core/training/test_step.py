@@ -11,6 +11,7 @@ from vaa_cli.core.datasets.prepared import Prepared
 from vaa_cli.core.images.loader import PictureLoader
 from vaa_cli.core.models.devices import Compute
 from vaa_cli.core.models.losses import VAALoss
+from vaa_cli.core.models.model_file import new_model
 from vaa_cli.core.system.distributed import ProcessGroup
 from vaa_cli.core.training.options import TrainingOptions
 from vaa_cli.core.training.sampling import augmented_requests
@@ -34,7 +35,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 def new_state(data: Prepared, options: TrainingOptions = OPTIONS) -> TrainState:
     seed_all(0)
-    return TrainState(model_card(data, options), data, options, 10, CPU, ALONE)
+    card = model_card(data, options)
+    return TrainState(new_model(card), card, data, options, 10, CPU, ALONE)
 
 
 def new_shard(data: Prepared, sources: list[int] | None = None) -> BatchShard:

@@ -158,11 +158,24 @@ def require_column_names(table: LabelTable) -> None:
     Raises:
         VAAError: one is named as a column that is none of an attribute.
     """
-    taken = {IMAGE_COLUMNS[0]} | (set(BOX_COLUMNS) if table.boxes is not None else set())
+    require_attribute_names(table.attributes, table.boxes is not None)
+
+
+def require_attribute_names(attributes: Sequence[str], has_boxes: bool = False) -> None:
+    """Check that attributes can be columns of a CSV beside the other columns.
+
+    Args:
+        attributes: their names.
+        has_boxes: whether the CSV has box columns.
+
+    Raises:
+        VAAError: one is named as a column that is none of an attribute.
+    """
+    taken = {IMAGE_COLUMNS[0]} | (set(BOX_COLUMNS) if has_boxes else set())
     reserved = (SPLIT_COLUMN, PROBLEM_COLUMN)
-    wrong = [name for name in table.attributes if name in taken or name.lower() in reserved]
-    if table.boxes is None:
-        wrong += box_columns(table.attributes)[:1]
+    wrong = [name for name in attributes if name in taken or name.lower() in reserved]
+    if not has_boxes:
+        wrong += box_columns(attributes)[:1]
     if wrong:
         raise VAAError(
             f"an attribute cannot be named {wrong[0]!r}, as a column of the tables is; give it "

@@ -1,5 +1,6 @@
 """Visual attention aggregation (method section 3.1, equations 1 and 2)."""
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple, get_args
 
@@ -175,6 +176,21 @@ class PooledClassifier(nn.Module):
         """Maps to logits `[n x c]`."""
         pooled = (maps.attention * maps.confidence.float()).flatten(2).sum(dim=2)
         return self.gain * pooled + self.bias
+
+
+# Tensors that have the attributes along an axis; in all others attributes are mixed.
+_ATTRIBUTE_AXES = {
+    r"primary\.(weight|bias)": 0,
+    r"attention\.[^.]+\.(attention\.2|confidence)\.(weight|bias)": 0,
+    r"classifiers\.[^.]+\.(gain|bias|linear\.weight|linear\.bias)": 0,
+    r"classifiers\.[^.]+\.mix\.0\.0\.weight": 1,
+}
+
+
+def attribute_axis(name: str) -> int | None:
+    """The axis of the attributes in a tensor of `VAA`, by its name; None where there is none."""
+    matches = (axis for form, axis in _ATTRIBUTE_AXES.items() if re.fullmatch(form, name))
+    return next(matches, None)
 
 
 class VAA(nn.Module):

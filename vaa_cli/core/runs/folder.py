@@ -60,6 +60,27 @@ def create_run(run: Path, config: dict[str, Any]) -> None:
     write_text(run / CONFIG, json.dumps(config, indent=2, ensure_ascii=False))
 
 
+def update_config(run: Path, changes: dict[str, Any]) -> None:
+    """Change entries of a run's config.json; a missing one is left so.
+
+    Args:
+        run: the run folder.
+        changes: new values by name; a dictionary changes the entries that it has.
+
+    Raises:
+        VAAError: it cannot be written.
+    """
+    path = run / CONFIG
+    if not path.is_file():
+        return
+    config = parse_json(read_file(path))
+    changed = dict(config)
+    for name, value in changes.items():
+        changed[name] = {**config.get(name, {}), **value} if isinstance(value, dict) else value
+    if changed != config:
+        write_text(path, json.dumps(changed, indent=2, ensure_ascii=False))
+
+
 def is_free(run: Path) -> bool:
     """Whether a run folder can be made at a place: all that is there, a killed start left."""
     if not run.is_dir():

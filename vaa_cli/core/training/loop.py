@@ -22,8 +22,7 @@ from vaa_cli.core.datasets.prepared import (
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.batch import Batch
 from vaa_cli.core.models.devices import Compute
-from vaa_cli.core.models.weights import load_weights
-from vaa_cli.core.runs.folder import RUNS, create_run, locked, locked_new_run
+from vaa_cli.core.runs.folder import RUNS, create_run, locked, locked_new_run, update_config
 from vaa_cli.core.system.distributed import ProcessGroup
 from vaa_cli.core.training.checkpoint import load_checkpoint
 from vaa_cli.core.training.events import (
@@ -36,6 +35,7 @@ from vaa_cli.core.training.events import (
     TrainingWarning,
 )
 from vaa_cli.core.training.failures import explained_failures, not_finite, require_pictures
+from vaa_cli.core.training.initial_model import initial_model
 from vaa_cli.core.training.option_sources import checked_options
 from vaa_cli.core.training.options import TrainingOptions
 from vaa_cli.core.training.progress import EpochSums, Progress
@@ -43,6 +43,7 @@ from vaa_cli.core.training.run_writer import RunWriter
 from vaa_cli.core.training.sampling import augmented_requests, epoch_batches
 from vaa_cli.core.training.seeding import seed_all
 from vaa_cli.core.training.setup import (
+    growth,
     model_card,
     open_batch_sources,
     run_config,
@@ -179,9 +180,8 @@ class _Training:
         self.steps = len(self._batches(epoch=0))
         self.card = model_card(data, options)
         # A checkpoint holds all weights; those that the training began with may be gone by now.
-        fresh = checkpoint is None
-        weights = load_weights(options.weights, options.backbone) if fresh else None
-        self.state = TrainState(self.card, data, options, self.steps, compute, group, weights)
+        model = initial_model(self.card, options.weights if checkpoint is None else "none")
+        self.state = TrainState(model, self.card, data, options, self.steps, compute, group)
         self.progress = Progress()
         self.about = {"options": asdict(options), "data": data_fingerprint(data)}
         if group.is_main:  # which compares and saves them
@@ -232,6 +232,7 @@ class _Training:
             self.progress, steps = load_checkpoint(self.checkpoint, self.about, self.state)
             if self.writer:
                 warnings = self.writer.settle(self.progress, steps, self.checkpoint)
+                update_config(self.run, growth(self.options))
             # The best epoch may have changed with the files, which one process alone sees.
             progress = self.group.broadcast_text(json.dumps(self.progress.state_dict()))
             self.progress = Progress.from_state(json.loads(progress))

@@ -133,7 +133,8 @@ def resumed_options(
         run: the run, for messages.
 
     Raises:
-        VAAError: the user asks for another training than the one that was started.
+        VAAError: the user asks for another training than the one that was started. More epochs are
+            the same training.
     """
     started = with_values(TrainingOptions(), kept, str(run))
     recipe = started.resolved()
@@ -142,7 +143,9 @@ def resumed_options(
         before, now = getattr(started, name), getattr(asked, name)
         if before is None:  # the recipe's value
             before = getattr(recipe, name, None)
-        if before != now and name not in CHANGEABLE:
+        if name == "epochs" and before < now:
+            pass
+        elif before != now and name not in CHANGEABLE:
             raise VAAError(
                 f"{run} was started with {name} {before}, not {now}, and a resumed training "
                 "keeps what it learns by; leave that out, or start a new run"

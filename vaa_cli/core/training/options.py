@@ -151,7 +151,7 @@ class TrainingOptions:
 
     Attributes:
         backbone: name of the backbone.
-        weights: initial weights of the backbone, see `models.weights.load_weights`.
+        weights: initial weights, see `initial_model.initial_model`.
         image_size: height and width in pixels.
         stages: stages that carry attention.
         classifier: kind of attention classifier.
@@ -209,8 +209,8 @@ class TrainingOptions:
     weights: Annotated[
         str,
         Help(
-            "Where the backbone starts: imagenet (torchvision's or timm's), none (from scratch), "
-            "or a file with torchvision's or timm's names.",
+            "Where the model starts: imagenet (torchvision's or timm's), none (from scratch), a "
+            "file with their names, or a run of vaa, whose attributes of the same names are taken.",
             _MODEL,
         ),
     ] = "imagenet"
@@ -368,9 +368,11 @@ class TrainingOptions:
 
 
 OPTION_NAMES = tuple(field.name for field in fields(TrainingOptions))
-# Options that a resumed training may change: where and how it is computed and kept.
+# Options that a resumed training may change: where and how it is computed and kept, and when it
+# ends early. It may also have more epochs.
 CHANGEABLE = frozenset(
     {
+        "patience",
         "skip_bad_steps",
         "device",
         "precision",

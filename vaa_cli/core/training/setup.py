@@ -65,6 +65,12 @@ def run_config(
     }
 
 
+def growth(options: TrainingOptions) -> dict[str, Any]:
+    """The entries of config.json that change where a run gets more epochs."""
+    chosen = {"epochs": options.epochs, "patience": options.patience}
+    return {"options": chosen, "recipe": asdict(options.resolved())}
+
+
 def smallest_batch(options: TrainingOptions, compute: Compute, group: ProcessGroup) -> int:
     """The fewest images that a batch needs.
 

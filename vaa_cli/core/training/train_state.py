@@ -13,7 +13,6 @@ from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.models.devices import Compute
 from vaa_cli.core.models.inference import Normalisation
 from vaa_cli.core.models.losses import VAALoss
-from vaa_cli.core.models.model_file import new_model
 from vaa_cli.core.models.prediction_history import PredictionHistory
 from vaa_cli.core.models.sync_batch_norm import synchronise
 from vaa_cli.core.models.vaa import VAA
@@ -27,13 +26,13 @@ class TrainState:
     """A model with its loss, prediction history, optimizer, scheduler and moving average.
 
     Args:
-        card: the card of the model.
+        model: the model as training starts with it, on the CPU.
+        card: its card.
         data: the dataset, of which it learns `train`.
         options: the options of the training.
         steps: number of steps in an epoch.
         compute: device and precision.
         group: the processes that train together.
-        weights: initial weights of the backbone; None for a random start.
 
     Attributes:
         model: the model, on its device.
@@ -46,23 +45,19 @@ class TrainState:
         history: the prediction history of the training split.
         optimizer: the optimizer.
         scaler: the gradient scaler, which does nothing but for fp16.
-
-    Raises:
-        VAAError: the weights are not the backbone's.
     """
 
     def __init__(
         self,
+        model: VAA,
         card: ModelCard,
         data: Prepared,
         options: TrainingOptions,
         steps: int,
         compute: Compute,
         group: ProcessGroup,
-        weights: dict[str, Tensor] | None = None,
     ) -> None:
         recipe, device, train = options.resolved(), compute.device, data.split("train")
-        model = new_model(card, weights)
         model = model.to(device).to(memory_format=torch.channels_last)
         self.ema = ExponentialMovingAverage(model, options.ema) if options.ema else None
         if options.sync_bn and group.world_size > 1:
