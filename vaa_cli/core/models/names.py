@@ -60,7 +60,7 @@ def is_timm_name(name: str) -> bool:
     return name not in BACKBONES and _TIMM_NAME.fullmatch(name) is not None
 
 
-ClassifierName = Literal["spatial", "spatial-full", "pooled"]
+ClassifierName = Literal["spatial", "spatial-full", "pooled", "residual"]
 LossName = Literal["focal", "bce"]
 Weighting = Literal["prior", "label", "none"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]

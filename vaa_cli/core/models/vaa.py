@@ -1,8 +1,9 @@
 """Visual attention aggregation (method section 3.1, equations 1 and 2)."""
 
+import math
 import re
 from collections.abc import Sequence
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from vaa_cli.core.models.names import ClassifierName
 
 CLASSIFIERS: tuple[ClassifierName, ...] = get_args(ClassifierName)
 ATTENTION_STAGES = (2, 3, 4)
+_LOGIT = 6.0  # of the bias of an attribute that is nearly always, or never, there
 
 
 class AttentionMaps(NamedTuple):
@@ -178,12 +180,37 @@ class PooledClassifier(nn.Module):
         return self.gain * pooled + self.bias
 
 
+class ResidualClassifier(nn.Module):
+    """The pooled logits, and what a spatial classifier adds to them.
+
+    The last layer of the spatial one starts at zero, so that each map is trained by its own
+    attribute first, as in Zhu et al. (CVPR 2017), and other attributes' maps come in after that.
+
+    Args:
+        attributes: number of attributes C.
+        map_size: height and width of the maps.
+        hidden: channels of the hidden layers.
+    """
+
+    def __init__(self, attributes: int, map_size: tuple[int, int], hidden: int = 512) -> None:
+        super().__init__()
+        self.pooled = PooledClassifier(attributes)
+        self.spatial = SpatialClassifier(attributes, map_size, hidden)
+        nn.init.zeros_(self.spatial.linear.weight)
+        nn.init.zeros_(self.spatial.linear.bias)
+
+    def forward(self, maps: AttentionMaps) -> Tensor:
+        """Maps to logits `[n x c]`."""
+        logits: Tensor = self.pooled(maps) + self.spatial(maps).float()
+        return logits
+
+
 # Tensors that have the attributes along an axis; in all others attributes are mixed.
 _ATTRIBUTE_AXES = {
     r"primary\.(weight|bias)": 0,
     r"attention\.[^.]+\.(attention\.2|confidence)\.(weight|bias)": 0,
-    r"classifiers\.[^.]+\.(gain|bias|linear\.weight|linear\.bias)": 0,
-    r"classifiers\.[^.]+\.mix\.0\.0\.weight": 1,
+    r"classifiers\.[^.]+\.((pooled|spatial)\.)?(gain|bias|linear\.weight|linear\.bias)": 0,
+    r"classifiers\.[^.]+\.(spatial\.)?mix\.0\.0\.weight": 1,
 }
 
 
@@ -201,7 +228,7 @@ class VAA(nn.Module):
         attributes: number of attributes C.
         image_size: height and width of the images; the spatial classifiers are made for it.
         stages: stages that carry attention, of 2, 3 and 4.
-        classifier: `spatial`, `spatial-full` or `pooled`.
+        classifier: `spatial`, `spatial-full`, `pooled` or `residual`.
         hidden: channels of the attention modules and spatial classifiers.
         weights: state dict of the backbone under torchvision's or timm's names; None for a random
             start.
@@ -243,13 +270,7 @@ class VAA(nn.Module):
         for stage in self.stages:
             channels, height, width = shapes[stage - 1]
             self.attention.append(AttentionModule(channels, attributes, hidden))
-            self.classifiers.append(
-                PooledClassifier(attributes)
-                if classifier == "pooled"
-                else SpatialClassifier(
-                    attributes, (height, width), hidden, full=classifier == "spatial-full"
-                )
-            )
+            self.classifiers.append(_classifier(classifier, attributes, (height, width), hidden))
 
     def forward(self, images: Tensor) -> VAAOutput:
         """Normalised images `[n x 3 x h x w]` to logits and maps."""
@@ -265,3 +286,39 @@ class VAA(nn.Module):
         # Averaged in float32: the logits are few, and the probabilities come from them.
         logits = torch.stack([primary.float(), *(a.float() for a in attention)]).mean(dim=0)
         return VAAOutput(logits, primary, attention, maps)
+
+    @torch.no_grad()
+    def start_at(self, priors: Sequence[float | None]) -> None:
+        """Set the bias of every head so that it begins with the priors of the attributes.
+
+        Lin et al. (RetinaNet, ICCV 2017), section 4.1; clipped to logits of ±6.
+
+        Args:
+            priors: fraction of positives of each attribute; None leaves an attribute's bias.
+        """
+        for bias in (self.primary.bias, *map(_final_bias, self.classifiers)):
+            for c, prior in enumerate(priors):
+                if prior is not None:
+                    odds = prior / (1 - prior) if prior < 1 else math.inf
+                    bias[c] = max(-_LOGIT, min(_LOGIT, math.log(odds) if odds else -math.inf))
+
+
+def _classifier(
+    name: ClassifierName, attributes: int, map_size: tuple[int, int], hidden: int
+) -> nn.Module:
+    if name == "pooled":
+        return PooledClassifier(attributes)
+    if name == "residual":
+        return ResidualClassifier(attributes, map_size, hidden)
+    return SpatialClassifier(attributes, map_size, hidden, full=name == "spatial-full")
+
+
+def _final_bias(classifier: nn.Module) -> Tensor:
+    """The bias of a classifier's logits."""
+    last: Any = classifier
+    if isinstance(classifier, ResidualClassifier):
+        last = classifier.pooled
+    elif isinstance(classifier, SpatialClassifier):
+        last = classifier.linear
+    bias: Tensor = last.bias
+    return bias

@@ -12,7 +12,7 @@ from vaa_cli.core.runs.lookup import model_file
 
 
 def initial_model(card: ModelCard, weights: str) -> VAA:
-    """Make a model with the weights that its training starts from.
+    """Make a model with the weights that its training starts from, and heads at the priors.
 
     Args:
         card: the card of the model.
@@ -23,8 +23,11 @@ def initial_model(card: ModelCard, weights: str) -> VAA:
     """
     trained = trained_model(weights)
     if trained is None:
-        return new_model(card, load_weights(weights, card.backbone))
+        model = new_model(card, load_weights(weights, card.backbone))
+        model.start_at(card.priors)
+        return model
     model = new_model(card)
+    model.start_at(card.priors)
     transfer(model, card, trained)
     return model
 
