@@ -1,11 +1,11 @@
-"""`vaa calibrate`: temperatures and thresholds for a trained run, fitted on val."""
+"""`vaa calibrate`: scaling and thresholds for a trained run, fitted on val."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from vaa_cli.commands.console import results_console, say, this_process
+from vaa_cli.commands.console import results_console, say, this_process, warn
 from vaa_cli.commands.options import (
     BatchSizeOption,
     DataOption,
@@ -16,6 +16,7 @@ from vaa_cli.commands.options import (
     WorkersOption,
     engine_options,
 )
+from vaa_cli.core.errors import VAAError
 
 MetricOption = Annotated[
     Literal["mA", "F1"], typer.Option("--metric", help="What the thresholds maximise.")
@@ -26,8 +27,12 @@ ShrinkageOption = Annotated[
         "--shrinkage",
         min=0.0,
         help="With so many positives in val (or negatives, if these are fewer), half of an "
-        "attribute's threshold and temperature is its own, and half that of all; 0: all of it.",
+        "attribute's threshold and scaling is its own, and half that of all; 0: all of it.",
     ),
+]
+UndoOption = Annotated[
+    bool,
+    typer.Option("--undo", help="Take the calibration out: the model's logits, thresholds of 0.5."),
 ]
 OutOption = Annotated[
     Path | None,
@@ -44,7 +49,8 @@ def calibrate(
     data: DataOption = None,
     run: RunOption = None,
     metric: MetricOption = "mA",
-    shrinkage: ShrinkageOption = 20.0,
+    shrinkage: ShrinkageOption = 50.0,
+    undo: UndoOption = False,
     out: OutOption = None,
     batch_size: BatchSizeOption = 32,
     engine: EngineOption = "auto",
@@ -52,22 +58,35 @@ def calibrate(
     device: DeviceOption = "auto",
     workers: WorkersOption = None,
 ) -> None:
-    """Fit each attribute's threshold and temperature on val, and keep them in the model file.
+    """Fit each attribute's threshold and scaling on val, and keep them in the model file.
 
-    Then a probability of 0.8 is right about 8 times in 10, and decisions are made where mA or F1
-    is best. The weights stay as they are; done again, it begins from them anew.
+    vaa train ends with this. Then a probability of 0.8 is right about 8 times in 10, and decisions
+    are made where mA or F1 is best. The weights stay as they are; done again, it begins from them.
     """
-    from vaa_cli.core.evaluation.run_calibration import calibrate_run
+    from vaa_cli.core.evaluation.run_calibration import calibrate_run, undo_calibration
 
     group = this_process()
+    if undo:
+        if out is not None:
+            raise VAAError("--undo changes the run itself; leave --out out")
+        if group.is_main:
+            say(f"{undo_calibration(run)} has thresholds of 0.5 and its own probabilities again")
+        return
     options = engine_options(engine, precision, device, batch_size, workers)
     calibrated = calibrate_run(run, data, metric, shrinkage, out, options, group)
     if calibrated is None:
         return
+    from vaa_cli.core.evaluation.calibration import FEWEST
     from vaa_cli.core.reports.calibration_tables import calibration_table, totals_table
 
     console = results_console()
     table = calibration_table(calibrated.attributes, calibrated.calibration, calibrated.labels)
     console.print(table)
     console.print(totals_table(calibrated.totals))
-    say(f"{calibrated.path} has these thresholds and temperatures now")
+    few = [calibrated.attributes[c] for c in calibrated.calibration.anchored.tolist()]
+    if few:
+        warn(
+            f"fewer than {FEWEST} positives or negatives in val, so that nothing of their own was "
+            f"fitted: {', '.join(few)}"
+        )
+    say(f"{calibrated.path} has these thresholds and this scaling now")

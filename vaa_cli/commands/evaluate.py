@@ -121,12 +121,14 @@ def _print(evaluation: "Evaluation", format: str) -> None:
             "calibration_error": calibration_error(evaluation.probabilities, split.table.labels),
             "calibration": evaluation.calibration,
         }
-        write_results(evaluation_json(about, scores, evaluation.records) + "\n")
+        write_results(evaluation_json(about, scores, evaluation.records, evaluation.rarity) + "\n")
         return
     console, attributes = results_console(), split.card.attributes
     heading = f"{split.model}: {len(split.table):,} {split.name} pictures of {split.folder}"
     console.print(printable(heading), markup=False)
-    console.print(evaluation_tables(attributes, split.card.priors, scores))
+    console.print(
+        evaluation_tables(attributes, split.card.priors, scores, evaluation.scores_at_half)
+    )
     if evaluation.calibration:
         console.print(totals_table(evaluation.calibration))
     if evaluation.pointing is not None:

@@ -95,7 +95,7 @@ def explain(
     from vaa_cli.core.runs.lookup import model_file
 
     # What can be wrong without the model is refused before it is loaded.
-    path = model_file(run)
+    path = model_file(run, has_starter=True)
     _check_targets(out, raw, text)
     inputs = find_inputs(images, names_on_stdin(images))
     card = read_card(path)

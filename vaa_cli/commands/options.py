@@ -30,7 +30,7 @@ RunOption = Annotated[
     Path | None,
     typer.Option(
         "--run",
-        help="Run folder or model file. Default: the newest run in ./runs.",
+        help="Run folder, model file, or starter. Default: the newest run in ./runs.",
         show_default=False,
     ),
 ]

@@ -7,6 +7,7 @@ from vaa_cli.commands.train_plan import Plan
 from vaa_cli.core.datasets.prepared import Prepared
 from vaa_cli.core.system.distributed import ProcessGroup
 from vaa_cli.core.training.events import (
+    Calibrated,
     EpochReport,
     Event,
     Started,
@@ -64,6 +65,13 @@ class TrainDisplay:
                 say(self._epoch_line(event))
             case TrainingWarning():
                 warn(event.message)
+            case Calibrated():
+                say(
+                    f"{event.path.name} calibrated on val: mA {event.mean_accuracy_before:.4f} at "
+                    f"0.5, {event.mean_accuracy:.4f} at the thresholds that were fitted there"
+                )
+                if event.anchored:
+                    say(f"  nothing of their own, for too few in val: {', '.join(event.anchored)}")
 
     def _show_start(self, event: Started) -> None:
         self._steps, self._epochs, self.run = event.steps, event.epochs, event.run

@@ -103,7 +103,7 @@ def make_plan(options: "TrainingOptions", named: frozenset[str], folders: NamedF
 def _check_weights(weights: str) -> None:
     """Refuse initial weights that are neither a name nor a file nor a trained run."""
     from vaa_cli.core.models.names import NAMED_WEIGHTS
-    from vaa_cli.core.runs.lookup import model_file
+    from vaa_cli.core.runs.lookup import STARTER_NAME, model_file
     from vaa_cli.core.system.files import reading_errors
 
     path = Path(weights)
@@ -111,6 +111,8 @@ def _check_weights(weights: str) -> None:
         return
     if path.is_dir():
         model_file(path)
+        return
+    if weights == STARTER_NAME:
         return
     close = get_close_matches(weights, NAMED_WEIGHTS, n=1)
     if close and not path.exists():

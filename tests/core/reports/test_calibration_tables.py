@@ -30,7 +30,7 @@ def test_a_row_an_attribute() -> None:
 
 def test_the_totals_without_and_with_it() -> None:
     probabilities = 1 / (1 + np.exp(-LOGITS))
-    records = calibration_totals("val", probabilities, [1.0, 1.0], [0.5, 0.2], LABELS)
+    records = calibration_totals("val", LOGITS, probabilities, [0.5, 0.2], LABELS)
     assert [record["val"] for record in records] == [
         "uncalibrated, at 0.5", "calibrated, at its thresholds"
     ]  # fmt: skip

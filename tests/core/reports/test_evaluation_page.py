@@ -128,6 +128,7 @@ def evaluation() -> PageContent:
         probabilities=probabilities,
         labels=labels,
         scores=score(probabilities, labels, limits),
+        at_half=score(probabilities, labels, 0.5),
         draws=bootstrap([(probabilities, limits)], labels, samples=100)[0],
         epochs=[
             {"epoch": 1, "loss": 9.0, "val_loss": 5.0, "val_mA": 0.5, "val_mAP": 0.2},

@@ -15,6 +15,7 @@ from vaa_cli.core.evaluation.metrics import Scores, score
 from vaa_cli.core.evaluation.records import (
     attribute_records,
     evaluation_json,
+    rarity_records,
     records_csv,
     unscored,
 )
@@ -46,6 +47,17 @@ def scores() -> Scores:
     targets[:, 2] = 0
     targets[:, 3] = 1
     return score(rng.random((40, 4)), targets, np.array([0.5, 0.4, 0.3, 0.2]))
+
+
+@pytest.fixture
+def at_half() -> Scores:
+    rng = np.random.default_rng(0)
+    targets = rng.integers(-1, 2, (40, 4), dtype=np.int8)
+    targets[:, 2:] = 0, 1
+    return score(rng.random((40, 4)), targets, 0.5)
+
+
+RARITY = [{"rarity": "prior under 5 %", "mA": 0.5}]
 
 
 def shown(*tables: RenderableType, width: int = 80) -> list[str]:
@@ -80,9 +92,11 @@ def split_tables(
 def test_json_has_the_figures_of_the_scores(scores: Scores) -> None:
     about: dict[str, str | int] = {"split": "test", "images": 40}
     result = json.loads(
-        evaluation_json(about, scores, attribute_records(ATTRIBUTES, PRIORS, scores))
+        evaluation_json(
+            about, scores, attribute_records(ATTRIBUTES, PRIORS, scores, scores), RARITY
+        )
     )
-    assert result["split"] == "test" and result["images"] == 40
+    assert result["split"] == "test" and result["images"] == 40 and result["rarity"] == RARITY
     assert result["unscored"] == ["never", "always"]
     assert [record["attribute"] for record in result["attributes"]] == list(ATTRIBUTES)
     for i, record in enumerate(result["attributes"]):
@@ -109,7 +123,7 @@ def test_json_of_what_cannot_be_scored_is_json() -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
-    text = evaluation_json({}, scores, attribute_records(["hat"], [None], scores))
+    text = evaluation_json({}, scores, attribute_records(["hat"], [None], scores, scores), [])
     result = json.loads(text, parse_constant=refuse)
     assert result["totals"]["mA"] is None and result["totals"]["instance_f1"] is None
     assert result["attributes"][0]["AP"] is None
@@ -118,7 +132,9 @@ def test_json_of_what_cannot_be_scored_is_json() -> None:
 
 def test_csv_has_the_figures_of_the_scores(scores: Scores) -> None:
     rows = list(
-        csv.DictReader(io.StringIO(records_csv(attribute_records(ATTRIBUTES, PRIORS, scores))))
+        csv.DictReader(
+            io.StringIO(records_csv(attribute_records(ATTRIBUTES, PRIORS, scores, scores)))
+        )
     )
     assert [row["attribute"] for row in rows] == list(ATTRIBUTES)
     for i, row in enumerate(rows):
@@ -135,11 +151,11 @@ def test_csv_has_the_figures_of_the_scores(scores: Scores) -> None:
 def test_names_of_any_kind_survive_in_json_and_csv() -> None:
     names = ["a,b", 'a"b', "a\nb", "Straße 日", "[red]"]
     scores = scored(names)
-    records = json.loads(evaluation_json({}, scores, attribute_records(names, [0.5] * 5, scores)))[
-        "attributes"
-    ]
+    records = json.loads(
+        evaluation_json({}, scores, attribute_records(names, [0.5] * 5, scores, scores), [])
+    )["attributes"]
     assert [record["attribute"] for record in records] == names
-    text = io.StringIO(records_csv(attribute_records(names, [0.5] * 5, scores)), newline="")
+    text = io.StringIO(records_csv(attribute_records(names, [0.5] * 5, scores, scores)), newline="")
     assert [row["attribute"] for row in csv.DictReader(text)] == names
 
 
@@ -151,16 +167,19 @@ def test_unscored(scores: Scores) -> None:
 # For people
 
 
-def test_the_evaluation_shows_figures(scores: Scores) -> None:
-    lines = shown(evaluation_tables(ATTRIBUTES, PRIORS, scores))
+def test_the_evaluation_shows_figures(scores: Scores, at_half: Scores) -> None:
+    lines = shown(evaluation_tables(ATTRIBUTES, PRIORS, scores, at_half))
     text = "\n".join(lines)
     hat = next(line for line in lines if line.startswith("hat"))
-    figures = [scores.mean_accuracy, scores.recall_positive, scores.recall_negative]
-    figures += [scores.precision, scores.f1, scores.average_precision, scores.thresholds]
-    assert hat.split() == ["hat", "0.500", *(f"{float(figure[0]):.3f}" for figure in figures)]
+    figures = [scores.mean_accuracy, at_half.mean_accuracy, scores.recall_positive]
+    figures += [scores.recall_negative, scores.precision, scores.f1, scores.average_precision]
+    figures += [scores.thresholds]
+    positives = str(scores.positives[0])
+    expected = ["hat", "0.500", positives, *(f"{float(figure[0]):.3f}" for figure in figures)]
+    assert hat.split() == expected
     never = next(line for line in lines if line.startswith("never"))
     # Without prior or figures; only the threshold is known.
-    assert never.split() == ["never", *["-"] * 7, "0.300"]
+    assert never.split() == ["never", "-", "0", *["-"] * 7, "0.300"]
     assert f"mA {scores.totals.mean_accuracy:.3f}" in text
     assert f"mAP {scores.totals.mean_average_precision:.3f}" in text
     micro = next(line for line in lines if line.startswith("micro"))
@@ -172,16 +191,31 @@ LONG = [f"{letter * 17}-{i:02d}" for i, letter in enumerate("abcdefgh")]
 
 
 def test_the_evaluation_fits_80_columns() -> None:
-    lines = shown(evaluation_tables(LONG, [0.123] * len(LONG), scored(LONG)))
+    lines = shown(evaluation_tables(LONG, [0.123] * len(LONG), scored(LONG), scored(LONG)))
     for name in LONG:
         row = next((line for line in lines if name in line), None)
         assert row is not None, f"{name} is broken"
-        # prior, mA, two recalls, precision, F1, AP and threshold, none of them cut short.
+        # prior, positives, mA and that at 0.5, recall, precision, F1 and AP, none cut short.
         assert len(row.split()) == 9
-        assert all(len(cell) == 5 and float(cell) <= 1 for cell in row.split()[1:])
+        cells = row.split()
+        assert all(len(cell) == 5 and float(cell) <= 1 for cell in [cells[1], *cells[3:]])
     header = next(line for line in lines if line.startswith("attribute"))
     assert "…" not in "\n".join(lines)
-    assert len(header.split()) == 9
+    assert len(header.split()) == 10  # "at .5" are two words
+
+
+def test_means_by_rarity(scores: Scores, at_half: Scores) -> None:
+    """Two of four attributes can be scored; each is of another rarity, and one of none."""
+    rare, _, common = rarity_records([0.049, 0.2, 0.1, 0.3], scores, at_half)
+    assert rare["attributes"] == common["attributes"] == 1
+    for record, c in ((rare, 0), (common, 1)):
+        assert record["mA"] == scores.mean_accuracy[c]
+        assert record["mA_at_0.5"] == at_half.mean_accuracy[c]
+        assert record["mAP"] == scores.average_precision[c]
+        assert record["positives"] == scores.positives[c]
+    none = rarity_records([None, 0.05, None, None], scores, at_half)
+    assert [record["attributes"] for record in none] == [0, 1, 0]
+    assert none[0]["mA"] is None
 
 
 @pytest.mark.parametrize("unspecified", [False, True])
@@ -222,7 +256,7 @@ def test_a_prior_that_nothing_tells_is_a_dash() -> None:
 @pytest.mark.parametrize("name", LITERAL)
 def test_names_are_shown_as_they_stand(name: str) -> None:
     attributes = [name, "other"]
-    lines = shown(evaluation_tables(attributes, [0.5, 0.5], scored(attributes)))
+    lines = shown(evaluation_tables(attributes, [0.5, 0.5], scored(attributes), scored(attributes)))
     assert any(line.startswith(f"{name} ") for line in lines)
     splits = split_tables(attributes, unspecified=False, count=20)
     lines = shown(priors_table(Priors.of(splits["train"]), splits))

@@ -37,8 +37,8 @@ PROBABILITIES = np.round(1 / (1 + np.exp(-LOGITS)), 4)
 
 
 def evaluation() -> RenderableType:
-    scores = score(PROBABILITIES, LABELS, np.full(7, 0.5))
-    return evaluation_tables(ATTRIBUTES, np.linspace(0.02, 0.9, 7).tolist(), scores)
+    scores, at_half = (score(PROBABILITIES, LABELS, limit) for limit in (0.3, 0.5))
+    return evaluation_tables(ATTRIBUTES, np.linspace(0.02, 0.9, 7).tolist(), scores, at_half)
 
 
 def calibration() -> RenderableType:
@@ -46,7 +46,7 @@ def calibration() -> RenderableType:
 
 
 def totals() -> RenderableType:
-    records = calibration_totals("on val", PROBABILITIES, [1.0] * 7, [0.5] * 7, LABELS)
+    records = calibration_totals("on val", LOGITS, PROBABILITIES, [0.5] * 7, LABELS)
     return totals_table(records)
 
 

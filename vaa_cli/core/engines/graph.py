@@ -7,30 +7,31 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from vaa_cli.core.models.card import ModelCard
-from vaa_cli.core.models.inference import Normalisation
+from vaa_cli.core.models.inference import Normalisation, calibration_tensors
 from vaa_cli.core.models.vaa import VAA
 
 INPUT, OUTPUT = "images", "probabilities"
 
 
 class Probabilities(nn.Module):
-    """Normalisation, the model with all its heads, their aggregation, temperatures, the sigmoid.
+    """Normalisation, the model with all its heads, their aggregation, calibration, the sigmoid.
 
     Args:
         model: the model, in evaluation mode.
-        card: its card, with mean, standard deviation and temperatures.
+        card: its card, with mean, standard deviation and calibration.
     """
 
     def __init__(self, model: VAA, card: ModelCard) -> None:
         super().__init__()
         self.model = model
         self.normalise = Normalisation(card.mean, card.std)
-        self.temperatures = nn.Buffer(torch.tensor(card.temperatures or (1.0,)))
+        temperatures, shifts = calibration_tensors(card)
+        self.temperatures, self.shifts = nn.Buffer(temperatures), nn.Buffer(shifts)
 
     def forward(self, images: Tensor) -> Tensor:
         """uint8 `[n x 3 x h x w]` to probabilities `[n x c]`, float32."""
         logits: Tensor = self.model(self.normalise(images)).logits
-        return (logits / self.temperatures).sigmoid()
+        return (logits / self.temperatures + self.shifts).sigmoid()
 
 
 def inference_graph(model: VAA, card: ModelCard) -> fx.GraphModule:

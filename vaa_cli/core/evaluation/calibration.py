@@ -1,19 +1,24 @@
-"""Temperatures and thresholds, fitted on val, careful where an attribute is rare.
+"""Probabilities and thresholds, fitted on val, careful where an attribute is rare.
 
-Temperature scaling is Guo et al.'s (On Calibration of Modern Neural Networks, ICML 2017), a
-temperature an attribute. An attribute with few labels of its rarer kind has an unsure estimate: its
-temperature and threshold are drawn towards those of all attributes together, by n / (n + s), n
-being its rarer labels and s the shrinkage; as an average of log temperatures and of the
+Probabilities: Platt scaling (Probabilistic Outputs for Support Vector Machines, 1999), a slope
+(1 / temperature) and a shift an attribute. Thresholds: mA is the mean of two recalls, so the best
+threshold of exact probabilities is the attribute's prior; thresholds are anchored there, with one
+offset for all attributes together. For F1 they are anchored at the best threshold of all.
+
+An attribute with few labels of its rarer kind has unsure estimates: its slope and shift are drawn
+towards those of all attributes together, and its threshold towards the anchor, by n / (n + s), n
+being its rarer labels and s the shrinkage; as averages of log temperatures, of shifts, and of the
 thresholds' logits.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit
 
 from vaa_cli.core.evaluation.curves import reliability
@@ -28,6 +33,11 @@ Metric = Literal["mA", "F1"]
 
 # Lower ones would push probabilities to 1 in float32.
 _LOG_TEMPERATURES = (math.log(0.5), math.log(20.0))
+_SHIFTS = (-15.0, 15.0)
+# An attribute with fewer labels of its rarer kind keeps what all attributes have.
+FEWEST = 5
+# Priors of 0 and 1 have no logit.
+_PRIORS = (1e-4, 1 - 1e-4)
 # Thresholds that are tried, about; millions of scores are no better than some of them.
 _CANDIDATES = 10_000
 # float32 probabilities nearer to 0 or 1 have no logit.
@@ -36,75 +46,131 @@ _LOWEST, _HIGHEST = 1e-30, 1 - 2**-24
 
 @dataclass(frozen=True)
 class Calibration:
-    """Temperatures and thresholds of the attributes, `[c]` each.
+    """Scaling and thresholds of the attributes, `[c]` each.
 
     Attributes:
         temperatures: divisors of the logits.
+        shifts: numbers that are added after that.
         thresholds: thresholds of the calibrated probabilities.
         weights: weight of the attribute's own fit, in [0, 1]; the rest is that of all attributes.
     """
 
     temperatures: Floats
+    shifts: Floats
     thresholds: Floats
     weights: Floats
 
+    @property
+    def anchored(self) -> NDArray[np.int64]:
+        """Positions of the attributes that have nothing of their own."""
+        return np.flatnonzero(self.weights == 0)
+
 
 def fit_calibration(
-    logits: ArrayLike, targets: ArrayLike, metric: Metric = "mA", shrinkage: float = 20.0
+    logits: ArrayLike,
+    targets: ArrayLike,
+    metric: Metric = "mA",
+    shrinkage: float = 50.0,
+    priors: Sequence[float | None] | None = None,
 ) -> Calibration:
-    """Fit temperatures and thresholds.
+    """Fit scaling and thresholds.
 
     Args:
         logits: `[n x c]`, of a split that is not scored later.
         targets: `[n x c]`, 1 present, 0 absent, -1 unspecified.
         metric: metric that the thresholds maximise: mean accuracy or F1.
         shrinkage: s, in labels.
+        priors: fraction of positives of each attribute in training; None for that of these labels.
 
     Raises:
-        ValueError: shapes that do not match, or no attribute has both a positive and a negative.
+        ValueError: shapes that do not match, or no attribute has 5 positives and 5 negatives.
     """
     scores, truth = np.asarray(logits, dtype=np.float64), np.asarray(targets)
     if scores.ndim != 2 or scores.shape != truth.shape:
         raise ValueError(f"logits {scores.shape} and targets {truth.shape} do not match")
-    rarer = np.minimum((truth == PRESENT).sum(axis=0), (truth == ABSENT).sum(axis=0))
-    if not rarer.any():
-        raise ValueError("no attribute has both a positive and a negative")
-    weights = rarer / (rarer + shrinkage) if shrinkage > 0 else (rarer > 0).astype(np.float64)
-    scorable = np.flatnonzero(rarer)
+    positives, negatives = (truth == PRESENT).sum(axis=0), (truth == ABSENT).sum(axis=0)
+    rarer = np.minimum(positives, negatives)
+    fitted = np.flatnonzero(rarer >= FEWEST)
+    if not len(fitted):
+        raise ValueError(f"no attribute has {FEWEST} positives and {FEWEST} negatives")
+    weights = np.zeros(scores.shape[1])
+    weights[fitted] = rarer[fitted] / (rarer[fitted] + shrinkage)
 
     known = truth != UNSPECIFIED
-    shared = fit_temperature(scores[known], truth[known] == PRESENT)
-    temperatures = np.full(scores.shape[1], shared)
-    for c in scorable:
-        mine = fit_temperature(scores[known[:, c], c], truth[known[:, c], c] == PRESENT)
-        temperatures[c] = np.exp(weights[c] * np.log(mine) + (1 - weights[c]) * np.log(shared))
+    shared = fit_platt(scores[known], truth[known] == PRESENT)
+    temperatures = np.full(scores.shape[1], shared.temperature)
+    shifts = np.full(scores.shape[1], shared.shift)
+    for c in fitted:
+        mine = fit_platt(scores[known[:, c], c], truth[known[:, c], c] == PRESENT)
+        weight = weights[c]
+        temperatures[c] = math.exp(
+            weight * math.log(mine.temperature) + (1 - weight) * math.log(shared.temperature)
+        )
+        shifts[c] = weight * mine.shift + (1 - weight) * shared.shift
 
-    scaled = scores / temperatures
-    columns = [(scaled[known[:, c], c], truth[known[:, c], c] == PRESENT) for c in scorable]
-    common = _best_threshold(columns, metric)
-    limits = np.full(scores.shape[1], common)
-    for c, column in zip(scorable, columns, strict=True):
-        limits[c] = weights[c] * _best_threshold([column], metric) + (1 - weights[c]) * common
-    return Calibration(temperatures, expit(limits), weights)
+    scaled = scores / temperatures + shifts
+    columns = [(scaled[known[:, c], c], truth[known[:, c], c] == PRESENT) for c in fitted]
+    if metric == "mA":
+        anchors = _prior_logits(priors, positives, negatives)
+        # What is left between exact probabilities and these, the same for all attributes.
+        centred = [
+            (column - anchor, present)
+            for (column, present), anchor in zip(columns, anchors[fitted], strict=True)
+        ]
+        anchors = anchors + _best_threshold(centred, metric)
+    else:
+        anchors = np.full(scores.shape[1], _best_threshold(columns, metric))
+    limits = anchors.copy()
+    for c, column in zip(fitted, columns, strict=True):
+        own = _best_threshold([column], metric)
+        limits[c] = weights[c] * own + (1 - weights[c]) * anchors[c]
+    return Calibration(temperatures, shifts, expit(limits), weights)
 
 
-def fit_temperature(logits: Floats, present: Booleans) -> float:
-    """The temperature under which labels `[n]` are likeliest, given logits `[n]`.
+def _prior_logits(
+    priors: Sequence[float | None] | None,
+    positives: NDArray[np.int64],
+    negatives: NDArray[np.int64],
+) -> Floats:
+    """The logit of each attribute's prior; of these labels where training had none."""
+    found = (positives + 1) / (positives + negatives + 2)  # Laplace's, which is never 0 or 1
+    for c, prior in enumerate(priors or ()):
+        if prior is not None:
+            found[c] = prior
+    logits: Floats = logit(np.clip(found, *_PRIORS))
+    return logits
 
-    Labels are taken as a little unsure, the less the more there are of their kind (Platt,
-    Probabilistic Outputs for Support Vector Machines, 1999): else the temperature of logits that
-    separate a few of them perfectly would be 0.
+
+class Platt(NamedTuple):
+    """A scaling of logits: z / temperature + shift."""
+
+    temperature: float
+    shift: float
+
+
+def fit_platt(logits: Floats, present: Booleans) -> Platt:
+    """The scaling under which labels `[n]` are likeliest, given logits `[n]`.
+
+    Labels are taken as a little unsure, the less the more there are of their kind, as Platt has it:
+    else the temperature of logits that separate a few of them perfectly would be 0.
     """
     positives = int(present.sum())
     negatives = len(present) - positives
     sure = np.where(present, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
-    def loss(log_temperature: float) -> float:
-        scaled = logits / np.exp(log_temperature)
-        return float(-(sure * log_expit(scaled) + (1 - sure) * log_expit(-scaled)).sum())
+    def loss(values: Floats) -> tuple[float, Floats]:
+        slope = math.exp(-values[0])
+        scaled = logits * slope + values[1]
+        error = expit(scaled) - sure
+        lost = -(sure * log_expit(scaled) + (1 - sure) * log_expit(-scaled)).sum()
+        gradient = np.array([-(error * logits).sum() * slope, error.sum()])
+        return float(lost) / len(logits), gradient / len(logits)
 
-    found = minimize_scalar(loss, bounds=_LOG_TEMPERATURES, method="bounded")
-    return float(np.exp(found.x))
+    found = minimize(
+        loss, np.zeros(2), jac=True, method="L-BFGS-B", bounds=(_LOG_TEMPERATURES, _SHIFTS),
+        options={"ftol": 1e-14, "gtol": 1e-9},
+    )  # fmt: skip
+    return Platt(math.exp(found.x[0]), float(found.x[1]))
 
 
 def _best_threshold(columns: list[tuple[Floats, Booleans]], metric: Metric) -> float:
@@ -138,11 +204,16 @@ def _metric_at(thresholds: Floats, scores: Floats, present: Booleans, metric: Me
     return result
 
 
-def logits_of(probabilities: ArrayLike, temperatures: ArrayLike = 1.0) -> Floats:
-    """The logits that gave probabilities `[n x c]` under temperatures `[c]`."""
+def logits_of(
+    probabilities: ArrayLike, temperatures: ArrayLike = (), shifts: ArrayLike = ()
+) -> Floats:
+    """The logits that gave probabilities `[n x c]` under temperatures and shifts `[c]`, or none."""
     probs = np.asarray(probabilities, dtype=np.float64).clip(_LOWEST, _HIGHEST)
-    found: Floats = logit(probs) * np.asarray(temperatures, dtype=np.float64)
-    return found
+    divisors, added = np.asarray(temperatures, float), np.asarray(shifts, float)
+    found: Floats = logit(probs)
+    if added.size:
+        found = found - added
+    return found * divisors if divisors.size else found
 
 
 def calibration_error(probabilities: ArrayLike, targets: ArrayLike) -> float:
@@ -166,8 +237,8 @@ def calibration_error(probabilities: ArrayLike, targets: ArrayLike) -> float:
 
 def calibration_totals(
     split: str,
+    logits: ArrayLike,
     probabilities: ArrayLike,
-    temperatures: ArrayLike,
     thresholds: ArrayLike,
     labels: NDArray[np.int8],
 ) -> list[Record]:
@@ -175,15 +246,14 @@ def calibration_totals(
 
     Args:
         split: on which.
-        probabilities: `[n x c]`, with temperatures.
-        temperatures: `[c]`.
+        logits: `[n x c]`, of the model itself.
+        probabilities: `[n x c]`, calibrated.
         thresholds: `[c]`.
         labels: `[n x c]`.
     """
-    before = expit(logits_of(probabilities, temperatures))
     records: list[Record] = []
     for what, probs, limits in (
-        ("uncalibrated, at 0.5", before, 0.5),
+        ("uncalibrated, at 0.5", expit(np.asarray(logits)), 0.5),
         ("calibrated, at its thresholds", probabilities, thresholds),
     ):
         totals = score(probs, labels, limits).totals

@@ -6,16 +6,24 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from vaa_cli.core.engines.base import EngineOptions
 from vaa_cli.core.engines.formats import format_of
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.evaluation.calibration import calibration_totals
+from vaa_cli.core.evaluation.calibration import calibration_totals, logits_of
 from vaa_cli.core.evaluation.labelled_split import LabelledSplit, read_split
 from vaa_cli.core.evaluation.localisation import read_regions, score_attention
 from vaa_cli.core.evaluation.metrics import Scores, score
 from vaa_cli.core.evaluation.pointing_game import PointingResult, pointing_records
-from vaa_cli.core.evaluation.records import Record, attribute_records, joined, unscored
+from vaa_cli.core.evaluation.records import (
+    Record,
+    attribute_records,
+    joined,
+    rarity_records,
+    unscored,
+)
+from vaa_cli.core.models.card import UNCALIBRATED_THRESHOLD
 from vaa_cli.core.prediction.multi_process import table_probabilities
 from vaa_cli.core.prediction.predictor import Predictor
 from vaa_cli.core.runs.lookup import model_file
@@ -36,6 +44,7 @@ class Evaluation:
         split: the pictures and labels that were scored.
         probabilities: `[n x c]`.
         scores: the figures, at the model's thresholds.
+        scores_at_half: the figures of the model without calibration, decided at 0.5 as in papers.
         calibration: the totals with and without calibration; empty if the model is not calibrated.
         pointing: scores of the attention maps; None if no regions were given.
         reader: the model, for its attention maps; None unless they were asked for.
@@ -44,6 +53,7 @@ class Evaluation:
     split: LabelledSplit
     probabilities: NDArray[np.float32]
     scores: Scores
+    scores_at_half: Scores
     calibration: list[Record]
     pointing: PointingResult | None = None
     reader: "AttentionReader | None" = None
@@ -52,8 +62,13 @@ class Evaluation:
     def records(self) -> list[Record]:
         """A record for each attribute with all its figures."""
         card = self.split.card
-        records = attribute_records(card.attributes, card.priors, self.scores)
+        records = attribute_records(card.attributes, card.priors, self.scores, self.scores_at_half)
         return joined(records, pointing_records(self.pointing) if self.pointing else [])
+
+    @property
+    def rarity(self) -> list[Record]:
+        """The means over rare, less rare and common attributes."""
+        return rarity_records(self.split.card.priors, self.scores, self.scores_at_half)
 
     @property
     def table(self) -> "pd.DataFrame":
@@ -158,11 +173,14 @@ def evaluate(
 
 def _scored(split: LabelledSplit, probabilities: NDArray[np.float32]) -> Evaluation:
     card, labels = split.card, split.table.labels
+    logits = logits_of(probabilities, card.temperatures, card.shifts)
     totals: list[Record] = []
     if card.temperatures:
-        limits, temperatures = card.thresholds, card.temperatures
-        totals = calibration_totals(split.name, probabilities, temperatures, limits, labels)
-    return Evaluation(split, probabilities, score(probabilities, labels, card.thresholds), totals)
+        limits = card.thresholds
+        totals = calibration_totals(split.name, logits, probabilities, limits, labels)
+    scores = score(probabilities, labels, card.thresholds)
+    at_half = score(expit(logits), labels, UNCALIBRATED_THRESHOLD)
+    return Evaluation(split, probabilities, scores, at_half, totals)
 
 
 def _path(path: Path | str | None) -> Path | None:

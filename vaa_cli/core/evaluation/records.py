@@ -1,6 +1,7 @@
 """Figures as records, for machines: CSV and JSON."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import compress
@@ -16,11 +17,22 @@ Record = dict[str, str | int | float | None]
 
 
 def attribute_records(
-    attributes: Sequence[str], priors: Sequence[float | None], scores: Scores
+    attributes: Sequence[str],
+    priors: Sequence[float | None],
+    scores: Scores,
+    at_half: Scores,
 ) -> list[Record]:
-    """A record for each attribute with all its figures; None where one cannot be scored."""
+    """A record for each attribute with all its figures; None where one cannot be scored.
+
+    Args:
+        attributes: the names.
+        priors: the priors in training.
+        scores: the figures, at the model's thresholds.
+        at_half: those without calibration, decided at 0.5.
+    """
     columns: dict[str, NDArray[np.float64]] = {
         "mA": scores.mean_accuracy,
+        "mA_at_0.5": at_half.mean_accuracy,
         "recall_positive": scores.recall_positive,
         "recall_negative": scores.recall_negative,
         "precision": scores.precision,
@@ -46,24 +58,61 @@ def total_record(scores: Scores) -> dict[str, float | None]:
     return {names.get(k, k): number(value) for k, value in asdict(scores.totals).items()}
 
 
+# Priors below which an attribute is called so.
+RARITIES = {"prior under 5 %": 0.05, "5 to 20 %": 0.2, "20 % and more": math.inf}
+
+
+def rarity_records(priors: Sequence[float | None], scores: Scores, at_half: Scores) -> list[Record]:
+    """The means over the attributes of each rarity that can be scored; a record a rarity.
+
+    Args:
+        priors: the priors in training; attributes without one are of no rarity.
+        scores: the figures, at the model's thresholds.
+        at_half: those without calibration, decided at 0.5.
+    """
+    known = np.array([np.nan if prior is None else prior for prior in priors], dtype=np.float64)
+    records: list[Record] = []
+    low = 0.0
+    for name, high in RARITIES.items():
+        chosen = (known >= low) & (known < high) & scores.scorable
+        columns = {
+            "mA": scores.mean_accuracy,
+            "mA_at_0.5": at_half.mean_accuracy,
+            "mAP": scores.average_precision,
+        }
+        means = {
+            key: number(values[chosen].mean()) if chosen.any() else None
+            for key, values in columns.items()
+        }
+        positives = int(scores.positives[chosen].sum())
+        count = int(chosen.sum())
+        records.append({"rarity": name, "attributes": count, "positives": positives, **means})
+        low = high
+    return records
+
+
 def unscored(attributes: Sequence[str], scores: Scores) -> list[str]:
     """The attributes that cannot be scored, without a positive or without a negative."""
     return list(compress(attributes, ~scores.scorable))
 
 
-def evaluation_json(about: Mapping[str, object], scores: Scores, records: Sequence[Record]) -> str:
-    """All figures as one JSON object: the entries of `about`, totals, attributes, unscored.
+def evaluation_json(
+    about: Mapping[str, object], scores: Scores, records: Sequence[Record], rarity: Sequence[Record]
+) -> str:
+    """All figures as one JSON object: the entries of `about`, totals, rarity, attributes, unscored.
 
     Args:
         about: further entries, such as the model and the split.
         scores: the figures.
         records: a record for each attribute.
+        rarity: see `rarity_records`.
     """
     names = [str(record["attribute"]) for record in records]
     return json.dumps(
         {
             **about,
             "totals": total_record(scores),
+            "rarity": list(rarity),
             "attributes": list(records),
             "unscored": unscored(names, scores),
         },

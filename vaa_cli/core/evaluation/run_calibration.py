@@ -1,4 +1,4 @@
-"""Calibrating a run on val, and keeping the result in its model file."""
+"""Calibrating a run on val, and keeping the result in its model file; or undoing that."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,17 +19,17 @@ from vaa_cli.core.evaluation.calibration import (
 )
 from vaa_cli.core.evaluation.labelled_split import read_split
 from vaa_cli.core.evaluation.records import Record
-from vaa_cli.core.models.card import is_model
+from vaa_cli.core.models.card import UNCALIBRATED_THRESHOLD, ModelCard, is_model, read_card
 from vaa_cli.core.prediction.multi_process import table_probabilities
 from vaa_cli.core.prediction.predictor import Predictor
-from vaa_cli.core.runs.lookup import model_file
+from vaa_cli.core.runs.lookup import model_file, require_not_starter
 from vaa_cli.core.system.distributed import ProcessGroup
 from vaa_cli.core.system.output_files import require_output
 
 
 @dataclass(frozen=True)
 class CalibratedRun:
-    """A model file with new temperatures and thresholds.
+    """A model file with a new calibration.
 
     Attributes:
         path: the file that was written.
@@ -50,12 +50,12 @@ def calibrate_run(
     run: Path | None,
     data: Path | None,
     metric: Metric = "mA",
-    shrinkage: float = 20.0,
+    shrinkage: float = 50.0,
     out: Path | None = None,
     options: EngineOptions | None = None,
     group: ProcessGroup | None = None,
 ) -> CalibratedRun | None:
-    """Fit the temperatures and thresholds of a run on val, and write them into its model file.
+    """Fit the scaling and thresholds of a run on val, and write them into its model file.
 
     Args:
         run: a run folder or a model file; None for the newest run in ./runs.
@@ -76,7 +76,9 @@ def calibrate_run(
     path, group = model_file(run), group or ProcessGroup()
     if format_of(path) is not None:
         raise VAAError(f"{path} is an export; calibrate the run that it is of, and export it again")
-    if out is not None and out != path:
+    if out is None or out == path:
+        require_not_starter(path)
+    else:
         out = require_output(out, "a model of vaa", is_model)
     split = read_split(path, data, "val")
     predictor = Predictor(path, options, group=group)
@@ -87,18 +89,67 @@ def calibrate_run(
     from vaa_cli.core.models.model_file import copy_with_card
 
     card, labels = split.card, split.table.labels
-    logits = logits_of(probabilities, card.temperatures or 1.0)
+    logits = logits_of(probabilities, card.temperatures, card.shifts)
     try:
-        calibration = fit_calibration(logits, labels, metric, shrinkage)
+        calibration = fit_calibration(logits, labels, metric, shrinkage, card.priors)
     except ValueError as error:
         raise VAAError(f"val of {split.folder} cannot calibrate: {error}") from error
-    temperatures, thresholds = calibration.temperatures, calibration.thresholds
     out = out or path
-    new = replace(
-        card, thresholds=tuple(thresholds.tolist()), temperatures=tuple(temperatures.tolist())
-    )
-    copy_with_card(path, out, new)
-    calibrated = expit(logits / temperatures)
+    copy_with_card(path, out, calibrated_card(card, calibration))
+    scaled = expit(logits / calibration.temperatures + calibration.shifts)
     title = "on val, where it was fitted"
-    totals = calibration_totals(title, calibrated, temperatures, thresholds, labels)
+    totals = calibration_totals(title, logits, scaled, calibration.thresholds, labels)
     return CalibratedRun(out, card.attributes, calibration, labels, totals)
+
+
+def calibrate_trained(
+    path: Path, data: Path, device: str, precision: str, workers: int | None
+) -> CalibratedRun:
+    """Calibrate a model that was just trained, computed by PyTorch as it was trained.
+
+    Args:
+        path: the model file.
+        data: the prepared folder.
+        device: see `EngineOptions`.
+        precision: likewise.
+        workers: likewise.
+
+    Raises:
+        VAAError: as `calibrate_run` does.
+    """
+    options = EngineOptions("torch", precision, device, workers=workers)
+    found = calibrate_run(path, data, options=options)
+    assert found is not None  # this process is alone
+    return found
+
+
+def calibrated_card(card: ModelCard, calibration: Calibration) -> ModelCard:
+    """A model's card with another calibration."""
+    return replace(
+        card,
+        thresholds=tuple(calibration.thresholds.tolist()),
+        temperatures=tuple(calibration.temperatures.tolist()),
+        shifts=tuple(calibration.shifts.tolist()),
+    )
+
+
+def undo_calibration(run: Path | None) -> Path:
+    """Take the calibration out of a run's model file: thresholds of 0.5, logits as they are.
+
+    Args:
+        run: a run folder or a model file; None for the newest run in ./runs.
+
+    Returns:
+        The model file.
+
+    Raises:
+        VAAError: the run cannot be read or written.
+    """
+    from vaa_cli.core.models.model_file import copy_with_card
+
+    path = model_file(run)
+    require_not_starter(path)
+    card = read_card(path)
+    thresholds = (UNCALIBRATED_THRESHOLD,) * len(card.attributes)
+    copy_with_card(path, path, replace(card, thresholds=thresholds, temperatures=(), shifts=()))
+    return path

@@ -16,6 +16,9 @@ from vaa_cli.core.system.input_files import parse_json
 
 SCHEMA = 1
 
+# Of a model whose logits and thresholds were fitted on nothing.
+UNCALIBRATED_THRESHOLD = 0.5
+
 # The one key of a model file's metadata, which keeps strings only; so it holds JSON.
 METADATA = "vaa"
 
@@ -41,6 +44,7 @@ class ModelCard:
         validation: the figures of that epoch on val.
         output_stride: pixels that a cell of stage 4 stands for, see `backbones.make_backbone`.
         temperatures: C numbers that the logits are divided by; none before it is calibrated.
+        shifts: C numbers that are added after that; none for zeros.
     """
 
     backbone: str
@@ -59,6 +63,7 @@ class ModelCard:
     box_margin: float = 0.0
     output_stride: int = 32
     temperatures: tuple[float, ...] = ()
+    shifts: tuple[float, ...] = ()
 
     def to_json(self) -> str:
         """The card as text, for the metadata of a model file."""
@@ -147,6 +152,7 @@ _CHECKS: dict[str, Callable[[Any, int], bool]] = {
     "box_margin": lambda value, _: _is_number(value, lowest=0),
     "output_stride": lambda value, _: value in (16, 32),
     "temperatures": lambda value, count: value == () or _are_numbers(value, count, above=0),
+    "shifts": lambda value, count: value == () or _are_numbers(value, count),
 }
 
 

@@ -66,6 +66,14 @@ def apply_model(model: VAA, card: ModelCard, compute: Compute, pixels: Tensor) -
 
 
 def probabilities_of(logits: Tensor, card: ModelCard) -> Tensor:
-    """The probabilities of aggregated logits `[n x c]`, divided by the model's temperatures."""
-    temperatures = torch.tensor(card.temperatures or (1.0,), device=logits.device)
-    return (logits.float() / temperatures).sigmoid()
+    """The probabilities of aggregated logits `[n x c]`, by the model's calibration."""
+    temperatures, shifts = calibration_tensors(card, logits.device)
+    return (logits.float() / temperatures + shifts).sigmoid()
+
+
+def calibration_tensors(
+    card: ModelCard, device: torch.device | None = None
+) -> tuple[Tensor, Tensor]:
+    """The divisors of a model's logits, and what is added after that, `[c]` or `[1]` each."""
+    temperatures = torch.tensor(card.temperatures or (1.0,), device=device)
+    return temperatures, torch.tensor(card.shifts or (0.0,), device=device)

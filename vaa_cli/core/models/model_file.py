@@ -46,6 +46,8 @@ def load_model(path: Path) -> tuple[VAA, ModelCard]:
     """
     with opened_model(path, "pt") as (file, card):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        # A file may keep weights in half precision; they are computed with in single.
+        tensors = {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
         model = _with_tensors(card, tensors)
         for name, tensor in tensors.items():
             if tensor.is_floating_point() and not tensor.isfinite().all():

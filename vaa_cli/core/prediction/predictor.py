@@ -88,7 +88,7 @@ class Predictor:
         time_limit: float = TIME_LIMIT,
         group: ProcessGroup | None = None,
     ) -> None:
-        self.path = model_file(run)
+        self.path = model_file(run, has_starter=True)
         self.options, self.group = options or EngineOptions(), group or ProcessGroup()
         self.options.check()
         self._mirror, self._time_limit = mirror, time_limit

@@ -50,8 +50,8 @@ def attributes_table(content: PageContent) -> Iterator[str]:
         '<span id="shown" role="status" class="quiet"></span></p>'
     )
     # What people look for stands beside the name, in sight on a phone, too.
-    header = ("attribute", "mA", "AP", "F1", "prior", "positives", "recall +", "recall −",
-              "precision", "threshold")  # fmt: skip
+    header = ("attribute", "mA", "AP", "F1", "mA at 0.5", "prior", "positives", "recall +",
+              "recall −", "precision", "threshold")  # fmt: skip
     cells = "".join(
         f'<th scope="col" aria-sort="none"><button type="button">{text(name)}</button></th>'
         for name in header
@@ -68,6 +68,7 @@ def attributes_table(content: PageContent) -> Iterator[str]:
             _bar(scores.mean_accuracy[c], accuracy[0][c], accuracy[1][c]),
             _bar(scores.average_precision[c], precision[0][c], precision[1][c]),
             _value(scores.f1[c]),
+            _value(content.at_half.mean_accuracy[c]),
             _value(math.nan if prior is None else prior),
             f'<td data-value="{scores.positives[c]}">{scores.positives[c]:,}</td>',
             *(_value(values[c]) for values in (

@@ -15,7 +15,7 @@ from vaa_cli.core.reports.figures_table import FigureColumn, FiguresTable, cell
 def calibration_table(
     attributes: Sequence[str], calibration: Calibration, labels: NDArray[np.int8]
 ) -> RenderableType:
-    """Each attribute's threshold and temperature.
+    """Each attribute's threshold and scaling.
 
     Args:
         attributes: the names.
@@ -26,8 +26,9 @@ def calibration_table(
     columns = [
         FigureColumn("val+", [f"{count:,}" for count in positives], 3),
         FigureColumn("temperature", [f"{value:.2f}" for value in calibration.temperatures], 1),
+        FigureColumn("shift", [f"{value:+.2f}" for value in calibration.shifts], 2),
         FigureColumn("threshold", [f"{value:.3f}" for value in calibration.thresholds], 0),
-        FigureColumn("own share", [f"{value:.2f}" for value in calibration.weights], 2),
+        FigureColumn("own fraction", [f"{value:.2f}" for value in calibration.weights], 4),
     ]
     return FiguresTable(["attribute"], [[name] for name in attributes], columns)
 

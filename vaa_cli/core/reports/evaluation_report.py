@@ -68,6 +68,7 @@ def write_report(folder: Path, evaluation: Evaluation) -> None:
             probabilities=probabilities,
             labels=table.labels,
             scores=scores,
+            at_half=evaluation.scores_at_half,
             draws=bootstrap([(probabilities, card.thresholds)], table.labels)[0],
             epochs=read_log(split.model.parent),
             calibration=evaluation.calibration,

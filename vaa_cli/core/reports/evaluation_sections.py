@@ -7,6 +7,7 @@ import numpy as np
 
 from vaa_cli.core.evaluation.confusions import Confusions
 from vaa_cli.core.evaluation.pointing_game import FIGURES
+from vaa_cli.core.evaluation.records import rarity_records
 from vaa_cli.core.reports import html, svg_charts
 from vaa_cli.core.reports.html import figure, text
 from vaa_cli.core.reports.page_content import PageContent
@@ -20,7 +21,13 @@ _MEANS = ("accuracy", "precision", "recall", "f1")
 
 
 def totals(content: PageContent) -> Iterator[str]:
-    """The totals of each kind, and what calibration gave."""
+    """The means by rarity, the totals of each kind, and what calibration gave."""
+    records = rarity_records(content.priors, content.scores, content.at_half)
+    yield html.table(
+        "By rarity: means of attributes, by their prior in training",
+        ["", *(name.replace("_", " ") for name in records[0] if name != "rarity")],
+        [[_cell(value) for value in record.values()] for record in records],
+    )
     values = content.scores.totals
     rows = [
         [kind, *(figure(getattr(values, f"{kind}_{mean}", math.nan)) for mean in _MEANS)]

@@ -29,6 +29,7 @@ class PageContent:
         probabilities: `[n x c]`.
         labels: `[n x c]`.
         scores: their figures, at the model's thresholds.
+        at_half: those without calibration, decided at 0.5.
         draws: draws of the bootstrap, for intervals.
         epochs: the rows of the training's log, oldest first; none if it is not there.
         calibration: see `calibration_report.calibration_totals`; none if it is not calibrated.
@@ -45,6 +46,7 @@ class PageContent:
     probabilities: NDArray[np.float32]
     labels: NDArray[np.int8]
     scores: Scores
+    at_half: Scores
     draws: Draws
     epochs: Sequence[Mapping[str, float]]
     calibration: Sequence[Mapping[str, object]]

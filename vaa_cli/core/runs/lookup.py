@@ -1,6 +1,7 @@
 """Finding a run: the newest, the one to resume, the model file in it."""
 
 import contextlib
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,14 @@ from pathlib import Path
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.runs.folder import BEST, CONFIG, LAST, LATEST, RUNS, _checkpoints, has_begun
 from vaa_cli.core.system.files import temporary_name
+
+_LOGGER = logging.getLogger(__name__)
+# The run folder of the model that comes with vaa, and the name that it goes by.
+STARTER, STARTER_NAME = Path(__file__).parent / "starter", "starter"
+_ABOUT_STARTER = (
+    "starter: clothing attributes, trained on 1,298 street photos of fashion bloggers (Clothing "
+    "Co-Parsing, 2014); to try vaa with, not to decide about people; see docs/starter.md"
+)
 
 
 @dataclass(frozen=True)
@@ -57,18 +66,30 @@ def _last_written(run: Path) -> float:
     return max((run / name).stat().st_mtime for name in (CONFIG, LAST) if (run / name).exists())
 
 
-def model_file(run: Path | str | None) -> Path:
+def model_file(run: Path | str | None, has_starter: bool = False) -> Path:
     """The model file of a run.
 
     Args:
-        run: a run folder, a model file, or None for the newest run of this folder.
+        run: a run folder, a model file, `starter` for the model that comes with vaa, or None for
+            the newest run of this folder.
+        has_starter: whether None may mean the starter, where there is no run.
 
     Raises:
         VAAError: there is none.
     """
     if run is None:
         run = _newest_trained()
+        if run is None and has_starter:
+            run = STARTER_NAME
+            _LOGGER.info("no trained run in ./%s: the starter model that comes with vaa", RUNS)
+        elif run is None:
+            raise VAAError(
+                f"no trained run in ./{RUNS}; train one with: vaa train, or name one with `run`"
+            )
     run = Path(run)
+    if str(run) == STARTER_NAME and not run.exists():
+        _LOGGER.info(_ABOUT_STARTER)
+        return STARTER / BEST
     if run.is_dir():
         if not (run / BEST).is_file():
             raise VAAError(f"{run} has no {BEST}; name a run folder that vaa train made")
@@ -78,23 +99,26 @@ def model_file(run: Path | str | None) -> Path:
     return run
 
 
-def _newest_trained() -> Path:
-    """The run in ./runs that runs/latest names, or else the one with the newest model.
-
-    There is no link where the file system has none, and it may lead to a run that was deleted.
+def require_not_starter(path: Path) -> None:
+    """Check that a model file may be changed.
 
     Raises:
-        VAAError: there is no trained run.
+        VAAError: it is the model that comes with vaa.
+    """
+    if path.resolve() == (STARTER / BEST).resolve():
+        raise VAAError("the starter model comes with vaa and stays as it is; name a run of yours")
+
+
+def _newest_trained() -> Path | None:
+    """The run in ./runs that runs/latest names, or else the one with the newest model; or None.
+
+    There is no link where the file system has none, and it may lead to a run that was deleted.
     """
     link = RUNS / LATEST
     if link.is_symlink() and (link / BEST).is_file():
         return RUNS / link.resolve().name  # messages name the run itself
     found = [path for path in RUNS.glob(f"*/{BEST}") if path.is_file()]
-    if not found:
-        raise VAAError(
-            f"no trained run in ./{RUNS}; train one with: vaa train, or name one with `run`"
-        )
-    return max(found, key=lambda path: path.stat().st_mtime).parent
+    return max(found, key=lambda path: path.stat().st_mtime).parent if found else None
 
 
 def mark_latest(run: Path) -> None:

@@ -65,6 +65,23 @@ class TrainingWarning:
 
 
 @dataclass(frozen=True)
+class Calibrated:
+    """A model of a finished training got scaling and thresholds that were fitted on val.
+
+    Attributes:
+        path: the model file.
+        mean_accuracy_before: mA on val without them, decided at 0.5.
+        mean_accuracy: mA on val with them, where they were fitted.
+        anchored: attributes with too few labels in val for anything of their own.
+    """
+
+    path: Path
+    mean_accuracy_before: float
+    mean_accuracy: float
+    anchored: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Stopped:
     """The training was asked to stop, and all that is needed to resume it is saved.
 
@@ -94,4 +111,4 @@ class Finished:
     stopped_early: bool
 
 
-Event = Started | StepReport | EpochReport | TrainingWarning | Stopped | Finished
+Event = Started | StepReport | EpochReport | TrainingWarning | Calibrated | Stopped | Finished

@@ -8,7 +8,7 @@ from vaa_cli.core.models.names import NAMED_WEIGHTS
 from vaa_cli.core.models.transfer import transfer
 from vaa_cli.core.models.vaa import VAA
 from vaa_cli.core.models.weights import load_weights
-from vaa_cli.core.runs.lookup import model_file
+from vaa_cli.core.runs.lookup import STARTER_NAME, model_file
 
 
 def initial_model(card: ModelCard, weights: str) -> VAA:
@@ -41,7 +41,7 @@ def trained_model(weights: str) -> Path | None:
     path = Path(weights)
     if weights in NAMED_WEIGHTS:
         return None
-    if path.is_dir():
+    if path.is_dir() or weights == STARTER_NAME:
         return model_file(path)
     if not path.is_file():
         return None

@@ -35,6 +35,7 @@ from vaa_cli.core.training.events import (
     TrainingWarning,
 )
 from vaa_cli.core.training.failures import explained_failures, not_finite, require_pictures
+from vaa_cli.core.training.final_calibration import calibrate_models
 from vaa_cli.core.training.initial_model import initial_model
 from vaa_cli.core.training.option_sources import checked_options
 from vaa_cli.core.training.options import TrainingOptions
@@ -109,8 +110,15 @@ def train(
     with _locked(run, options, group) as folder:
         for event in training_events(data, options, folder, compute, group, checkpoint, stop):
             on_event(event)
-    assert isinstance(event, Finished | Stopped)
-    return event
+        assert isinstance(event, Finished | Stopped)
+        end = event
+        if isinstance(end, Finished) and options.calibrate and group.is_main:
+            if stop is not None:
+                stop.release()  # there is no step to stop after; all that was trained is saved
+            for event in calibrate_models(folder, data.folder, options):
+                on_event(event)
+        group.any(False)  # none ends before the models are as they stay
+    return end
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from vaa_cli.core.labels.label_csv import require_attribute_names
 from vaa_cli.core.models.card import read_card
 from vaa_cli.core.models.model_file import copy_with_card
 from vaa_cli.core.runs.folder import BEST, BEST_AVERAGE
-from vaa_cli.core.runs.lookup import model_file
+from vaa_cli.core.runs.lookup import model_file, require_not_starter
 
 
 def rename_attributes(run: Path | str | None, names: Mapping[str, str]) -> list[Path]:
@@ -31,6 +31,7 @@ def rename_attributes(run: Path | str | None, names: Mapping[str, str]) -> list[
             name already.
     """
     path = model_file(run)
+    require_not_starter(path)
     paths = [path]
     if path.name == BEST and (path.parent / BEST_AVERAGE).is_file():
         paths.append(path.parent / BEST_AVERAGE)

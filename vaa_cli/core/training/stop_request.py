@@ -36,8 +36,13 @@ class StopRequest:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Leave signals to those who had them before, from now on."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        self._before = {}
 
     def _notice(self, number: int, frame: FrameType | None) -> None:
         if self.signal:
