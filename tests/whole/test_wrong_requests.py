@@ -198,7 +198,7 @@ def test_no_network_and_no_cached_weights(
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("command", [("evaluate",), ("predict", "x.png")])
+@pytest.mark.parametrize("command", [("evaluate",), ("export", "--out", "m.onnx")])
 def test_no_trained_run(tmp_path: Path, command: tuple[str, ...]) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
     outcome = run_vaa(*command, cwd=tmp_path)

@@ -123,7 +123,6 @@ def explain(
 
 
 def _check_targets(out: Path, raw: Path | None, text: bool) -> None:
-    from vaa_cli.core.reports.explanation_files import has_arrays
     from vaa_cli.core.reports.matplotlib_setup import require_matplotlib
     from vaa_cli.core.system.output_files import require_output
 
@@ -141,6 +140,8 @@ def _check_targets(out: Path, raw: Path | None, text: bool) -> None:
     elif raw.suffix != ".npz":
         raise VAAError(f"--raw {raw} is no .npz file; call it {raw.with_suffix('.npz')}")
     else:
+        from vaa_cli.core.reports.explanation_files import has_arrays
+
         require_output(raw, "maps of vaa explain", has_arrays)
 
 

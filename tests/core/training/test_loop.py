@@ -280,7 +280,9 @@ def test_a_step_that_is_left_out_changes_nothing(
     *_, end = training_events(data, options, tmp_path / "run", stop=stop)
     assert isinstance(end, Stopped)
     seed_all(0)
-    start = VAA("resnet18", 3, (32, 32), hidden=8).state_dict()
+    model = VAA("resnet18", 3, (32, 32), hidden=8)
+    model.start_at(data.priors.prior.tolist())
+    start = model.state_dict()
     state = read_state(tmp_path / "run" / "last.ckpt")["model"]
     for name, value in start.items():
         assert torch.equal(value, state[name]), name
@@ -327,6 +329,7 @@ def test_parts_of_a_batch_and_a_clipped_norm(data: Prepared, tmp_path: Path) -> 
 
     seed_all(0)
     model = VAA("resnet18", 3, (32, 32), hidden=8).to(memory_format=torch.channels_last).train()
+    model.start_at(data.priors.prior.tolist())
     criterion = VAALoss(torch.tensor(data.priors.prior, dtype=torch.float32))
     table = data.splits["train"]
     (rows, *_) = epoch_batches(len(table), 17, seed=0, epoch=0)

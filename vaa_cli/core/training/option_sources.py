@@ -143,9 +143,8 @@ def resumed_options(
         before, now = getattr(started, name), getattr(asked, name)
         if before is None:  # the recipe's value
             before = getattr(recipe, name, None)
-        if name == "epochs" and before < now:
-            pass
-        elif before != now and name not in CHANGEABLE:
+        is_growth = name == "epochs" and now is not None and before < now
+        if not is_growth and before != now and name not in CHANGEABLE:
             raise VAAError(
                 f"{run} was started with {name} {before}, not {now}, and a resumed training "
                 "keeps what it learns by; leave that out, or start a new run"
