@@ -45,8 +45,8 @@ def train(data: Path, out: Path, weights: Path, epochs: int, lr: float) -> None:
     run(
         "train", "--data", data, "--run", out, "--weights", weights, "--epochs", str(epochs),
         "--lr", str(lr), "--backbone", "tf_efficientnet_lite0", "--image-size", SIZE,
-        "--classifier", "residual", "--set", "hidden=128", "--best-by", "mAP", "--precision",
-        "fp32", "--cache", "ram",
+        "--classifier", "residual", "--set", "hidden=128", "--batch-size", "16",
+        "--backbone-lr-scale", "0.1", "--precision", "fp32", "--cache", "ram",
     )  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def main() -> None:
     everything, first = work / "everything", work / "first"
     if not everything.exists():
         run("prepare", arguments.photos, everything)
-    train(everything, first, arguments.weights, arguments.epochs, 3e-4)
+    train(everything, first, arguments.weights, arguments.epochs, 3e-3)
     areas = ranked(first, everything)
     chosen = [name for name, area in areas.items() if area >= AUC]
     print(json.dumps({name: round(area, 3) for name, area in areas.items()}))
@@ -93,7 +93,7 @@ def main() -> None:
     selected, second = work / "selected", work / "second"
     if not selected.exists():
         run("prepare", arguments.photos, selected, "--attributes", ",".join(chosen))
-    train(selected, second, first, 4, 1e-4)
+    train(selected, second, first, 4, 5e-4)
     run("calibrate", "--run", second, "--data", selected)
     ship(second / NAME)
     figures = vaa.evaluate(STARTER, selected, "val").table.replace({np.nan: None})

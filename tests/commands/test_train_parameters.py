@@ -10,7 +10,8 @@ import typer.main
 from tests.helpers.command import run_without_torch
 from vaa_cli.app import app
 from vaa_cli.core.training.option_fields import OPTION_FIELDS
-from vaa_cli.core.training.options import RECIPES, TrainingOptions
+from vaa_cli.core.training.options import TrainingOptions
+from vaa_cli.core.training.recipes import RECIPES
 
 GROUP: Any = typer.main.get_command(app)
 SWITCHES = {parameter.name: parameter for parameter in GROUP.commands["train"].params}

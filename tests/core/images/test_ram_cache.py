@@ -15,6 +15,7 @@ from PIL import Image
 from tests.helpers.pictures import Pixels, make_table, noise, truncated
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images import ram_cache
+from vaa_cli.core.images.augment import Augmentation
 from vaa_cli.core.images.batch import Batch
 from vaa_cli.core.images.loader import PictureLoader
 from vaa_cli.core.images.ram_cache import RAMCache, bytes_needed, free_memory
@@ -216,8 +217,8 @@ def test_broken_pictures_are_problems_of_their_batches(tmp_path: Path, augmented
 
 
 def test_bytes_needed(table: LabelTable) -> None:
-    assert bytes_needed(table, CROP, augmented=False) == N * 3 * 112 * 56
-    assert bytes_needed(table, CROP, augmented=True) == N * 3 * 128 * 64
+    assert bytes_needed(table, CROP, None) == N * 3 * 112 * 56
+    assert bytes_needed(table, CROP, Augmentation()) == N * 3 * 128 * 64
 
 
 def test_free_memory() -> None:
@@ -246,7 +247,7 @@ def test_what_does_not_fit_is_refused(
 
 
 def test_what_fits_is_not_refused(table: LabelTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    for free in (2 * bytes_needed(table, CROP, augmented=True), None):
+    for free in (2 * bytes_needed(table, CROP, Augmentation()), None):
         monkeypatch.setattr(ram_cache, "free_memory", lambda free=free: free)
         cache = RAMCache(table, CROP, augmented=True, workers=0)
         assert len(list(cache.load(epoch(table, 0)))) == 4

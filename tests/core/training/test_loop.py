@@ -37,7 +37,8 @@ from vaa_cli.core.training.events import (
 )
 from vaa_cli.core.training.loop import training_events
 from vaa_cli.core.training.optimizers import make_scheduler
-from vaa_cli.core.training.options import RECIPES, TrainingOptions
+from vaa_cli.core.training.options import TrainingOptions
+from vaa_cli.core.training.recipes import RECIPES
 from vaa_cli.core.training.sampling import augmented_requests, epoch_batches
 from vaa_cli.core.training.seeding import seed_all
 from vaa_cli.core.training.state_file import read_state

@@ -38,10 +38,11 @@ OTHER_VALUES: dict[str, Any] = {
     "loss": "bce", "attention_loss": "focal",
     "gamma": 1.5, "loss_weights": "label", "history": 7, "burn_in": 0, "recipe": "paper",
     "epochs": 3, "batch_size": 6, "accumulate": 2, "lr": 0.01, "weight_decay": 0.0,
-    "warmup": 0.25, "momentum": 0.5, "clip_norm": 1.0, "patience": 0, "best_by": "mAP",
+    "warmup": 0.25, "momentum": 0.5, "clip_norm": 1.0, "patience": 4, "best_by": "mA",
     "ema": 0.99, "sync_bn": True, "seed": 5, "deterministic": True, "cache": "ram",
     "skip_bad_steps": 4, "device": "cpu", "precision": "fp32", "compile": True, "workers": 0,
-    "save_every": 90.0, "keep": 3, "tensorboard": False,
+    "save_every": 90.0, "keep": 3, "tensorboard": False, "calibrate": False, "augment": "none",
+    "mirror": False, "backbone_lr_scale": 0.1,
 }  # fmt: skip
 
 PROPERTY = settings(deadline=None, derandomize=True)

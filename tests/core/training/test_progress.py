@@ -6,8 +6,8 @@ import math
 import pytest
 
 from tests.helpers.pictures import make_table
-from vaa_cli.core.training.options import Recipe
 from vaa_cli.core.training.progress import EpochSums, Progress
+from vaa_cli.core.training.recipes import Recipe
 
 RECIPE = Recipe("adamw", epochs=6, batch_size=8, lr=1e-3, weight_decay=0.0, patience=2)
 

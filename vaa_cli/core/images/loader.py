@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from vaa_cli.core.errors import PictureError, VAAError, one_line
-from vaa_cli.core.images.augment import augment
+from vaa_cli.core.images.augment import Augmentation, augment
 from vaa_cli.core.images.batch import Batch
 from vaa_cli.core.images.decode import Decoder
 from vaa_cli.core.images.loader_failures import _died, _not_handed_over
@@ -61,23 +61,23 @@ class _Packed:
 class _Pictures(Dataset[Tensor | str]):
     """Turns a request into `[3 x h x w]` uint8, or into what is wrong with the picture."""
 
-    def __init__(self, size: tuple[int, int], box_margin: float) -> None:
-        self._decoder = Decoder(size, box_margin)
+    def __init__(
+        self, size: tuple[int, int], box_margin: float, augmentation: Augmentation
+    ) -> None:
+        self._decoder, self._augmentation = Decoder(size, box_margin), augmentation
 
     def __getitem__(self, request: Request) -> Tensor | str:
         try:
-            decoded = self._decoder.decode(request, _augmentation(request, self._decoder.size))
+            decoded = self._decoder.decode(request, self._scaling(request))
         except PictureError as error:
             return str(error)
         return torch.from_numpy(np.array(decoded.picture)).permute(2, 0, 1)
 
-
-def _augmentation(
-    request: Request, size: tuple[int, int]
-) -> Callable[[Image.Image], Image.Image] | None:
-    if request.draw is None:
-        return None
-    return partial(augment, size=size, rng=np.random.default_rng(request.draw))
+    def _scaling(self, request: Request) -> Callable[[Image.Image], Image.Image] | None:
+        if request.draw is None:
+            return None
+        rng = np.random.default_rng(request.draw)
+        return partial(augment, size=self._decoder.size, rng=rng, augmentation=self._augmentation)
 
 
 def _collate(samples: list[Tensor | str]) -> _Decoded | _Packed | str:
@@ -149,6 +149,7 @@ class PictureLoader:
         pin: put batches into page-locked memory, from which a GPU copies faster.
         box_margin: context around boxes, see `boxes.crop_region`.
         processes_here: number of processes with such a loader on this machine.
+        augmentation: way in which requests with a draw are augmented.
     """
 
     def __init__(
@@ -158,13 +159,14 @@ class PictureLoader:
         pin: bool = False,
         box_margin: float = 0.0,
         processes_here: int = 1,
+        augmentation: Augmentation = Augmentation(),  # noqa: B008, a constant
     ) -> None:
         if workers is None:
             workers = decoding_workers(processes_here)
         self._workers: list[BaseProcess] = []
         self._stream = _Stream()
         self._loader: DataLoader[Any] = DataLoader(
-            _Pictures(size, box_margin),
+            _Pictures(size, box_margin, augmentation),
             batch_sampler=self._stream,
             num_workers=workers,
             collate_fn=_collate,

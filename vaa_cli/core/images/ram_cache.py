@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.images.augment import draw_crop, enlarged
+from vaa_cli.core.images.augment import Augmentation, cut, draw_crop, kept_size
 from vaa_cli.core.images.batch import Batch
 from vaa_cli.core.images.loader import PictureLoader
 from vaa_cli.core.images.requests import Request, batched, table_requests
@@ -35,12 +35,13 @@ class RAMCache:
     Args:
         table: the pictures; all of them are decoded here and now.
         size: height and width of the batches' pictures.
-        augmented: whether requests may have a draw. Pictures are then kept enlarged, as random
+        augmented: whether requests may have a draw. Pictures are then kept as large as random
             crops need them.
         workers: processes that decode, see `PictureLoader`; they end when all is decoded.
         pin: put batches into page-locked memory, from which a GPU copies faster.
         box_margin: context around boxes, see `boxes.crop_region`.
         processes_here: number of processes with such a cache on this machine.
+        augmentation: way in which requests with a draw are augmented.
 
     Raises:
         VAAError: there is not enough memory, or a decoding process died.
@@ -55,10 +56,12 @@ class RAMCache:
         pin: bool = False,
         box_margin: float = 0.0,
         processes_here: int = 1,
+        augmentation: Augmentation = Augmentation(),  # noqa: B008, a constant
     ) -> None:
-        _check_memory(bytes_needed(table, size, augmented), processes_here)
-        self._size, self._augmented, self._pin = size, augmented, pin
-        kept = _kept_size(size, augmented)
+        self._augmentation = augmentation if augmented else None
+        _check_memory(bytes_needed(table, size, self._augmentation), processes_here)
+        self._size, self._pin = size, pin
+        kept = _kept_size(size, self._augmentation)
         try:
             self._pixels: NDArray[np.uint8] = np.empty((len(table), 3, *kept), dtype=np.uint8)
         except MemoryError as error:
@@ -110,11 +113,11 @@ class RAMCache:
         kept: NDArray[np.uint8] = self._pixels[request.row]
         height, width = self._size
         if request.draw is not None:
-            if not self._augmented:
+            if self._augmentation is None:
                 raise ValueError("a cache that is not augmented has no crops to draw")
-            top, left, mirrored = draw_crop(self._size, np.random.default_rng(request.draw))
-            kept = kept[:, top : top + height, left : left + width]
-            return kept[:, :, ::-1] if mirrored else kept
+            rng = np.random.default_rng(request.draw)
+            crop = draw_crop(self._size, rng, self._augmentation)
+            return cut(kept, self._size, crop, self._augmentation)
         if kept.shape[1:] == self._size:
             return kept
         picture = Image.fromarray(np.ascontiguousarray(kept.transpose(1, 2, 0)))
@@ -122,14 +125,16 @@ class RAMCache:
         return np.asarray(smaller).transpose(2, 0, 1)
 
 
-def bytes_needed(table: LabelTable, size: tuple[int, int], augmented: bool) -> int:
-    """The bytes that a cache of a table takes; the arguments are those of `RAMCache`."""
-    height, width = _kept_size(size, augmented)
+def bytes_needed(
+    table: LabelTable, size: tuple[int, int], augmentation: Augmentation | None
+) -> int:
+    """The bytes that a cache of a table takes; None for pictures that are not augmented."""
+    height, width = _kept_size(size, augmentation)
     return len(table) * 3 * height * width
 
 
-def _kept_size(size: tuple[int, int], augmented: bool) -> tuple[int, int]:
-    return enlarged(size) if augmented else size
+def _kept_size(size: tuple[int, int], augmentation: Augmentation | None) -> tuple[int, int]:
+    return size if augmentation is None else kept_size(size, augmentation)
 
 
 def _check_memory(needed: int, processes_here: int) -> None:

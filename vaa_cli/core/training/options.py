@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le, Lt
 
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.images.names import AugmentName
 from vaa_cli.core.models.names import (
     ClassifierName,
     LossName,
@@ -20,42 +21,12 @@ from vaa_cli.core.models.names import (
     Weighting,
     backbone_name,
 )
+from vaa_cli.core.training.recipes import RECIPES, Recipe, RecipeName
 
-RecipeName = Literal["default", "paper"]
 BestBy = Literal["mA", "mAP"]
 CacheName = Literal["none", "ram"]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The optimisation of a model, where the user chooses nothing else.
-
-    Attributes:
-        optimizer: `adamw` with warm-up and cosine, or `sgd` with a schedule by plateaus.
-        epochs: passes over the training split.
-        batch_size: images in a batch.
-        lr: highest learning rate.
-        weight_decay: weight decay.
-        patience: number of epochs with neither a better score nor a lower loss on val that end
-            training.
-    """
-
-    optimizer: Literal["adamw", "sgd"]
-    epochs: int
-    batch_size: int
-    lr: float
-    weight_decay: float
-    patience: int
-
-
-RECIPES: dict[RecipeName, Recipe] = {
-    # A cosine that is ended early never comes to its small rates.
-    "default": Recipe("adamw", 30, 32, 3e-4, 0.05, patience=0),
-    # The authors' code. It divides the rate after 10 such epochs, 3 times; then 10 more end it.
-    "paper": Recipe("sgd", 100, 24, 1e-4, 5e-4, patience=40),
-}
 
 
 @dataclass(frozen=True)
@@ -170,6 +141,9 @@ class TrainingOptions:
         accumulate: parts that a process computes its shard of a batch in, one after the other.
         lr: highest learning rate.
         weight_decay: weight decay of all weights but norms and biases; with SGD of all.
+        augment: kind of augmentation, see `images.augment.Augmentation`.
+        mirror: mirror half of the pictures.
+        backbone_lr_scale: learning rate of the backbone as a fraction of that of the heads.
         warmup: fraction of all steps in which AdamW's rate rises.
         momentum: momentum of SGD.
         clip_norm: norm that gradients are scaled down to; None leaves them.
@@ -272,6 +246,23 @@ class TrainingOptions:
     weight_decay: (
         Annotated[float, Ge(0), Help(_by_recipe("weight_decay"), _OPTIMISATION)] | None
     ) = None
+    augment: (
+        Annotated[
+            AugmentName,
+            Help(
+                "pad-crop: move by 5 %; resize-crop: enlarge and crop, as the authors do; none. "
+                "Default: pad-crop; paper: resize-crop.",
+                _OPTIMISATION,
+            ),
+        ]
+        | None
+    ) = None
+    mirror: Annotated[bool, Help("Mirror half of the pictures.", _OPTIMISATION)] = True
+    backbone_lr_scale: Annotated[
+        float,
+        Gt(0),
+        Help("Learning rate of the backbone, as a fraction of that of the heads.", _OPTIMISATION),
+    ] = 1.0
     warmup: Annotated[float, Ge(0), Le(1)] = 0.05
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
     clip_norm: (

@@ -7,7 +7,7 @@ from typing import Any
 
 from vaa_cli.core.labels.table import LabelTable
 from vaa_cli.core.training.events import TrainingWarning
-from vaa_cli.core.training.options import Recipe
+from vaa_cli.core.training.recipes import Recipe
 
 # The number of broken pictures that are reported one by one; all of them are in faults.csv.
 _REPORTED = 5

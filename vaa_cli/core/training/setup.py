@@ -11,6 +11,7 @@ import torchvision
 
 from vaa_cli.core.datasets.prepared import Prepared
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.images.augment import Augmentation
 from vaa_cli.core.images.batch import BatchSource
 from vaa_cli.core.images.loader import PictureLoader
 from vaa_cli.core.images.ram_cache import RAMCache
@@ -100,8 +101,9 @@ def open_batch_sources(
     """Start decoding pictures: the sources of the batches of train and of val."""
     arguments = (options.workers, compute.pins_memory, data.box_margin, group.local_world_size)
     size = options.image_size
+    augmentation = Augmentation(options.resolved().augment, options.mirror)
     if options.cache == "ram":
-        train = RAMCache(data.split("train"), size, True, *arguments)
+        train = RAMCache(data.split("train"), size, True, *arguments, augmentation)
         return train, RAMCache(data.split("val"), size, False, *arguments)
-    loader = PictureLoader(size, *arguments)
+    loader = PictureLoader(size, *arguments, augmentation)
     return loader, loader

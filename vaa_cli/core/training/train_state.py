@@ -77,7 +77,9 @@ class TrainState:
         self.loss_names = ("loss", "primary", *(f"attention_{stage}" for stage in model.stages))
         self.labels = torch.from_numpy(train.labels).to(device)
         self.history = PredictionHistory(len(train), len(data.attributes), options.history, device)
-        self.optimizer = make_optimizer(model, recipe, options.momentum, device)
+        self.optimizer = make_optimizer(
+            model, recipe, options.momentum, device, options.backbone_lr_scale
+        )
         self.scaler = torch.amp.GradScaler(device.type, enabled=compute.needs_scaler)
         self._scheduler = make_scheduler(self.optimizer, recipe, steps, options.warmup)
         self._clip_norm = options.clip_norm
