@@ -25,12 +25,13 @@ AttributesOption = Annotated[
     str | None,
     typer.Option(
         "--attributes",
-        help="Attributes to show: names with commas between them. Default: the likeliest.",
+        help="Attributes to show: names with commas between them. Default: the surest.",
         show_default=False,
     ),
 ]
 TopOption = Annotated[
-    int, typer.Option("--top", min=1, help="How many of the likeliest are shown.")
+    int,
+    typer.Option("--top", min=1, help="How many are shown: the furthest above their thresholds."),
 ]
 OutOption = Annotated[
     Path, typer.Option("--out", "-o", help="Folder of the figures; made if it is not there.")
@@ -115,7 +116,10 @@ def explain(
         target = _Arrays(reader.card, raw)
     else:
         target = _Figures(reader.card, out, per_sheet, all_stages, display)
-    failed = _explain(inputs, reader, target, lambda found: shown_attributes(found, chosen, top))
+    limits = reader.card.thresholds
+    failed = _explain(
+        inputs, reader, target, lambda found: shown_attributes(found, limits, chosen, top)
+    )
     target.finish()
     say_passed_over(inputs.passed_over)
     if failed:

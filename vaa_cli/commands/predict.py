@@ -51,9 +51,7 @@ ResumeOption = Annotated[
 ]
 PrettyOption = Annotated[
     bool,
-    typer.Option(
-        "--pretty", help="A line of text a picture, for people: the likeliest attributes."
-    ),
+    typer.Option("--pretty", help="A line of text a picture, for people: the surest attributes."),
 ]
 TopOption = Annotated[int, typer.Option("--top", min=1, help="Attributes in a line of --pretty.")]
 DecisionsOption = Annotated[

@@ -25,7 +25,7 @@ from PIL import Image
 from tests.helpers.pictures import BLUE, GREEN, RED, make_table, noise, plain, truncated
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images import loader_failures
-from vaa_cli.core.images.augment import augment
+from vaa_cli.core.images.augment import Augmentation, augment
 from vaa_cli.core.images.batch import Batch
 from vaa_cli.core.images.loader import PictureLoader
 from vaa_cli.core.images.requests import Request, batched, table_requests
@@ -425,6 +425,42 @@ def test_crops_of_pictures_of_any_size(seed: int, width: int, height: int) -> No
         assert abs(seen.mean() - 127.5) <= 255 / 16 + 4
         spread = np.ptp(seen.mean(axis=channel))
         assert spread == pytest.approx(255 * 224 / 256, abs=8)
+
+
+def test_padded_crops_move_a_picture_and_keep_its_scale() -> None:
+    picture, way = coordinates(CROP), Augmentation("pad-crop", mirror=False)
+    original = np.asarray(picture)
+    room = [max(4, round(0.05 * side)) for side in CROP]
+    seen = set()
+    for seed in range(1500):
+        moved = np.asarray(augment(picture, CROP, np.random.default_rng(seed), way))
+        assert moved.shape == original.shape
+        # Where the middle came from, whose neighbours came with it.
+        (height, width), middle = CROP, moved[CROP[0] // 2, CROP[1] // 2]
+        down, across = int(middle[1]) - height // 2, int(middle[0]) - width // 2
+        seen.add((down, across))
+        rows = np.clip(np.arange(height) + down, 0, height - 1)
+        columns = np.clip(np.arange(width) + across, 0, width - 1)
+        np.testing.assert_array_equal(moved, original[rows][:, columns])
+    assert {down for down, _ in seen} == set(range(-room[0], room[0] + 1))
+    assert {across for _, across in seen} == set(range(-room[1], room[1] + 1))
+
+
+def test_without_augmentation_a_draw_changes_nothing() -> None:
+    picture = coordinates(SCALED)
+    plain = np.asarray(picture.resize((CROP[1], CROP[0]), Image.Resampling.BILINEAR))
+    for seed in range(20):
+        way = Augmentation("none", mirror=False)
+        found = augment(picture, CROP, np.random.default_rng(seed), way)
+        np.testing.assert_array_equal(np.asarray(found), plain)
+    mirrored = [
+        np.array_equal(
+            np.asarray(augment(picture, CROP, np.random.default_rng(seed), Augmentation("none"))),
+            plain[:, ::-1],
+        )
+        for seed in range(100)
+    ]
+    assert 25 < sum(mirrored) < 75
 
 
 def test_a_draw_is_the_same_again_and_others_differ(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ SOURCE = ModelCard(
 )  # fmt: skip
 NAMES = ("skirt", "glasses", "hat")
 CARD = replace(SOURCE, attributes=NAMES, thresholds=(0.5,) * 3, priors=(0.1,) * 3)
+# Tensors of a classifier that have the attributes along an axis.
+ROWS_OF = {"spatial": 3, "pooled": 2, "spatial-full": 3, "residual": 5}
 # Rows of the new model's attributes, and of the same ones in the trained model.
 INTO, ROWS = [0, 2], [2, 0]
 
@@ -38,7 +40,7 @@ def started(trained: VAA, card: ModelCard, path: Path, source: ModelCard = SOURC
     return model
 
 
-@pytest.mark.parametrize("classifier", ["spatial", "pooled", "spatial-full"])
+@pytest.mark.parametrize("classifier", ["spatial", "pooled", "spatial-full", "residual"])
 def test_rows_of_the_same_names_are_taken(tmp_path: Path, classifier: str) -> None:
     source, card = (replace(c, classifier=classifier) for c in (SOURCE, CARD))
     torch.manual_seed(0)
@@ -57,14 +59,14 @@ def test_rows_of_the_same_names_are_taken(tmp_path: Path, classifier: str) -> No
         assert torch.equal(found[key].movedim(axis, 0)[INTO], given.movedim(axis, 0)[ROWS]), key
         assert torch.equal(found[key].movedim(axis, 0)[1], fresh[key].movedim(axis, 0)[1]), key
     # Weights and biases of the primary logits, of two maps and confidences, and of classifiers.
-    assert with_rows == 2 + 2 * 4 + 2 * {"spatial": 3, "pooled": 2, "spatial-full": 3}[classifier]
+    assert with_rows == 2 + 2 * 4 + 2 * ROWS_OF[classifier]
 
 
 def test_the_axis_of_attributes_is_known_for_every_tensor_that_has_one() -> None:
     small, large = (
         new_model(replace(CARD, attributes=tuple(map(str, range(count))), classifier=classifier))
         for count in (3, 5)
-        for classifier in ("spatial",)
+        for classifier in ("residual",)
     )
     for (key, one), other in zip(
         small.state_dict().items(), large.state_dict().values(), strict=True

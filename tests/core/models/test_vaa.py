@@ -1,5 +1,7 @@
 """The model against method.md section 3.1: shapes, equations 1 and 2, aggregation."""
 
+import copy
+import math
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,11 @@ from vaa_cli.core.models.vaa import (
     AttentionModule,
     CoveringConv,
     PooledClassifier,
+    ResidualClassifier,
     SpatialClassifier,
 )
 
-CLASSIFIERS: tuple[ClassifierName, ...] = ("spatial", "spatial-full", "pooled")
+CLASSIFIERS: tuple[ClassifierName, ...] = ("spatial", "spatial-full", "pooled", "residual")
 
 
 def make_images(count: int, size: tuple[int, int], seed: int = 0) -> Tensor:
@@ -196,6 +199,9 @@ def test_the_maps_scale_does_not_vanish_in_bf16(full: bool) -> None:
 def test_every_parameter_learns(backbone: str, classifier: ClassifierName) -> None:
     torch.manual_seed(6)
     model = VAA(backbone, 3, (64, 64), (2, 3, 4), classifier, hidden=8).train()
+    for module in model.modules():
+        if isinstance(module, ResidualClassifier):  # what comes before zeros learns a step later
+            nn.init.normal_(module.spatial.linear.weight)
     output = model(make_images(4, (64, 64)))
     (output.primary.square().sum() + sum(a.square().sum() for a in output.attention)).backward()
     silent = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
@@ -261,3 +267,36 @@ def test_a_model_remembers_its_output_stride() -> None:
     model = VAA("resnet18", 3, (64, 64), classifier="pooled", output_stride=16)
     maps = model.eval()(torch.zeros(1, 3, 64, 64)).maps
     assert [m.attention.shape[2:] for m in maps] == [(4, 4), (4, 4)]
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_every_head_begins_at_the_priors(classifier: ClassifierName) -> None:
+    """The biases; logits are theirs but for what the random weights add."""
+    priors = [0.02, 0.5, 1.0, None]
+    plain = VAA("resnet18", 4, (64, 32), hidden=8, classifier=classifier)
+    model = copy.deepcopy(plain)
+    model.start_at(priors)
+    images = torch.randn(4, 3, 64, 32)
+    with torch.no_grad():
+        before, after = plain.eval()(images), model.eval()(images)
+    for old, new in zip(
+        (before.primary, *before.attention), (after.primary, *after.attention), strict=True
+    ):
+        added = (new - old).mean(dim=0)
+        assert (new - old).std(dim=0).max() < 1e-5
+        biases = torch.tensor([math.log(0.02 / 0.98), 0.0, 6.0])
+        assert added[3].abs() < 1e-6  # of an attribute without a prior
+        # The random bias that a linear layer had is replaced, and is small.
+        assert (added[:3] - biases).abs().max() < 0.5
+    assert model.primary.bias[:3].tolist() == pytest.approx(biases.tolist(), abs=1e-6)
+
+
+def test_a_residual_classifier_begins_as_the_pooled_one() -> None:
+    torch.manual_seed(0)
+    maps = AttentionMaps(torch.rand(3, 5, 4, 2).flatten(2).softmax(2).view(3, 5, 4, 2),
+                         torch.randn(3, 5, 4, 2))  # fmt: skip
+    classifier = ResidualClassifier(5, (4, 2), hidden=8)
+    expected = classifier.pooled(maps)
+    torch.testing.assert_close(classifier(maps), expected)
+    nn.init.normal_(classifier.spatial.linear.weight)
+    torch.testing.assert_close(classifier(maps), expected + classifier.spatial(maps))

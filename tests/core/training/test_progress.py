@@ -9,7 +9,9 @@ from tests.helpers.pictures import make_table
 from vaa_cli.core.training.progress import EpochSums, Progress
 from vaa_cli.core.training.recipes import Recipe
 
-RECIPE = Recipe("adamw", epochs=6, batch_size=8, lr=1e-3, weight_decay=0.0, patience=2)
+RECIPE = Recipe(
+    "adamw", epochs=6, batch_size=8, lr=1e-3, weight_decay=0.0, patience=2, augment="none"
+)
 
 
 def end(progress: Progress, score: float, loss: float) -> bool:

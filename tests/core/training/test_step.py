@@ -14,6 +14,7 @@ from vaa_cli.core.models.losses import VAALoss
 from vaa_cli.core.models.model_file import new_model
 from vaa_cli.core.system.distributed import ProcessGroup
 from vaa_cli.core.training.options import TrainingOptions
+from vaa_cli.core.training.recipes import RecipeName
 from vaa_cli.core.training.sampling import augmented_requests
 from vaa_cli.core.training.seeding import seed_all
 from vaa_cli.core.training.setup import model_card
@@ -115,3 +116,23 @@ def test_the_rate_follows_the_scheduler(data: Prepared) -> None:
         step(state, shard)
         rates.append(state.lr)
     np.testing.assert_allclose(rates, 1e-3 * np.array([1, 2, 3, 4]) / 5, rtol=1e-9)
+
+
+@pytest.mark.parametrize("recipe", ["default", "paper"])
+def test_the_backbone_learns_at_a_rate_of_its_own(data: Prepared, recipe: RecipeName) -> None:
+    options = replace(OPTIONS, recipe=recipe, backbone_lr_scale=0.25, lr=0.01)
+    state = new_state(data, options)
+    rates = {
+        parameter: group["initial_lr"] if "initial_lr" in group else group["lr"]
+        for group in state.optimizer.param_groups
+        for parameter in group["params"]
+    }
+    backbone = set(state.model.backbone.parameters())
+    assert rates.keys() == set(state.model.parameters())
+    for parameter, rate in rates.items():
+        assert rate == pytest.approx(0.0025 if parameter in backbone else 0.01)
+    # Weight decay stays as the recipe has it: none on norms and biases with AdamW.
+    for group in state.optimizer.param_groups:
+        decayed = recipe == "paper" or all(p.ndim > 1 for p in group["params"])
+        assert (group["weight_decay"] > 0) == decayed
+    assert state.lr == pytest.approx(state.optimizer.param_groups[0]["lr"])

@@ -16,6 +16,7 @@ from vaa_cli.core.models.devices import Compute
 from vaa_cli.core.models.inference import apply_model, probabilities_of
 from vaa_cli.core.models.model_file import load_model
 from vaa_cli.core.models.vaa import VAA
+from vaa_cli.core.prediction.decisions import by_margin
 from vaa_cli.core.prediction.predictor import Prediction
 
 Floats = NDArray[np.float32]
@@ -96,21 +97,21 @@ class Explanation:
 
 
 def shown_attributes(
-    explanation: Explanation, chosen: Sequence[int] | None, top: int
+    explanation: Explanation, thresholds: Sequence[float], chosen: Sequence[int] | None, top: int
 ) -> Sequence[int]:
     """The attributes to show of a picture that is not broken.
 
     Args:
         explanation: the explanation of the picture.
-        chosen: positions of the attributes; None for the likeliest.
-        top: number of likeliest attributes, the likeliest first.
+        thresholds: the model's thresholds.
+        chosen: positions of the attributes; None for those furthest above their thresholds.
+        top: number of these.
     """
     if chosen is not None:
         return chosen
     probabilities = explanation.prediction.probabilities
     assert probabilities is not None
-    order: list[int] = np.argsort(-probabilities, kind="stable")[:top].tolist()
-    return order
+    return by_margin(probabilities, thresholds)[:top]
 
 
 def resized(heat: Floats, size: tuple[int, int]) -> Floats:

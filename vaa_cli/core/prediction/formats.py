@@ -14,6 +14,7 @@ from rich.text import Text
 from vaa_cli.core.errors import VAAError, printable
 from vaa_cli.core.labels.boxes import BOX_COLUMNS
 from vaa_cli.core.models.card import ModelCard
+from vaa_cli.core.prediction.decisions import by_margin
 from vaa_cli.core.prediction.predictor import Prediction
 from vaa_cli.core.system.csv_writer import CSVFormatter, number_text
 
@@ -332,7 +333,7 @@ class PrettyRows:
 
 
 def prediction_line(prediction: Prediction, columns: Columns, top: int) -> Text:
-    """The likeliest attributes of a picture: `photo.jpg  hat 98%  bag 74%  (long hair 12%)`.
+    """The surest attributes of a picture: `photo.jpg  hat 98%  bag 74%  (long hair 12%)`.
 
     Args:
         prediction: the prediction of one picture.
@@ -346,7 +347,7 @@ def prediction_line(prediction: Prediction, columns: Columns, top: int) -> Text:
     if found is None:
         return line.append(f"  {printable(prediction.problem or '')}", style="red")
     values = columns.values(prediction)
-    for position in np.argsort(-found, kind="stable")[:top].tolist():
+    for position in by_margin(found, columns.thresholds)[:top]:
         if values[position] is None:  # not sure enough
             continue
         probability = found[position]
