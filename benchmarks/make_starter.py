@@ -28,7 +28,7 @@ from vaa_cli.core.runs.lookup import STARTER
 from vaa_cli.core.system.files import whole_file
 
 # An attribute is in if it ranks pictures of val so well, and has so many positives there.
-AUC, POSITIVES = 0.77, 10
+AUC, POSITIVES = 0.7, 10
 SIZE, NAME = "192x128", "best.safetensors"
 DATA = "Clothing Co-Parsing (Yang et al., CVPR 2014), 1,298 photos"
 

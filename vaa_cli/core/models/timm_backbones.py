@@ -1,5 +1,6 @@
 """timm's networks that give the features of four stages, as backbones."""
 
+import logging
 from typing import Any
 
 import timm
@@ -98,6 +99,8 @@ def _create(
     name: str, state: dict[str, Tensor] | None, output_stride: int, image_size: tuple[int, int]
 ) -> Any:
     """Make timm's network of four stages, with weights if there are some."""
+    # It warns of the weights of the classifier, which a backbone has no use for.
+    logging.getLogger("timm").setLevel(logging.ERROR)
     options: dict[str, Any] = {}
     if _config(name).fixed_input_size:
         options["img_size"] = image_size
