@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from safetensors.torch import load_file
 from scipy.special import expit
 
 from tests.helpers.command import (
+    QUICK,
     TORCH_FP32,
     assert_one_line_error,
     newest_model,
@@ -29,14 +31,14 @@ def test_calibration_is_kept_in_the_model(
     assert all(torch.equal(before[name], after[name]) for name in before)
     card = read_card(calibrated)
     assert card.temperatures and card.thresholds != (0.5,) * 3
-    # What is predicted is the same logits, divided.
+    # What is predicted is the same logits, divided and shifted.
     names = [Path(str(image)).name for image in arrays["images"]]
     found = read_rows(
         run_vaa("predict", "dataset/images", *TORCH_FP32, "--run", calibrated, cwd=workspace).out
     )
     for row in found:
         old = arrays["probabilities"][names.index(Path(row["image"]).name)].astype(float)
-        new = expit((np.log(old) - np.log1p(-old)) / card.temperatures)
+        new = expit((np.log(old) - np.log1p(-old)) / card.temperatures + card.shifts)
         assert [float(row[name]) for name in ATTRIBUTES] == pytest.approx(new, abs=2e-4)
 
 
@@ -115,6 +117,30 @@ def test_evaluate_tells_both(workspace: Path, calibrated: Path) -> None:
     table = run_vaa("evaluate", *TORCH_FP32, "--split", "val", "--run", calibrated, cwd=workspace)
     assert "uncalibrated, at 0.5" in table.out and "calibrated, at its thresholds" in table.out
     assert "fitted on val" in table.err
+
+
+def test_training_ends_with_it_and_it_can_be_undone(
+    workspace: Path, calibrated: Path, tmp_path: Path
+) -> None:
+    """The same as the command's, and the model without it is as before."""
+    run = tmp_path / "run"
+    arguments = (*QUICK, "--precision", "fp32", "--epochs", "8", "--data", workspace / "prepared")
+    outcome = run_vaa("train", *arguments, "--run", run, cwd=tmp_path)
+    assert outcome.code == 0, outcome.err
+    assert "best.safetensors calibrated on val: mA" in outcome.err
+    card, expected = read_card(run / "best.safetensors"), read_card(calibrated)
+    assert card.thresholds == pytest.approx(expected.thresholds, abs=1e-3)
+    assert card.temperatures == pytest.approx(expected.temperatures, rel=1e-2)
+    # Resumed when it is finished, it is left as it is.
+    before = (run / "best.safetensors").read_bytes()
+    assert run_vaa("train", "--resume", run, cwd=tmp_path).code == 0
+    assert (run / "best.safetensors").read_bytes() == before
+    outcome = run_vaa("calibrate", "--undo", "--run", run, cwd=tmp_path)
+    assert outcome.code == 0 and "thresholds of 0.5" in outcome.err
+    undone = read_card(run / "best.safetensors")
+    assert undone == replace(card, thresholds=(0.5,) * 3, temperatures=(), shifts=())
+    outcome = run_vaa("calibrate", "--undo", "--out", "x.safetensors", "--run", run, cwd=tmp_path)
+    assert_one_line_error(outcome, "leave --out out")
 
 
 def test_what_cannot_be_calibrated(workspace: Path, tmp_path: Path) -> None:

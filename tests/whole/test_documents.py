@@ -131,7 +131,7 @@ def test_the_walk_through_of_the_readme(tmp_path: Path, monkeypatch: pytest.Monk
     block = (ROOT / "README.md").read_text().split(WALK_THROUGH)[1].strip("\n").split("\n\n")[0]
     lines = [line.strip() for line in block.splitlines()]
     assert [line.split()[1] for line in lines] == [
-        "prepare", "train", "calibrate", "evaluate", "explain", "predict"
+        "prepare", "train", "evaluate", "explain", "predict"
     ]  # fmt: skip
     for line in lines:
         command, *target = line.split(" > ")

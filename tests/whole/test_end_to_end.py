@@ -69,9 +69,10 @@ def test_run_folder_keeps_its_contract(workspace: Path) -> None:
     assert card["attributes"] == list(ATTRIBUTES)
     assert card["image_size"] == [64, 32]
     assert card["thresholds"] == [0.5] * 3
-    best = log.loc[log["epoch"] == card["epoch"], "val_mA"].item()
-    assert best == pytest.approx(log["val_mA"].max())
-    assert card["validation"]["mA"] == pytest.approx(best, rel=1e-5)
+    # The best mAP, and of several such epochs the one with the lowest loss.
+    best = log.sort_values(["val_mAP", "val_loss"], ascending=[False, True]).iloc[0]
+    assert card["epoch"] == best["epoch"]
+    assert card["validation"]["mA"] == pytest.approx(best["val_mA"], rel=1e-5)
 
 
 def test_training_state_is_read_without_unpickling(workspace: Path) -> None:
@@ -89,7 +90,8 @@ def test_training_state_is_read_without_unpickling(workspace: Path) -> None:
 def test_the_model_has_learnt(workspace: Path) -> None:
     outcome = run_vaa("evaluate", "--format", "json", cwd=workspace)
     assert outcome.code == 0
-    assert json.loads(outcome.out)["totals"]["mA"] > 0.9
+    totals = json.loads(outcome.out)["totals"]
+    assert totals["mAP"] > 0.9 and totals["mA"] > 0.8
 
 
 def test_evaluation_is_what_the_predictions_say(workspace: Path) -> None:

@@ -15,21 +15,22 @@ _REPORTED = 5
 
 @dataclass
 class Best:
-    """The best epoch so far, from 1; 0 for none."""
+    """The best epoch so far, from 1; 0 for none. Of equal scores, that with the lower loss."""
 
     epoch: int = 0
     score: float = -math.inf
+    loss: float = math.inf
 
-    def improved(self, epoch: int, score: float) -> bool:
-        """Take an epoch's score into account; returns whether it is the best."""
-        if not score > self.score:
+    def improved(self, epoch: int, score: float, loss: float) -> bool:
+        """Take an epoch's score and loss on val into account; returns whether it is the best."""
+        if not (score > self.score or (score == self.score and loss < self.loss)):
             return False
-        self.epoch, self.score = epoch, score
+        self.epoch, self.score, self.loss = epoch, score, loss
         return True
 
     def forget(self) -> None:
         """Begin anew, without a best epoch."""
-        self.epoch, self.score = 0, -math.inf
+        self.epoch, self.score, self.loss = 0, -math.inf, math.inf
 
 
 @dataclass
@@ -152,8 +153,8 @@ class Progress:
             Whether it is the best epoch.
         """
         epoch = self.epoch + 1
-        is_best = self.best.improved(epoch, scores[0])
-        self.best_average.improved(epoch, scores[-1])
+        is_best = self.best.improved(epoch, scores[0], row["val_loss"])
+        self.best_average.improved(epoch, scores[-1], row.get("ema_val_loss", math.inf))
         # While all rare attributes are predicted absent, mA stands still and the loss still falls.
         if is_best or row["val_loss"] < self.lowest_loss:
             self.last_progress = epoch
