@@ -1,11 +1,13 @@
 """One graph of a model, and the engines that compute it."""
 
+import copy
 import logging
 import os
 import time
 import unittest.mock
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -19,12 +21,14 @@ from vaa_cli.core.engines import open as engine_module
 from vaa_cli.core.engines.base import EngineOptions
 from vaa_cli.core.engines.convert import write_openvino
 from vaa_cli.core.engines.export import export_model
+from vaa_cli.core.engines.formats import FORMATS
 from vaa_cli.core.engines.graph import inference_graph
 from vaa_cli.core.engines.open import open_engine
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.requests import ImageSource
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.models.model_file import new_model, save_model
+from vaa_cli.core.models.names import ClassifierName
 from vaa_cli.core.models.vaa import VAA
 
 CARD = ModelCard(
@@ -210,6 +214,44 @@ def test_an_export_that_computes_what_its_card_does_not_promise(
         format.write(tmp_path / f"a{suffix}", trained(CARD), CARD)
     with pytest.raises(VAAError, match="its card promises"):
         open_engine(tmp_path / f"a{suffix}")
+
+
+@pytest.mark.parametrize("classifier", get_args(ClassifierName))
+def test_openvino_computes_several_images_of_every_classifier(
+    classifier: ClassifierName, tmp_path: Path
+) -> None:
+    """OpenVINO 2026.4 had the pooled one wrong, but for a single image."""
+    card = replace(CARD, classifier=classifier, hidden=8)
+    model = trained(card)
+    with torch.no_grad():
+        for value in model.classifiers.parameters():
+            value.normal_(0, 0.5)
+    write_openvino(tmp_path / "model.xml", model, card)
+    engine = FORMATS["openvino"].open(tmp_path / "model.xml", "fp32", None)  # type: ignore[misc]
+    images = pixels(card, 3)
+    np.testing.assert_allclose(
+        engine.probabilities(images), expected(model, card, images), atol=1e-4
+    )
+
+
+def test_a_conversion_that_computes_something_else_is_refused(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAA_CACHE", str(tmp_path))
+
+    def write(path: Path, model: VAA, card: ModelCard) -> None:
+        other = copy.deepcopy(model)
+        with torch.no_grad():
+            other.primary.bias += 1
+        write_openvino(path, other, card)
+
+    wrong = replace(FORMATS["openvino"], write=write)
+    with (
+        pytest.raises(VAAError, match=r"differs from the original by up to 0\.\d+.*engine=torch"),
+        engine_cache.converted_model(model_file, wrong),
+    ):
+        pass
+    assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
 
 
 @pytest.mark.slow

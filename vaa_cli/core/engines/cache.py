@@ -29,6 +29,10 @@ from vaa_cli.core.system.process_folder import process_folder
 _LOGGER = logging.getLogger(__name__)
 # The number of converted models that are kept; the oldest are removed.
 _KEPT = 8
+# Part of their names; a new number leaves those of earlier conversions.
+_CONVERSION = 2
+# Pictures on which a converted model is compared with the original.
+_COMPARED = 3
 # A folder of digests beside them, and how many of these are kept.
 _DIGESTS, _KEPT_DIGESTS = ".digests", 64
 
@@ -51,7 +55,7 @@ def converted_model(path: Path, format: ModelFormat) -> Iterator[Path]:
         VAAError: the model cannot be read or converted, or be written anywhere.
     """
     versions = "-".join(version(package) for package in ("vaa-cli", "torch", format.name))
-    name = f"{format.name}-{model_digest(path)[:24]}-{versions}"
+    name = f"{format.name}-{model_digest(path)[:24]}-{_CONVERSION}-{versions}"
     try:
         cached = _cached(path, name, format)
     except (OSError, VAAError) as error:
@@ -155,10 +159,15 @@ def _unkept(path: Path, format: ModelFormat) -> Iterator[Path]:
 
 
 def _convert(path: Path, file: Path, format: ModelFormat) -> None:
+    from vaa_cli.core.engines.parity import compare, noise
     from vaa_cli.core.models.model_file import load_model
 
     model, card = load_model(path)
     format.write(file, model, card)
+    assert format.open is not None
+    engine = format.open(file, "fp32", None)
+    parity = compare(engine, model, card, noise(card, _COMPARED))
+    parity.require(format.name, "predict with `engine=torch`")
 
 
 def _remove_older(folder: Path, kept: int) -> None:

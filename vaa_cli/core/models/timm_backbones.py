@@ -12,6 +12,7 @@ from vaa_cli.core.errors import VAAError, one_line
 Channels = tuple[float, float, float]
 
 _STAGES = 4
+_NORMS = (nn.LayerNorm, nn.modules.batchnorm._BatchNorm, nn.GroupNorm)
 # Of the weights of a file, so many may be missing: timm makes some anew for another image size.
 _FEW = 0.2
 
@@ -46,7 +47,6 @@ class TimmBackbone(nn.Module):
                 f"{name} gives features of {_listed(strides)} pixels a cell; a backbone needs "
                 f"four stages, of 4, 8, 16 and {output_stride}, such as convnext_tiny"
             )
-        # Only the stages are used; `head_`s and the like would have no gradient.
         self.is_channels_last = str(getattr(network, "output_fmt", None)).endswith("NHWC")
         norms = [module for module in network.modules() if isinstance(module, _NORMS)]
         # Networks with layer normalisation normalise inside their blocks: what the blocks add up
@@ -60,9 +60,6 @@ class TimmBackbone(nn.Module):
         if self.is_channels_last:
             return [stage.permute(0, 3, 1, 2) for stage in features]
         return list(features)
-
-
-_NORMS = (nn.LayerNorm, nn.modules.batchnorm._BatchNorm, nn.GroupNorm)
 
 
 def normalisation(name: str) -> tuple[Channels, Channels]:

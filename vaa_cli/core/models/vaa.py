@@ -176,7 +176,9 @@ class PooledClassifier(nn.Module):
 
     def forward(self, maps: AttentionMaps) -> Tensor:
         """Maps to logits `[n x c]`."""
-        pooled = (maps.attention * maps.confidence.float()).flatten(2).sum(dim=2)
+        # Over both axes at once: OpenVINO 2026.4 scales a sum over one, of flattened maps, wrongly
+        # where there are several images.
+        pooled = (maps.attention * maps.confidence.float()).sum(dim=(2, 3))
         return self.gain * pooled + self.bias
 
 
