@@ -10,7 +10,7 @@ from vaa_cli.core.training.progress import EpochSums, Progress
 from vaa_cli.core.training.recipes import Recipe
 
 RECIPE = Recipe(
-    "adamw", epochs=6, batch_size=8, lr=1e-3, weight_decay=0.0, patience=2, augment="none"
+    "adamw", epochs=9, batch_size=8, lr=1e-3, weight_decay=0.0, patience=2, augment="none"
 )
 
 
@@ -21,14 +21,17 @@ def end(progress: Progress, score: float, loss: float) -> bool:
 def test_the_best_epoch_and_patience() -> None:
     progress = Progress()
     assert end(progress, 0.5, 1.0)
-    assert not end(progress, 0.5, 0.9)  # a lower loss is progress, too
+    assert end(progress, 0.5, 0.9)  # of equal scores, that with the lower loss
+    assert not end(progress, 0.5, 0.9)
+    assert not progress.out_of_patience(RECIPE)
+    assert not end(progress, 0.4, 0.8)  # a lower loss is progress, too
     assert not progress.is_over(RECIPE)
     assert not end(progress, 0.4, 0.95)
     assert not progress.out_of_patience(RECIPE)
     assert not end(progress, 0.4, 0.95)
     assert progress.out_of_patience(RECIPE) and progress.is_over(RECIPE)
-    assert (progress.best.epoch, progress.best.score) == (1, 0.5)
-    assert [row["epoch"] for row in progress.log] == [1, 2, 3, 4]
+    assert (progress.best.epoch, progress.best.score) == (2, 0.5)
+    assert [row["epoch"] for row in progress.log] == [1, 2, 3, 4, 5, 6]
 
 
 def test_the_average_has_a_best_epoch_of_its_own() -> None:
