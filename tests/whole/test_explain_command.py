@@ -9,7 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.helpers.command import assert_one_line_error, newest_model, read_rows, run_vaa
+from tests.helpers.command import (
+    TORCH_FP32,
+    assert_one_line_error,
+    newest_model,
+    read_rows,
+    run_vaa,
+)
 from tests.helpers.figures import ATTRIBUTES
 from tests.helpers.pictures import write_rows
 from vaa_cli.core.images.decode import open_picture
@@ -52,7 +58,8 @@ def test_tables_need_no_matplotlib(workspace: Path, monkeypatch: pytest.MonkeyPa
     assert_one_line_error(outcome, "matplotlib", "or print tables with --text")
     outcome = run_vaa("explain", picture, "--text", cwd=workspace)
     assert outcome.code == 0, outcome.err
-    rows = read_rows(run_vaa("predict", picture, "--decisions", cwd=workspace).out)
+    arguments = ("predict", picture, "--decisions", *TORCH_FP32)
+    rows = read_rows(run_vaa(*arguments, cwd=workspace).out)
     lines = {line.split()[0]: line.split() for line in outcome.out.splitlines() if line.strip()}
     for name in ATTRIBUTES:
         assert lines[name][3] == {"1": "present", "0": "absent"}[rows[0][name]]
