@@ -1,9 +1,9 @@
-"""Make the pictures of README from a trained run of the sample data.
+"""Make the pictures of README: from the starter model, and from a run of the sample data.
 
-    python docs/make_images.py --run demo/run --picture sample_data/images/000799.jpg
+    make demo && python docs/make_images.py --run demo/run
 
-The first is `vaa explain`'s figure; the second is the top of `vaa evaluate --report`'s page, which
-takes Chromium and playwright.
+The first is `vaa explain`'s figure of a photo; the second is the top of `vaa evaluate --report`'s
+page, which takes Chromium and playwright.
 """
 
 import argparse
@@ -33,8 +33,8 @@ def small(source: Path, target: Path) -> None:
     scaled.quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
-def make_explanation(run: str, picture: str, attributes: str, folder: Path) -> None:
-    vaa("explain", picture, "--run", run, "--attributes", attributes, "--out", str(folder))
+def make_explanation(picture: str, attributes: str, folder: Path) -> None:
+    vaa("explain", picture, "--run", "starter", "--attributes", attributes, "--out", str(folder))
     (figure,) = folder.glob("*.png")
     small(figure, IMAGES / "explanation.png")
 
@@ -49,8 +49,6 @@ def make_report(run: str, folder: Path) -> None:
         )
         page = browser.new_page(viewport={"width": 1100, "height": 1000})
         page.goto((folder / "report" / "index.html").as_uri())
-        page.locator("#attributes").scroll_into_view_if_needed()
-        page.evaluate("document.querySelector('#totals').scrollIntoView()")
         page.screenshot(path=str(folder / "report.png"))
         browser.close()
     small(folder / "report.png", IMAGES / "report.png")
@@ -59,15 +57,13 @@ def make_report(run: str, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True)
-    parser.add_argument("--picture", required=True)
-    parser.add_argument("--attributes", default="hat,shorts,long_hair")
+    parser.add_argument("--picture", default="sample_data/photos/0557.jpg")
+    parser.add_argument("--attributes", default="sunglasses,jeans,coat")
     arguments = parser.parse_args()
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        make_explanation(
-            arguments.run, arguments.picture, arguments.attributes, folder / "explained"
-        )
+        make_explanation(arguments.picture, arguments.attributes, folder / "explained")
         make_report(arguments.run, folder)
 
 

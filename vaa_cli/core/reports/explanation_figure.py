@@ -97,8 +97,9 @@ def _rows(explained: ExplainedPicture, has_all_stages: bool) -> list[_Row]:
             for stage, maps in stages.items()
         ]
     used = fine or (explanation.finest_stage,)
-    grids = [f"stage {stage} ({_grid(stages[stage].grid)})" for stage in used]
-    label = grids[0] if len(grids) == 1 else f"mean of {' and '.join(grids)}"
+    label = f"stage {used[0]} ({_grid(stages[used[0]].grid)})"
+    if len(used) > 1:
+        label = f"mean of stages {', '.join(map(str, used))}"
     return [_Row([explanation.combined(c) for c in explained.attributes], label, not fine)]
 
 
