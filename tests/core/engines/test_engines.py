@@ -242,7 +242,7 @@ def test_a_conversion_that_computes_something_else_is_refused(
     def write(path: Path, model: VAA, card: ModelCard) -> None:
         other = copy.deepcopy(model)
         with torch.no_grad():
-            other.primary.bias += 1
+            other.primary.bias.add_(1)
         write_openvino(path, other, card)
 
     wrong = replace(FORMATS["openvino"], write=write)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +49,8 @@ def test_four_stages_of_channels_height_and_width(name: str) -> None:
     strides = (4, 8, 16, 32)
     sizes = [(SIZE[0] // stride, SIZE[1] // stride) for stride in strides]
     assert [tuple(stage.shape[2:]) for stage in features] == sizes
-    channels = timm.create_model(name, features_only=True).feature_info.channels()[-4:]
+    network: Any = timm.create_model(name, features_only=True)
+    channels = network.feature_info.channels()[-4:]
     assert [stage.shape[1] for stage in features] == channels
     assert feature_shapes(name, SIZE) == [
         (count, *size) for count, size in zip(channels, sizes, strict=True)
@@ -59,7 +61,7 @@ def test_features_are_timms(tmp_path: Path) -> None:
     """Of the whole network's own method, with the weights of a file under timm's names."""
     torch.manual_seed(0)
     for name in (CONVNEXT, EFFICIENTNET):
-        whole = timm.create_model(name).eval()
+        whole: Any = timm.create_model(name).eval()
         for module in whole.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.running_mean.normal_(0, 0.3)  # type: ignore[union-attr]
@@ -76,7 +78,7 @@ def test_features_are_timms(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_features_of_swin_are_turned() -> None:
     """Its own come as height, width, channels."""
-    whole = timm.create_model(SWIN, img_size=SIZE).eval()
+    whole: Any = timm.create_model(SWIN, img_size=SIZE).eval()
     found = make_backbone(SWIN, whole.state_dict(), image_size=SIZE).eval()(images())
     expected = whole.forward_intermediates(images(), intermediates_only=True)  # turned by timm
     for one, other in zip(found, expected, strict=True):
@@ -122,7 +124,7 @@ def test_only_networks_without_a_last_normalisation_get_one() -> None:
     assert list(new_model(card(CONVNEXT)).norms) == ["3", "4"]
     assert list(new_model(replace(card(CONVNEXT), stages=(2,))).norms) == ["2", "4"]
     assert list(new_model(card(EFFICIENTNET)).norms) == []
-    norm = new_model(card(CONVNEXT)).norms["4"]
+    norm: Any = new_model(card(CONVNEXT)).norms["4"]
     features = 5 + 3 * torch.randn(2, norm.normalized_shape[0], 2, 3)
     normalised = norm(features)
     assert normalised.shape == features.shape

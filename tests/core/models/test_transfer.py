@@ -10,6 +10,7 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.models.backbones import IMAGENET_MEAN, IMAGENET_STD
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.models.model_file import new_model, save_model
+from vaa_cli.core.models.names import ClassifierName
 from vaa_cli.core.models.transfer import Transfer, transfer
 from vaa_cli.core.models.vaa import VAA, attribute_axis
 
@@ -41,7 +42,7 @@ def started(trained: VAA, card: ModelCard, path: Path, source: ModelCard = SOURC
 
 
 @pytest.mark.parametrize("classifier", ["spatial", "pooled", "spatial-full", "residual"])
-def test_rows_of_the_same_names_are_taken(tmp_path: Path, classifier: str) -> None:
+def test_rows_of_the_same_names_are_taken(tmp_path: Path, classifier: ClassifierName) -> None:
     source, card = (replace(c, classifier=classifier) for c in (SOURCE, CARD))
     torch.manual_seed(0)
     trained = new_model(source)

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ from vaa_cli.core.evaluation.metrics import score
 from vaa_cli.core.evaluation.pointing_game import MapScores, PointingResult
 from vaa_cli.core.images.requests import Request
 from vaa_cli.core.labels.table import LabelTable
-from vaa_cli.core.prediction.attention import Explanation, StageAttention
+from vaa_cli.core.prediction.attention import AttentionReader, Explanation, StageAttention
 from vaa_cli.core.prediction.predictor import Prediction
 from vaa_cli.core.reports.evaluation_page import evaluation_page
 from vaa_cli.core.reports.examples import (
@@ -326,7 +326,9 @@ def test_pictures_take_no_more_than_they_may(tmp_path: Path) -> None:
     examples = [Example("missed", row, 0) for row in range(4)]
     heat = np.eye(3, dtype=np.float32)[None]
     for most in (1_000_000, 40_000):
-        rendered = render_examples(examples, FakeReader(heat), table, 224, most)
+        rendered = render_examples(
+            examples, cast(AttentionReader, FakeReader(heat)), table, 224, most
+        )
         assert sum(len(one.source) for one in rendered) <= most
         assert [one.name for one in rendered] == table.row_images
         # What stands on the page is of one size, whatever it was drawn with.

@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 from tests.helpers.pictures import make_table
 from vaa_cli.core.evaluation.metrics import Scores, score
 from vaa_cli.core.evaluation.records import (
+    Record,
     attribute_records,
     evaluation_json,
     rarity_records,
@@ -57,7 +58,7 @@ def at_half() -> Scores:
     return score(rng.random((40, 4)), targets, 0.5)
 
 
-RARITY = [{"rarity": "prior under 5 %", "mA": 0.5}]
+RARITY: list[Record] = [{"rarity": "prior under 5 %", "mA": 0.5}]
 
 
 def shown(*tables: RenderableType, width: int = 80) -> list[str]:

@@ -21,12 +21,12 @@ from vaa_cli.core.training.option_sources import (
 from vaa_cli.core.training.options import (
     CHANGEABLE,
     OPTION_NAMES,
-    RECIPES,
     TrainingOptions,
     parse_duration,
     parse_image_size,
     parse_stages,
 )
+from vaa_cli.core.training.recipes import RECIPES
 
 DEFAULTS = TrainingOptions()
 RUN = Path("runs") / "first"

@@ -57,7 +57,15 @@ def test_a_training_from_a_run(run: Path, workspace: Path) -> None:
     from tests.helpers.command import QUICK
 
     assert run_vaa("rename", "run", "hat=cap", cwd=run.parent).code == 0
-    quick = [*QUICK, "--precision", "fp32", "--epochs", "1", "--data", workspace / "prepared"]
+    quick: list[str | Path] = [
+        *QUICK,
+        "--precision",
+        "fp32",
+        "--epochs",
+        "1",
+        "--data",
+        workspace / "prepared",
+    ]
     losses = {}
     for weights in ("none", "run"):
         new = f"from-{weights}"
