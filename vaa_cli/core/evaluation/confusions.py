@@ -9,6 +9,21 @@ from vaa_cli.core.evaluation.metrics import fractions
 from vaa_cli.core.labels.table import ABSENT, PRESENT
 
 
+def mistakes(
+    probabilities: ArrayLike, targets: ArrayLike, thresholds: ArrayLike
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which attributes of which pictures were missed, and which wrongly predicted; `[n x c]` each.
+
+    Args:
+        probabilities: `[n x c]`.
+        targets: `[n x c]`: 1 present, 0 absent, -1 unspecified.
+        thresholds: `[c]`.
+    """
+    truth = np.asarray(targets)
+    predicted = np.asarray(probabilities) >= np.asarray(thresholds)
+    return (truth == PRESENT) & ~predicted, (truth == ABSENT) & predicted
+
+
 @dataclass(frozen=True)
 class Confusions:
     """Counts of pictures in which one attribute was missed and another wrongly predicted.
@@ -30,12 +45,9 @@ class Confusions:
         cls, probabilities: ArrayLike, targets: ArrayLike, thresholds: ArrayLike
     ) -> "Confusions":
         """Count the mistakes of predictions `[n x c]` at thresholds `[c]`."""
-        truth = np.asarray(targets)
-        seen = np.asarray(probabilities) >= np.asarray(thresholds)
-        missed = (truth == PRESENT) & ~seen
-        wrongly = (truth == ABSENT) & seen
+        missed, wrongly = mistakes(probabilities, targets, thresholds)
         together = missed.astype(np.int64).T @ wrongly.astype(np.int64)
-        return cls(together, missed.sum(axis=0), wrongly.sum(axis=0), len(truth))
+        return cls(together, missed.sum(axis=0), wrongly.sum(axis=0), len(missed))
 
     @property
     def rate(self) -> NDArray[np.float64]:

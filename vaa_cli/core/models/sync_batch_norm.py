@@ -23,28 +23,28 @@ def synchronise(model: nn.Module, device: torch.device) -> nn.Module:
         convert: Callable[[nn.Module], nn.Module] = nn.SyncBatchNorm.convert_sync_batchnorm
         return convert(model)
     if isinstance(model, nn.BatchNorm2d):
-        return _SyncBatchNorm2d.of(model)
+        return same_norm(model, _SyncBatchNorm2d)
     for name, child in model.named_children():
         setattr(model, name, synchronise(child, device))
     return model
 
 
+def same_norm(norm: nn.BatchNorm2d, kind: type[nn.BatchNorm2d]) -> nn.BatchNorm2d:
+    """The same normalisation as a module of another kind, with the same tensors."""
+    other = kind(
+        norm.num_features,
+        norm.eps,
+        norm.momentum,
+        norm.affine,
+        norm.track_running_stats,
+        device="meta",
+    )
+    other._parameters, other._buffers = norm._parameters, norm._buffers
+    return other.train(norm.training)
+
+
 class _SyncBatchNorm2d(nn.BatchNorm2d):
     """`nn.BatchNorm2d` over all processes while it trains; the processes' batches may differ."""
-
-    @classmethod
-    def of(cls, norm: nn.BatchNorm2d) -> "_SyncBatchNorm2d":
-        """The same normalisation, with the same tensors."""
-        other = cls(
-            norm.num_features,
-            norm.eps,
-            norm.momentum,
-            norm.affine,
-            norm.track_running_stats,
-            device="meta",
-        )
-        other._parameters, other._buffers = norm._parameters, norm._buffers
-        return other.train(norm.training)
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise `[n x c x h x w]`."""

@@ -8,6 +8,7 @@ from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 
 from vaa_cli.core.errors import VAAError, one_line
+from vaa_cli.core.models.sync_batch_norm import same_norm
 
 Channels = tuple[float, float, float]
 
@@ -153,15 +154,7 @@ def _with_plain_norms(module: nn.Module) -> Any:
     folded into the convolution before it.
     """
     if isinstance(module, BatchNormAct2d):
-        norm = nn.BatchNorm2d(
-            module.num_features,
-            module.eps,
-            module.momentum,
-            module.affine,
-            module.track_running_stats,
-            device="meta",
-        )
-        norm._parameters, norm._buffers = module._parameters, module._buffers
+        norm = same_norm(module, nn.BatchNorm2d)
         return nn.Sequential(norm, module.drop, module.act)
     for name, child in module.named_children():
         replaced = _with_plain_norms(child)

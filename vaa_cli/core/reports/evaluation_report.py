@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from vaa_cli.core.evaluation.bootstrap import bootstrap
+from vaa_cli.core.evaluation.confusions import mistakes
 from vaa_cli.core.evaluation.evaluation import Evaluation
 from vaa_cli.core.labels.boxes import BOX_COLUMNS
-from vaa_cli.core.labels.table import ABSENT, PRESENT
 from vaa_cli.core.reports.evaluation_page import evaluation_page
 from vaa_cli.core.reports.page_content import PageContent, worst_attributes
 from vaa_cli.core.runs.log import read_log
@@ -46,10 +46,10 @@ def write_report(folder: Path, evaluation: Evaluation) -> None:
     card, table, probabilities = split.card, split.table, evaluation.probabilities
     count = len(card.attributes)
     each = next((number for most, number in _EXAMPLES.items() if count <= most), 0)
-    mistakes = [each] * count
+    numbers = [each] * count
     for c in worst_attributes(scores):
-        mistakes[c] = _WORST_EXAMPLES
-    examples = choose_examples(probabilities, table.labels, card.thresholds, mistakes, min(each, 2))
+        numbers[c] = _WORST_EXAMPLES
+    examples = choose_examples(probabilities, table.labels, card.thresholds, numbers, min(each, 2))
     page = evaluation_page(
         PageContent(
             title=f"{split.model.parent.name or split.model.name} on {split.name}",
@@ -89,15 +89,15 @@ def _mistakes(evaluation: Evaluation) -> Iterator[Sequence[Cell]]:
     split, table = evaluation.split, evaluation.split.table
     boxes = () if table.boxes is None else BOX_COLUMNS
     yield ("image", *boxes, "attribute", "mistake", "probability", "threshold")
+    missed, wrongly = mistakes(evaluation.probabilities, table.labels, split.card.thresholds)
     for c, (name, threshold) in enumerate(
         zip(split.card.attributes, split.card.thresholds, strict=True)
     ):
-        probabilities, labels = evaluation.probabilities[:, c], table.labels[:, c]
-        present = probabilities >= threshold
-        wrong = np.flatnonzero(((labels == PRESENT) & ~present) | ((labels == ABSENT) & present))
+        probabilities = evaluation.probabilities[:, c]
+        wrong = np.flatnonzero(missed[:, c] | wrongly[:, c])
         surest = np.argsort(-np.abs(probabilities[wrong] - threshold), kind="stable")
         for row in wrong[surest].tolist():
             box = () if table.boxes is None else map(number_text, table.boxes[row].tolist())
-            mistake = "missed" if labels[row] == PRESENT else "wrongly seen"
+            mistake = "missed" if missed[row, c] else "wrongly seen"
             probability = f"{probabilities[row]:.4f}"
             yield (table.row_images[row], *box, name, mistake, probability, number_text(threshold))
