@@ -1,7 +1,9 @@
 """Environment of all tests, and one trained run that they share."""
 
+import atexit
 import os
 import runpy
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from tests.helpers.figures import make_dataset
 if "PYTEST_XDIST_WORKER" not in os.environ:
     # What engines keep of converted models goes with the tests; workers share it.
     os.environ["VAA_CACHE"] = tempfile.mkdtemp(prefix="vaa-cache-")
+    atexit.register(shutil.rmtree, os.environ["VAA_CACHE"], ignore_errors=True)
 else:
     # Each worker has a core: torch's threads of one would wait for those of the other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
