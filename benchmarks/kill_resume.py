@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from vaa_cli.core.runs.folder import BEST, BEST_AVERAGE, LAST, LOG
+from vaa_cli.core.runs.folder import BEST, LAST, LOG
 
 SAMPLE_DATA = Path(__file__).parents[1] / "sample_data"
 TIMES = ("images_per_second", "seconds")
@@ -104,7 +104,7 @@ def train_with_kills(
 def differences(one: Path, other: Path) -> list[str]:
     """What two run folders have not in common, of what should not depend on interruptions."""
     found = []
-    for name in (BEST, BEST_AVERAGE):
+    for name in (BEST,):
         contents = [(run / name).read_bytes() for run in (one, other) if (run / name).exists()]
         if len(contents) == 1 or len(set(contents)) > 1:
             found.append(name)

@@ -99,7 +99,7 @@ def memory_steps(data: Prepared, options: TrainingOptions, compute: Compute) -> 
     state = TrainState(new_model(card), card, data, options, 1000, compute, group)
     table, size = data.split("train"), options.resolved().batch_size
     rows = [np.arange(start, start + size) for start in range(0, 4 * size, size)]
-    loader = PictureLoader(options.image_size, 0, compute.pins_memory)
+    loader = PictureLoader(card.image_size, 0, compute.pins_memory)
     loaded = loader.load(augmented_requests(table, part, 0, 0) for part in rows)
     batches = [
         BatchShard(part, part, batch.pixels, range(size))
@@ -125,7 +125,7 @@ def plain_steps(
     model = model.to(compute.device).to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     table, size = data.split("train"), options.resolved().batch_size
-    loader = PictureLoader(options.image_size, 0)
+    loader = PictureLoader(options.resolved().image_size, 0)
     (batch,) = loader.load([augmented_requests(table, np.arange(size), 0, 0)])
     images = Normalisation(IMAGENET_MEAN, IMAGENET_STD).to(compute.device)(
         batch.pixels.to(compute.device)
@@ -226,7 +226,7 @@ def main() -> None:
         "",
     )
     compute = Compute.choose(options.device, options.precision)
-    size, count = options.image_size, asked.attributes
+    size, count = options.resolved().image_size, asked.attributes
     print(
         f"{options.backbone} at {size[0]} x {size[1]}, batch {asked.batch_size}, {count} "
         f"attributes, {compute}, {torch.get_num_threads()} threads, {asked.workers} workers"

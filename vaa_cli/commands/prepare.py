@@ -220,8 +220,9 @@ def _expectation(pictures: int) -> str:
     from vaa_cli.core.training.options import TrainingOptions
 
     options = TrainingOptions()
-    epochs = options.resolved().epochs
-    seconds = training_seconds(pictures, epochs, options.image_size)
+    recipe = options.resolved()
+    epochs = recipe.epochs
+    seconds = training_seconds(pictures, epochs, recipe.image_size)
     about = f" ({options.backbone}, {epochs} epochs"
     if seconds is None:
         return f"{about})"

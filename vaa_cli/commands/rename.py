@@ -34,5 +34,5 @@ def rename(run: RunArgument, names: NamesArgument) -> None:
         if old in renamed:
             raise VAAError(f"{old} is renamed twice, to {renamed[old]} and to {new}; choose one")
         renamed[old] = new
-    for path in rename_attributes(run, renamed):
-        say(f"{path}: {', '.join(f'{old} is {new} now' for old, new in renamed.items())}")
+    path = rename_attributes(run, renamed)
+    say(f"{path}: {', '.join(f'{old} is {new} now' for old, new in renamed.items())}")

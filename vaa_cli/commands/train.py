@@ -160,6 +160,10 @@ def _say_finished(run: Path, plan: Plan, end: "Finished", has_test: bool) -> Non
     why = early if end.stopped_early else ""
     by = plan.options.best_by
     say(f"best epoch {end.best_epoch}: val {by} {end.best_score:.4f}{why}")
+    heads = {k.removesuffix("_mAP"): v for k, v in end.figures.items() if k.endswith("_mAP")}
+    if heads:
+        each = ", ".join(f"{name} {value:.3f}" for name, value in heads.items())
+        say(f"  val mAP of its heads: {each}; of their mean: {end.figures['mAP']:.3f}")
     which = "" if run.parent == RUNS else f" --run {quote(run)}"
     say(f"wrote {run}; next: vaa evaluate{which}{'' if has_test else ' --split val'}")
 

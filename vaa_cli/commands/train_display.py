@@ -97,7 +97,7 @@ class TrainDisplay:
     def _epoch_line(self, event: EpochReport) -> str:
         row = event.row
         losses = {k: v for k, v in row.items() if k.startswith(_LOSS_PREFIXES)}
-        average = f"  EMA mA {row['ema_val_mA']:.4f}" if "ema_val_mA" in row else ""
+        average = f"  EMA mAP {row['ema_val_mAP']:.4f}" if "ema_val_mAP" in row else ""
         return (
             f"epoch {event.epoch:>{len(str(self._epochs))}}/{self._epochs}  {_losses(losses)}  "
             f"val mA {row['val_mA']:.4f}  mAP {row['val_mAP']:.4f}{average}  "

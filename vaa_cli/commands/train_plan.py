@@ -134,7 +134,12 @@ def named_options(
         config: a TOML file.
         settings: `key=value` words.
     """
-    from vaa_cli.core.training.option_sources import parse_settings, read_option_file, with_values
+    from vaa_cli.core.training.option_sources import (
+        parse_settings,
+        read_option_file,
+        require_consistent,
+        with_values,
+    )
     from vaa_cli.core.training.options import TrainingOptions
 
     switches = {name: value for name, value in values.items() if is_named(context, name)}
@@ -146,6 +151,7 @@ def named_options(
     ):
         options = with_values(options, given, source)
         named |= {name.replace("-", "_") for name in given}
+    require_consistent(options, named)
     return options, frozenset(named)
 
 

@@ -522,12 +522,15 @@ def test_epoch_batches(n: int, size: int, least: int, seed: int, epoch: int) -> 
     expected = np.random.default_rng((seed, epoch)).permutation(n).tolist()
     batches = epoch_batches(n, size, seed, epoch, least)
     assert all(rows.dtype == np.int64 for rows in batches)
-    rows = [row for rows in batches for row in rows.tolist()]
-    assert rows == expected[: len(rows)]
-    assert all(len(rows) == size for rows in batches[:-1])
-    assert all(least <= len(rows) <= size for rows in batches)
-    if size >= least:
-        assert len(rows) == n - (n % size if n % size < least else 0)
+    lengths = [len(rows) for rows in batches]
+    if n < least:
+        assert not batches
+        return
+    assert [row for rows in batches for row in rows.tolist()] == expected
+    assert max(lengths) - min(lengths) <= 1, "no sample weighs much more than another"
+    assert min(lengths) >= least
+    # Larger than asked for only where they would be too small.
+    assert max(lengths) <= size or n < least * -(-n // size)
 
 
 def test_augmented_requests(tmp_path: Path) -> None:
@@ -555,12 +558,7 @@ def test_an_epoch_has_every_row_once(n: int, size: int, seed: int, epoch: int) -
     table = make_table([[1]] * n)
     batches = epoch_requests(table, size, seed, epoch)
     rows = [request.row for batch in batches for request in batch]
-    alone = n % size == 1
-    assert len(rows) == n - alone
-    assert len({*rows}) == len(rows) and {*rows} <= {*range(n)}
-    lengths = [len(batch) for batch in batches]
-    assert all(length == size for length in lengths[:-1])
-    assert all(2 <= length <= size for length in lengths)
+    assert sorted(rows) == (list(range(n)) if n > 1 else [])
     for request in (request for batch in batches for request in batch):
         assert request.path == str(table.path(request.row))
         assert request.draw is not None
@@ -574,8 +572,6 @@ def test_epochs_change_with_epoch_and_seed() -> None:
     assert len({*map(tuple, orders)}) == len(epochs)
     draws = [request.draw for batches in epochs for batch in batches for request in batch]
     assert len({*draws}) == len(draws), "each sample is augmented anew each time"
-    # Of 41 samples one is left out each time, not always the same.
-    assert len({sum(range(41)) - sum(order) for order in orders}) > 1
 
 
 def test_epochs_keep_boxes() -> None:

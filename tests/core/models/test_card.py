@@ -39,7 +39,7 @@ WRONG: list[tuple[str, Any]] = [
     ("priors", [0.5]), ("priors", [0.5, "x"]), ("image_size", [64]), ("image_size", [64, 0]),
     ("image_size", [64.0, 32.0]), ("image_size", [1 << 40, 32]), ("image_size", "64x32"),
     ("mean", [0.5]), ("mean", None), ("std", [0.0, 0.0, 0.0]), ("std", [1.0, 1.0, -1.0]),
-    ("std", [1e999, 1.0, 1.0]), ("stages", []), ("stages", [3, 3]), ("stages", [7]),
+    ("std", [1e999, 1.0, 1.0]), ("stages", [3, 3]), ("stages", [7]),
     ("stages", 3), ("classifier", "other"), ("classifier", []), ("hidden", 0), ("hidden", "16"),
     ("hidden", 1 << 40), ("data", 3), ("epoch", -1), ("epoch", "first"), ("validation", []),
     ("validation", {"mA": "good"}), ("box_margin", -1), ("box_margin", "0"),

@@ -74,6 +74,8 @@ def oracle_parts(
     weights: str = "prior",
     primary_loss: str = "focal",
     attention_loss: str = "bce",
+    attention_weight: float = 1.0,
+    weighed: str = "primary",
 ) -> tuple[float, float, list[float]]:
     """Eq. 7: total, primary and attention scalars, by loops over samples and attributes."""
     samples, attributes = primary.shape
@@ -81,8 +83,7 @@ def oracle_parts(
     terms = oracle_terms(primary, targets, gamma if primary_loss == "focal" else 0.0)
     for s in range(samples):
         for c in range(attributes):
-            focal_loss = primary_loss == "focal"
-            weight = oracle_weight(priors[c], targets[s, c], weights) if focal_loss else 1.0
+            weight = oracle_weight(priors[c], targets[s, c], weights)
             first += weight * terms[s, c] / samples
     others = []
     for head in heads:
@@ -90,9 +91,13 @@ def oracle_parts(
         value = 0.0
         for s in range(samples):
             for c in range(attributes):
-                value += (1.0 + (0.0 if std is None else std[s, c])) * terms[s, c] / samples
+                weight = 1.0
+                if weighed == "all":
+                    weight = oracle_weight(priors[c], targets[s, c], weights)
+                weight *= 1.0 + (0.0 if std is None else std[s, c])
+                value += weight * terms[s, c] / samples
         others.append(value)
-    return first + sum(others), first, others
+    return first + attention_weight * sum(others), first, others
 
 
 def draw_targets(rng: np.random.Generator, n: int, c: int) -> Tensor:
@@ -347,6 +352,8 @@ def test_samples_without_labels_count_in_the_mean(loss: Terms) -> None:
     weights=st.sampled_from(SCHEMES),
     primary=st.sampled_from(LOSSES),
     attention=st.sampled_from(LOSSES),
+    factor=st.floats(0, 4),
+    weighed=st.sampled_from(["primary", "all"]),
     weighted=st.booleans(),
     seed=seeds,
 )
@@ -358,6 +365,8 @@ def test_whole_loss_matches_the_equations(
     weights: Scheme,
     primary: Loss,
     attention: Loss,
+    factor: float,
+    weighed: Literal["primary", "all"],
     weighted: bool,
     seed: int,
 ) -> None:
@@ -365,7 +374,7 @@ def test_whole_loss_matches_the_equations(
     targets, priors = draw_targets(rng, n, c), draw_priors(rng, c)
     logits = [draw_logits(rng, n, c) for _ in range(heads + 1)]
     std = torch.from_numpy(rng.uniform(0, 0.5, (n, c)).astype(np.float32)) if weighted else None
-    loss = VAALoss(priors, gamma=gamma, weights=weights, primary=primary, attention=attention)
+    loss = VAALoss(priors, gamma, weights, primary, attention, factor, weighed)
     parts = loss(logits[0], logits[1:], targets, std)
     total, first, others = oracle_parts(
         to_array(logits[0]),
@@ -377,6 +386,8 @@ def test_whole_loss_matches_the_equations(
         weights=weights,
         primary_loss=primary,
         attention_loss=attention,
+        attention_weight=factor,
+        weighed=weighed,
     )
     assert isinstance(parts, LossParts) and isinstance(parts.attention, tuple)
     assert all(part.shape == () for part in (parts.total, parts.primary, *parts.attention))

@@ -10,17 +10,16 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import get_model
 
+from vaa_cli.core.models.attention import AttentionMaps, AttentionModule
 from vaa_cli.core.models.backbones import feature_shapes, make_backbone
-from vaa_cli.core.models.names import BACKBONES, ClassifierName
-from vaa_cli.core.models.vaa import (
-    VAA,
-    AttentionMaps,
-    AttentionModule,
+from vaa_cli.core.models.classifiers import (
     CoveringConv,
     PooledClassifier,
     ResidualClassifier,
     SpatialClassifier,
 )
+from vaa_cli.core.models.names import BACKBONES, AttentionName, ClassifierName
+from vaa_cli.core.models.vaa import VAA
 
 CLASSIFIERS: tuple[ClassifierName, ...] = ("spatial", "spatial-full", "pooled", "residual")
 
@@ -116,6 +115,7 @@ def test_attention_is_the_spatial_softmax_of_three_convolutions() -> None:
     torch.manual_seed(2)
     module = AttentionModule(6, 3, hidden=4).double().eval()
     features = torch.randn(2, 6, 4, 3, dtype=torch.float64)
+    assert module.attention is not None
     kernels = [w for w in module.attention.parameters() if w.ndim == 4]
     weights = [kernel.detach().numpy()[:, :, 0, 0] for kernel in kernels]
     assert [weight.shape for weight in weights] == [(4, 6), (4, 4), (3, 4)]
@@ -300,3 +300,66 @@ def test_a_residual_classifier_begins_as_the_pooled_one() -> None:
     torch.testing.assert_close(classifier(maps), expected)
     nn.init.normal_(classifier.spatial.linear.weight)
     torch.testing.assert_close(classifier(maps), expected + classifier.spatial(maps))
+
+
+# Ablations
+
+
+def test_uniform_attention_is_the_mean_over_cells() -> None:
+    torch.manual_seed(5)
+    module = AttentionModule(6, 4, hidden=8, attention="uniform").eval()
+    assert [name for name, _ in module.named_parameters()] == [
+        "confidence.weight",
+        "confidence.bias",
+    ]
+    features = torch.randn(3, 6, 5, 2)
+    maps = module(features)
+    assert module.confidence is not None
+    torch.testing.assert_close(maps.attention, torch.full((3, 4, 5, 2), 0.1))
+    # Pooled by such maps, the confidences are a linear layer on averaged features.
+    logits = PooledClassifier(4)(maps)
+    torch.testing.assert_close(
+        logits, module.confidence(features.mean((2, 3), keepdim=True))[..., 0, 0]
+    )
+
+
+@pytest.mark.parametrize("classifier", ["spatial", "spatial-full", "residual"])
+def test_without_confidence_attention_has_no_weight(classifier: ClassifierName) -> None:
+    torch.manual_seed(6)
+    model = VAA("resnet18", 3, (64, 32), (3,), classifier, hidden=8, confidence=False).eval()
+    (maps,) = model(make_images(2, (64, 32))).maps
+    assert torch.equal(maps.weighted, maps.attention)
+    # Only what the pooled logits are made of is still there.
+    assert (maps.confidence is not None) == (classifier == "residual")
+
+
+def test_the_baseline_is_a_backbone_and_a_linear_layer() -> None:
+    torch.manual_seed(7)
+    model = VAA("resnet18", 3, (64, 32), stages=()).eval()
+    model.start_at([0.5, 0.1, None])
+    images = make_images(2, (64, 32))
+    output = model(images)
+    assert output.attention == output.maps == ()
+    assert {name.partition(".")[0] for name, _ in model.named_parameters()} == {
+        "backbone",
+        "primary",
+    }
+    pooled = model.backbone(images)[-1].mean((2, 3))
+    expected = pooled @ model.primary.weight.T + model.primary.bias
+    torch.testing.assert_close(output.logits, expected)
+    assert model.primary.bias[1].item() == pytest.approx(math.log(0.1 / 0.9))
+
+
+@pytest.mark.parametrize(
+    ("classifier", "attention", "problem"),
+    [
+        ("pooled", "learned", "made of the confidences"),
+        ("spatial", "uniform", "nothing of the picture"),
+        ("spatial-full", "uniform", "nothing of the picture"),
+    ],
+)
+def test_heads_that_nothing_would_reach(
+    classifier: ClassifierName, attention: AttentionName, problem: str
+) -> None:
+    with pytest.raises(ValueError, match=problem):
+        VAA("resnet18", 3, (64, 32), (3,), classifier, attention=attention, confidence=False)

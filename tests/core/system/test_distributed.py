@@ -96,8 +96,8 @@ def check_all(group: ProcessGroup) -> dict[str, Any]:
     # Everyone's yes or no as the bits of a number.
     found["any_of"] = [group.any(bool(yes >> group.rank & 1)) for yes in range(2**group.world_size)]
     modules = [Buffered(group.rank + 1), Buffered(10 * (group.rank + 1))]
-    group.broadcast_buffers(modules)
-    found["align"] = [module.found() for module in modules]
+    group.average_buffers(modules)
+    found["buffers"] = [module.found() for module in modules]
     return found
 
 
@@ -235,13 +235,16 @@ def test_any_of(group: Group) -> None:
         assert report["any_of"] == [yes > 0 for yes in range(2**group.size)]
 
 
-def test_align(group: Group) -> None:
+def test_average_buffers(group: Group) -> None:
     for rank, report in enumerate(group.reports):
-        for factor, found in zip((1, 10), report["align"], strict=True):
-            expected, own = Buffered(factor).found(), Buffered(factor * (rank + 1)).found()
+        for factor, found in zip((1, 10), report["buffers"], strict=True):
+            expected, own = Buffered(factor), Buffered(factor * (rank + 1)).found()
+            # Counts are the first process's; running statistics are the mean of all.
+            mean = factor * sum(range(1, group.size + 1)) / group.size + 0.5
+            assert expected.norm.running_mean is not None
+            expected.norm.running_mean.fill_(mean)
             # Weights are no buffers: each process keeps its own.
-            expected["weight"] = own["weight"]
-            assert found == expected
+            assert found == {**expected.found(), "weight": own["weight"]}
 
 
 # How they end
@@ -315,7 +318,7 @@ def test_a_world_of_one_needs_nothing() -> None:
         assert group.all_gather_texts("caf\udce9") == ["caf\udce9"]
         assert group.broadcast_text("日") == "日"
         assert group.any(True) is True and group.any(False) is False
-        group.broadcast_buffers([module])
+        group.average_buffers([module])
     assert module.found() == Buffered(4).found()
 
 

@@ -13,19 +13,15 @@ from hypothesis import strategies as st
 
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.training.option_sources import (
+    checked_options,
     parse_settings,
     read_option_file,
+    require_consistent,
     resumed_options,
     with_values,
 )
-from vaa_cli.core.training.options import (
-    CHANGEABLE,
-    OPTION_NAMES,
-    TrainingOptions,
-    parse_duration,
-    parse_image_size,
-    parse_stages,
-)
+from vaa_cli.core.training.option_values import parse_duration, parse_image_size, parse_stages
+from vaa_cli.core.training.options import CHANGEABLE, OPTION_NAMES, TrainingOptions
 from vaa_cli.core.training.recipes import RECIPES
 
 DEFAULTS = TrainingOptions()
@@ -34,7 +30,8 @@ RUN = Path("runs") / "first"
 # For each option a value that is not the default, as TOML would write it.
 OTHER_VALUES: dict[str, Any] = {
     "backbone": "densenet121", "weights": "none", "image_size": [256, 128], "stages": [2, 4],
-    "classifier": "pooled", "hidden": 64, "output_stride": 16,
+    "classifier": "residual", "attention": "uniform", "confidence": False, "hidden": 64,
+    "output_stride": 16, "attention_loss_weight": 0.5, "weigh": "all",
     "loss": "bce", "attention_loss": "focal",
     "gamma": 1.5, "loss_weights": "label", "history": 7, "burn_in": 0, "recipe": "paper",
     "epochs": 3, "batch_size": 6, "accumulate": 2, "lr": 0.01, "weight_decay": 0.0,
@@ -72,7 +69,7 @@ OPTIONS = st.builds(
     weight_decay=st.none() | rate,
     warmup=st.floats(0, 1),
     momentum=share,
-    clip_norm=st.none() | st.floats(0, 1e6, exclude_min=True),
+    clip_norm=st.none() | rate,
     patience=st.none() | st.integers(0),
     best_by=st.sampled_from(["mA", "mAP"]),
     ema=share,
@@ -271,10 +268,10 @@ def test_values_as_people_write_them(name: str, text: object, value: object) -> 
     ("name", "value"),
     [
         ("hidden", 0), ("hidden", 3.5), ("hidden", "many"), ("hidden", None), ("hidden", [64]),
-        ("gamma", -0.1), ("gamma", "x"), ("history", 1), ("history", 101), ("burn_in", -1),
+        ("gamma", -0.1), ("gamma", "x"), ("history", -1), ("history", 101), ("burn_in", -1),
         ("epochs", 0), ("epochs", "all"), ("batch_size", 1), ("accumulate", 0),
         ("lr", -1e-9), ("lr", math.nan), ("lr", "fast"), ("weight_decay", -1), ("warmup", 1.01),
-        ("warmup", -0.01), ("momentum", 1), ("momentum", -0.5), ("clip_norm", 0),
+        ("warmup", -0.01), ("momentum", 1), ("momentum", -0.5),
         ("clip_norm", -1), ("patience", -1), ("ema", 1.0), ("ema", -0.1), ("seed", -1),
         ("seed", "lucky"), ("sync_bn", "perhaps"), ("deterministic", None), ("compile", 2),
         ("skip_bad_steps", -1), ("workers", -1), ("keep", 0), ("save_every", -1),
@@ -294,7 +291,7 @@ def test_a_wrong_value_is_reported_with_its_name_and_place(name: str, value: obj
     [
         ("image_size", "16", "'16'"), ("image_size", [16, 64], "image_size = 16"),
         ("image_size", [64], "image_size"), ("image_size", [64, 64, 3], "image_size"),
-        ("stages", "5", "'5'"), ("stages", [], "stages"), ("stages", [1, 2], "stages '1,2'"),
+        ("stages", "5", "'5'"), ("stages", [1, 2], "stages '1,2'"),
         ("stages", [3, 3], "stages '3,3'"), ("save_every", "soon", "'soon'"),
         ("backbone", "resnt50", "did you mean resnet50"), ("backbone", "", "unknown backbone"),
     ],
@@ -532,3 +529,37 @@ def test_a_resumed_training_may_name_what_the_recipe_has() -> None:
     kept = asdict(TrainingOptions())
     asked = TrainingOptions(epochs=RECIPES["default"].epochs)
     assert resumed_options(kept, asked, ["epochs"], Path("run")).resolved().epochs == asked.epochs
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"stages": "none", "classifier": "pooled"}, "`stages` none has no attention for `classif"),
+        ({"recipe": "par-baseline", "history": 3}, "`stages` none has no attention for `history`"),
+        ({"classifier": "pooled", "confidence": False}, "pooled classifier is made of the confid"),
+        (
+            {"classifier": "spatial", "attention": "uniform", "confidence": False},
+            "has nothing of the picture in it",
+        ),
+        ({"history": 1}, "`history` 1 has no deviation"),
+    ],
+)
+def test_options_that_do_not_go_together(values: dict[str, Any], problem: str) -> None:
+    with pytest.raises(VAAError, match=problem):
+        checked_options(with_values(TrainingOptions(), values))
+
+
+def test_an_idle_option_that_was_named_is_refused() -> None:
+    baseline = with_values(TrainingOptions(), {"stages": "none"})
+    require_consistent(baseline, ["stages", "loss", "gamma"])
+    with pytest.raises(VAAError, match="no attention for `burn_in` and `hidden`"):
+        require_consistent(baseline, ["hidden", "burn_in"])  # though they have their defaults
+
+
+def test_weights_go_with_the_loss_and_the_recipe() -> None:
+    focal, plain = TrainingOptions(), TrainingOptions(loss="bce")
+    weighted = TrainingOptions(loss="bce", loss_weights="label")
+    baseline = TrainingOptions(recipe="par-baseline")
+    weights = [o.resolved().loss_weights for o in (focal, plain, weighted, baseline)]
+    assert weights == ["prior", "none", "label", "label"]
+    assert (baseline.resolved().stages, baseline.resolved().image_size) == ((), (256, 192))

@@ -34,11 +34,16 @@ def test_the_best_epoch_and_patience() -> None:
     assert [row["epoch"] for row in progress.log] == [1, 2, 3, 4, 5, 6]
 
 
-def test_the_average_has_a_best_epoch_of_its_own() -> None:
+def test_the_best_is_the_better_of_the_weights_and_their_average() -> None:
     progress = Progress()
-    for score, average in ((0.6, 0.4), (0.5, 0.7)):
-        progress.end_epoch({"val_loss": 1.0}, [score, average])
-    assert (progress.best.epoch, progress.best_average.epoch) == (1, 2)
+    found = []
+    for score, average in ((0.6, 0.4), (0.5, 0.7), (0.7, 0.6), (0.6, 0.7)):
+        row = {"val_loss": 1.0, "ema_val_loss": 1.0}
+        is_best = progress.end_epoch(row, [score, average])
+        found.append((is_best, progress.best.epoch, progress.best.is_average))
+    # The third and fourth are no better than the second.
+    assert found == [(True, 1, False), (True, 2, True), (False, 2, True), (False, 2, True)]
+    assert (progress.best.score, progress.best.prefix) == (0.7, "ema_val_")
 
 
 def test_it_comes_back_from_its_state() -> None:

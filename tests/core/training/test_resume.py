@@ -197,7 +197,6 @@ class Killed(BaseException):
     "fatal",
     [
         "best.safetensors",
-        pytest.param("best-ema.safetensors", marks=pytest.mark.slow),
         "log.csv",
     ],
 )

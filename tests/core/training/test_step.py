@@ -12,6 +12,7 @@ from vaa_cli.core.images.loader import PictureLoader
 from vaa_cli.core.models.devices import Compute
 from vaa_cli.core.models.losses import VAALoss
 from vaa_cli.core.models.model_file import new_model
+from vaa_cli.core.models.prediction_history import PredictionHistory
 from vaa_cli.core.system.distributed import ProcessGroup
 from vaa_cli.core.training.options import TrainingOptions
 from vaa_cli.core.training.recipes import RecipeName
@@ -41,9 +42,14 @@ def new_state(data: Prepared, options: TrainingOptions = OPTIONS) -> TrainState:
 
 
 def new_shard(data: Prepared, sources: list[int] | None = None) -> BatchShard:
-    loader = PictureLoader(OPTIONS.image_size, 0)
+    loader = PictureLoader(OPTIONS.resolved().image_size, 0)
     (batch,) = loader.load([augmented_requests(data.split("train"), ROWS, 0, 0)])
     return BatchShard(ROWS, ROWS, batch.pixels, sources or list(range(8)))
+
+
+def history_of(state: TrainState) -> PredictionHistory:
+    assert state.history is not None
+    return state.history
 
 
 def step(state: TrainState, shard: BatchShard, **options: bool | int) -> StepResult:
@@ -76,12 +82,12 @@ def test_the_losses_are_those_of_the_output_before_the_step(data: Prepared) -> N
 def test_the_history_has_the_predictions_unless_it_is_reported_not_to(data: Prepared) -> None:
     state, shard = new_state(data), new_shard(data)
     step(state, shard, remember=False)
-    assert not state.history.state_dict()["cursor"].any()
+    assert not history_of(state).state_dict()["cursor"].any()
     step(state, shard)
-    assert state.history.state_dict()["cursor"].tolist() == [1] * 8 + [0] * 4
-    assert not state.history.std(torch.arange(8)).any()  # one prediction has no deviation
+    assert history_of(state).state_dict()["cursor"].tolist() == [1] * 8 + [0] * 4
+    assert not history_of(state).std(torch.arange(8)).any()  # one prediction has no deviation
     step(state, shard)
-    assert state.history.std(torch.arange(8)).any()
+    assert history_of(state).std(torch.arange(8)).any()
 
 
 def test_a_picture_that_stands_in_leaves_no_prediction(data: Prepared) -> None:
@@ -90,7 +96,7 @@ def test_a_picture_that_stands_in_leaves_no_prediction(data: Prepared) -> None:
     assert shard.is_original == [True, True, False, True, True, True, True, False]
     result = step(state, shard)
     assert result.replaced == 2
-    assert state.history.state_dict()["cursor"][:8].tolist() == [1, 1, 0, 1, 1, 1, 1, 0]
+    assert history_of(state).state_dict()["cursor"][:8].tolist() == [1, 1, 0, 1, 1, 1, 1, 0]
 
 
 def test_a_step_that_is_not_finite_changes_nothing(data: Prepared) -> None:
@@ -102,7 +108,7 @@ def test_a_step_that_is_not_finite_changes_nothing(data: Prepared) -> None:
     assert not result.is_finite
     after = state.model.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    assert not state.history.state_dict()["cursor"].any()
+    assert not history_of(state).state_dict()["cursor"].any()
 
 
 def test_a_request_to_stop_is_in_the_result(data: Prepared) -> None:

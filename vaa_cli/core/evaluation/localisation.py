@@ -60,8 +60,11 @@ def score_attention(
         without confidence, named `stage 3, attention alone`.
 
     Raises:
-        VAAError: a picture, or the file of its regions, is missing or broken.
+        VAAError: a picture, or the file of its regions, is missing or broken; or the model has no
+            attention.
     """
+    if not reader.card.stages:
+        raise VAAError("the model has no attention maps: it was trained with `stages` none")
 
     def maps_of_regions() -> Iterator[tuple[Region, dict[str, NDArray[np.float32]]]]:
         explanations = reader.read(table_requests(table, regions.rows))

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from safetensors import SafetensorError, safe_open
 
 from vaa_cli.core.errors import VAAError, brief, one_line
-from vaa_cli.core.models.names import BACKBONES, ClassifierName, is_timm_name
+from vaa_cli.core.models.names import BACKBONES, AttentionName, ClassifierName, is_timm_name
 from vaa_cli.core.system.input_files import parse_json
 
 SCHEMA = 1
@@ -36,7 +36,7 @@ class ModelCard:
         box_margin: context around boxes that it was trained with, see `boxes.crop_region`.
         mean: per channel, of images in [0, 1].
         std: per channel.
-        stages: stages that carry attention.
+        stages: stages that carry attention; none in a plain baseline.
         classifier: kind of attention classifier.
         hidden: channels of attention modules and classifiers.
         data: the prepared folder that it was trained on.
@@ -45,6 +45,8 @@ class ModelCard:
         output_stride: pixels that a cell of stage 4 stands for, see `backbones.make_backbone`.
         temperatures: C numbers that the logits are divided by; none before it is calibrated.
         shifts: C numbers that are added after that; none for zeros.
+        attention: `learned`, or `uniform` for the control of an ablation.
+        confidence: whether the confidence branch weights the attention.
     """
 
     backbone: str
@@ -64,6 +66,8 @@ class ModelCard:
     output_stride: int = 32
     temperatures: tuple[float, ...] = ()
     shifts: tuple[float, ...] = ()
+    attention: AttentionName = "learned"
+    confidence: bool = True
 
     def to_json(self) -> str:
         """The card as text, for the metadata of a model file."""
@@ -143,7 +147,7 @@ _CHECKS: dict[str, Callable[[Any, int], bool]] = {
     "image_size": lambda value, _: _are_integers(value, 8, 8192) and len(value) == 2,
     "mean": lambda value, _: _are_numbers(value, 3),
     "std": lambda value, _: _are_numbers(value, 3, above=0),
-    "stages": lambda value, _: _are_integers(value, 1, 4) and len(set(value)) == len(value) > 0,
+    "stages": lambda value, _: _are_integers(value, 1, 4) and len(set(value)) == len(value),
     "classifier": lambda value, _: value in get_args(ClassifierName),
     "hidden": lambda value, _: _are_integers((value,), 1, 1 << 16),
     "data": lambda value, _: isinstance(value, str),
@@ -153,6 +157,8 @@ _CHECKS: dict[str, Callable[[Any, int], bool]] = {
     "output_stride": lambda value, _: value in (16, 32),
     "temperatures": lambda value, count: value == () or _are_numbers(value, count, above=0),
     "shifts": lambda value, count: value == () or _are_numbers(value, count),
+    "attention": lambda value, _: value in get_args(AttentionName),
+    "confidence": lambda value, _: isinstance(value, bool),
 }
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vaa_cli.core.models.names import LossName, Weighting
+from vaa_cli.core.models.names import LossName, Weighed, Weighting
 
 WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
 LOSSES: tuple[LossName, ...] = get_args(LossName)
@@ -105,9 +105,11 @@ class VAALoss(nn.Module):
     Args:
         priors: `[c]`, see `attribute_weights`.
         gamma: focusing exponent of the focal loss.
-        weights: weighting of the primary focal loss, see `attribute_weights`.
-        primary: `focal` (eq. 4), or `bce` for the unweighted baseline (eq. 3).
+        weights: weighting, see `attribute_weights`.
+        primary: `focal` (eq. 4), or `bce` for the baseline (eq. 3).
         attention: `bce` (eq. 6), or `focal` for focal terms in its place.
+        attention_weight: factor of the losses of the attention logits; 1 in the paper.
+        weighed: whether the weights are on the `primary` loss, as in the paper, or on `all`.
 
     Raises:
         ValueError: a loss or a weighting is unknown.
@@ -122,6 +124,8 @@ class VAALoss(nn.Module):
         weights: Weighting = "prior",
         primary: LossName = "focal",
         attention: LossName = "bce",
+        attention_weight: float = 1.0,
+        weighed: Weighed = "primary",
     ) -> None:
         super().__init__()
         for name in (primary, attention):
@@ -129,10 +133,8 @@ class VAALoss(nn.Module):
                 raise ValueError(f"unknown loss {name!r}; one of {', '.join(LOSSES)}")
         self.primary_gamma = gamma if primary == "focal" else 0.0
         self.attention_gamma = gamma if attention == "focal" else 0.0
-        of_priors = attribute_weights(priors.float(), weights)
-        self.register_buffer(
-            "weights", of_priors if primary == "focal" else torch.ones_like(of_priors)
-        )
+        self.attention_weight, self.weighs_all = attention_weight, weighed == "all"
+        self.register_buffer("weights", attribute_weights(priors.float(), weights))
 
     def forward(
         self,
@@ -151,10 +153,14 @@ class VAALoss(nn.Module):
         """
         weights = torch.where(targets == 1, self.weights[1], self.weights[0])
         primary_loss = reduce_terms(weights * focal(primary, targets, self.primary_gamma))
-        uncertainty = 1.0 if std is None else 1.0 + std.detach()
+        factors = weights if self.weighs_all else torch.ones_like(weights)
+        if std is not None:
+            factors = factors * (1.0 + std.detach())
         attention_losses = tuple(
-            reduce_terms(uncertainty * focal(logits, targets, self.attention_gamma))
+            reduce_terms(factors * focal(logits, targets, self.attention_gamma))
             for logits in attention
         )
-        total = primary_loss + sum(attention_losses, primary_loss.new_zeros(()))
+        total = primary_loss + self.attention_weight * sum(
+            attention_losses, primary_loss.new_zeros(())
+        )
         return LossParts(total, primary_loss, attention_losses)

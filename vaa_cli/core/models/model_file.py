@@ -22,6 +22,8 @@ def new_model(card: ModelCard, weights: dict[str, Tensor] | None = None) -> VAA:
         card.hidden,
         weights,
         card.output_stride,
+        card.attention,
+        card.confidence,
     )
 
 

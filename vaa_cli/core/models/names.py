@@ -60,7 +60,22 @@ def is_timm_name(name: str) -> bool:
     return name not in BACKBONES and _TIMM_NAME.fullmatch(name) is not None
 
 
+AttentionName = Literal["learned", "uniform"]
 ClassifierName = Literal["spatial", "spatial-full", "pooled", "residual"]
 LossName = Literal["focal", "bce"]
 Weighting = Literal["prior", "label", "none"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
+Weighed = Literal["primary", "all"]
+
+
+def heads_problem(
+    classifier: ClassifierName, attention: AttentionName, confidence: bool
+) -> str | None:
+    """Why attention heads cannot be of these parts; None where they can. See `VAA`."""
+    if confidence or classifier == "residual":
+        return None
+    if classifier == "pooled":
+        return "the pooled classifier is made of the confidences, and cannot be without them"
+    if attention == "uniform":
+        return "uniform attention without confidence has nothing of the picture in it"
+    return None

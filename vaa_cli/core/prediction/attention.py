@@ -9,8 +9,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.decoding_pool import DecodingPool
 from vaa_cli.core.images.requests import Request
+from vaa_cli.core.models.attention import AttentionMaps
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.models.devices import Compute
 from vaa_cli.core.models.inference import apply_model, probabilities_of
@@ -31,7 +33,8 @@ class StageAttention:
 
     Attributes:
         attention: a of eq. 2, `[c x h x w]`; each attribute's map sums to 1.
-        confidence: sigmoid of the confidence branch, `[c x h x w]`.
+        confidence: sigmoid of the confidence branch, `[c x h x w]`; 1 where nothing weights the
+            attention.
     """
 
     attention: Floats
@@ -143,9 +146,12 @@ class AttentionReader:
         """Read a model file.
 
         Raises:
-            VAAError: the file is not a model that vaa trained.
+            VAAError: the file is not a model that vaa trained, or has no attention maps.
         """
-        return cls(*load_model(path), compute, batch_size, workers)
+        model, card = load_model(path)
+        if not card.stages:
+            raise VAAError(f"{path} has no attention maps: it was trained with `stages` none")
+        return cls(model, card, compute, batch_size, workers)
 
     def read(self, requests: Iterable[Request]) -> Iterator[Explanation]:
         """Explain a stream of pictures.
@@ -159,10 +165,7 @@ class AttentionReader:
             output = apply_model(self._model, self.card, self._compute, pixels)
             probabilities = probabilities_of(output.logits, self.card).cpu().numpy()
             stages = {
-                stage: StageAttention(
-                    maps.attention.float().cpu().numpy(),
-                    maps.confidence.float().sigmoid().cpu().numpy(),
-                )
+                stage: _stage_attention(maps)
                 for stage, maps in zip(self.card.stages, output.maps, strict=True)
             }
             more_frames = set(batch.more_frames)
@@ -177,3 +180,11 @@ class AttentionReader:
                         for stage, maps in stages.items()
                     },
                 )
+
+
+def _stage_attention(maps: AttentionMaps) -> StageAttention:
+    """The maps of a stage as arrays."""
+    weight = torch.ones_like(maps.attention)
+    if maps.confidence is not None and maps.is_weighted:
+        weight = maps.confidence.float().sigmoid()
+    return StageAttention(maps.attention.float().cpu().numpy(), weight.cpu().numpy())

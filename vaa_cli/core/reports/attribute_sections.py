@@ -20,11 +20,16 @@ _HEIGHT = 112
 
 def worst_attributes(content: PageContent) -> Iterator[str]:
     """The attributes with the lowest mA, open: their curves, and the pictures that went wrong."""
-    stages = ", ".join(f"stage {stage}" for stage in content.stages)
+    maps = ""
+    if content.stages:
+        stages = ", ".join(f"stage {stage}" for stage in content.stages)
+        maps = (
+            f", then where it looks ({stages}: attention times confidence, the brightest is each "
+            "map's own maximum)"
+        )
     yield (
         "<p>The lowest mA first, with the pictures that the model is most sure and wrong about: "
-        f"as they are, then where it looks ({stages}: attention times confidence, the brightest "
-        "is each map's own maximum). Click a picture to enlarge it. "
+        f"as they are{maps}. Click a picture to enlarge it. "
         f'<a href="{text(content.mistakes)}">{text(content.mistakes)}</a> beside this page lists '
         "every mistake.</p>"
     )

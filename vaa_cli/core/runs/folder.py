@@ -25,7 +25,6 @@ from vaa_cli.core.system.locks import exclusive, is_held
 
 CONFIG = "config.json"
 BEST = "best.safetensors"
-BEST_AVERAGE = "best-ema.safetensors"
 LAST = "last.ckpt"
 LOG = "log.csv"
 FAULTS = "faults.csv"

@@ -9,7 +9,6 @@ from pathlib import Path
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.runs.folder import (
     BEST,
-    BEST_AVERAGE,
     CONFIG,
     FAULTS,
     LAST,
@@ -27,9 +26,9 @@ from vaa_cli.core.system.files import is_temporary, writing_errors
 
 # What a training writes into its folder, and exports of its model.
 _OURS = re.compile(
-    rf"{re.escape(CONFIG)}|{re.escape(BEST)}|{re.escape(BEST_AVERAGE)}|{re.escape(LAST)}|{LOG}"
+    rf"{re.escape(CONFIG)}|{re.escape(BEST)}|{re.escape(LAST)}|{LOG}"
     rf"|{FAULTS}|{re.escape(LOCK)}|step-\d+\.ckpt|events\.out\.tfevents\..*|aside-\d+-\d+(-\d+)?"
-    r"|best(-ema)?(-int8)?\.(onnx|xml|bin|pt2)"
+    r"|best(-ema)?(-int8)?\.(onnx|xml|bin|pt2|safetensors)"  # -ema of earlier versions
 )
 
 

@@ -177,14 +177,21 @@ class ProcessGroup:
 
         return bool(self.all_reduce(torch.tensor(float(value))).item())
 
-    def broadcast_buffers(self, modules: Iterable["nn.Module"]) -> None:
-        """Give the buffers of modules, such as running statistics, the first process's values."""
+    def average_buffers(self, modules: Iterable["nn.Module"]) -> None:
+        """Give the buffers of modules, such as running statistics, the mean over the processes.
+
+        Counts, which are integers, are the first process's.
+        """
         if self.world_size > 1:
             import torch.distributed as dist
 
             for module in modules:
                 for buffer in module.buffers():
-                    dist.broadcast(buffer, 0)
+                    if buffer.is_floating_point():
+                        dist.all_reduce(buffer)
+                        buffer /= self.world_size
+                    else:
+                        dist.broadcast(buffer, 0)
 
 
 def end_process(code: int) -> NoReturn:

@@ -8,6 +8,14 @@ from torch.optim.swa_utils import AveragedModel
 
 from vaa_cli.core.models.vaa import VAA
 
+# The average is over this fraction of all steps, about: the last of a cosine have small rates.
+_SPAN = 0.05
+
+
+def fitting_decay(steps: int) -> float:
+    """The decay of an average that fits a training of a number of steps: 0.9 to 0.9998."""
+    return min(0.9998, max(0.9, 1 - 1 / max(1.0, _SPAN * steps)))
+
 
 class ExponentialMovingAverage:
     """An exponential moving average of weights and running means (Polyak averaging).

@@ -104,11 +104,13 @@ class Finished:
         best_epoch: number of the best epoch, from 1.
         best_score: its score on val, by the option `best_by`.
         stopped_early: whether patience ended the training.
+        figures: the figures on val of that epoch, of the weights that are kept, by name.
     """
 
     best_epoch: int
     best_score: float
     stopped_early: bool
+    figures: dict[str, float]
 
 
 Event = Started | StepReport | EpochReport | TrainingWarning | Calibrated | Stopped | Finished

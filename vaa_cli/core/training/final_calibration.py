@@ -1,4 +1,4 @@
-"""Calibrating the models of a finished training on val."""
+"""Calibrating the model of a finished training on val."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,15 +6,15 @@ from pathlib import Path
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.evaluation.run_calibration import calibrate_trained
 from vaa_cli.core.models.card import read_card
-from vaa_cli.core.runs.folder import BEST, BEST_AVERAGE
+from vaa_cli.core.runs.folder import BEST
 from vaa_cli.core.training.events import Calibrated, TrainingWarning
 from vaa_cli.core.training.options import TrainingOptions
 
 
-def calibrate_models(
+def calibrate_best(
     run: Path, data: Path, options: TrainingOptions
 ) -> Iterator[Calibrated | TrainingWarning]:
-    """Fit scaling and thresholds of each model file of a run on val, unless it has some.
+    """Fit scaling and thresholds of the model of a run on val, unless it has some.
 
     Args:
         run: the run folder.
@@ -22,19 +22,16 @@ def calibrate_models(
         options: the options of the training.
 
     Yields:
-        An event for each model; a warning where val cannot calibrate, and the thresholds stay 0.5.
+        An event, or a warning where val cannot calibrate, and the thresholds stay 0.5.
     """
-    for name in (BEST, BEST_AVERAGE):
-        path = run / name
-        if not path.is_file() or read_card(path).temperatures:
-            continue
-        try:
-            found = calibrate_trained(
-                path, data, options.device, options.precision, options.workers
-            )
-        except VAAError as error:
-            yield TrainingWarning(f"{path} is not calibrated, and decides at 0.5: {error}")
-            continue
-        before, after = found.totals
-        few = tuple(found.attributes[c] for c in found.calibration.anchored.tolist())
-        yield Calibrated(path, before["mA"], after["mA"], few)  # type: ignore[arg-type]
+    path = run / BEST
+    if not path.is_file() or read_card(path).temperatures:
+        return
+    try:
+        found = calibrate_trained(path, data, options.device, options.precision, options.workers)
+    except VAAError as error:
+        yield TrainingWarning(f"{path} is not calibrated, and decides at 0.5: {error}")
+        return
+    before, after = found.totals
+    few = tuple(found.attributes[c] for c in found.calibration.anchored.tolist())
+    yield Calibrated(path, before["mA"], after["mA"], few)  # type: ignore[arg-type]

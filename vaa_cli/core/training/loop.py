@@ -35,7 +35,7 @@ from vaa_cli.core.training.events import (
     TrainingWarning,
 )
 from vaa_cli.core.training.failures import explained_failures, not_finite, require_pictures
-from vaa_cli.core.training.final_calibration import calibrate_models
+from vaa_cli.core.training.final_calibration import calibrate_best
 from vaa_cli.core.training.initial_model import initial_model
 from vaa_cli.core.training.option_sources import checked_options
 from vaa_cli.core.training.options import TrainingOptions
@@ -115,9 +115,9 @@ def train(
         if isinstance(end, Finished) and options.calibrate and group.is_main:
             if stop is not None:
                 stop.release()  # there is no step to stop after; all that was trained is saved
-            for event in calibrate_models(folder, data.folder, options):
+            for event in calibrate_best(folder, data.folder, options):
                 on_event(event)
-        group.any(False)  # none ends before the models are as they stay
+        group.any(False)  # none ends before the model is as it stays
     return end
 
 
@@ -230,8 +230,8 @@ class _Training:
         finally:
             if self.board:
                 self.board.close()
-        best = progress.best
-        yield Finished(best.epoch, best.score, progress.epoch < self.recipe.epochs)
+        best, figures = progress.best, progress.best_figures()
+        yield Finished(best.epoch, best.score, progress.epoch < self.recipe.epochs, figures)
 
     def _begin(self) -> list[str]:
         """Make the run folder, or load the checkpoint; returns warnings."""
@@ -323,7 +323,7 @@ class _Training:
         """Score the epoch on val, and write its checkpoint, models and log."""
         progress, sums, state = self.progress, self.progress.sums, self.state
         started = time.perf_counter()
-        self.group.broadcast_buffers(state.models)
+        self.group.average_buffers(state.models)
         with explained_failures(self.options, self.compute, self.group, self.smallest):
             validation = validate_epoch(
                 self.validators, self.val, self.group, self.options.best_by, self._stop_together

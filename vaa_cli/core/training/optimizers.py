@@ -1,4 +1,4 @@
-"""Optimizers and learning rate schedulers of the two recipes."""
+"""Optimizers and learning rate schedulers of the recipes."""
 
 import math
 from typing import Any
@@ -9,13 +9,13 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 from vaa_cli.core.models.vaa import VAA
 from vaa_cli.core.training.recipes import Recipe
 
-PLATEAU_EPOCHS, PLATEAU_FACTOR, PLATEAU_TIMES = 10, 0.1, 3
+PLATEAU_FACTOR = 0.1
 
 
 def make_optimizer(
     model: VAA, recipe: Recipe, momentum: float, device: torch.device, backbone_scale: float = 1.0
 ) -> torch.optim.Optimizer:
-    """AdamW or SGD over all weights of a model, by the recipe.
+    """AdamW, Adam or SGD over all weights of a model, by the recipe.
 
     Args:
         model: the model.
@@ -33,7 +33,7 @@ def make_optimizer(
         (heads, recipe.lr),
         ([p for p in model.parameters() if p in backbone], backbone_scale * recipe.lr),
     ):
-        if recipe.optimizer == "sgd":
+        if recipe.optimizer != "adamw":
             groups.append({"params": parameters, "lr": lr, "weight_decay": recipe.weight_decay})
             continue
         # Decay pulls filters to zero; on norms and biases it only shifts what they are there to
@@ -45,23 +45,23 @@ def make_optimizer(
     groups = [group for group in groups if group["params"]]
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, recipe.lr, momentum=momentum, fused=fused)
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(groups, recipe.lr, fused=fused)
     return torch.optim.AdamW(groups, recipe.lr, fused=fused)
 
 
 def make_scheduler(
     optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int, warmup_share: float
 ) -> LambdaLR | ReduceLROnPlateau:
-    """The scheduler of the learning rate: by steps for AdamW, by the score on val for SGD."""
-    if recipe.optimizer == "sgd":
+    """The scheduler of the learning rate: by steps, or by the score on val."""
+    if recipe.plateau:
         return ReduceLROnPlateau(
             optimizer,
             mode="max",
             factor=PLATEAU_FACTOR,
-            patience=PLATEAU_EPOCHS - 1,  # torch acts on the epoch after its patience is over
+            patience=recipe.plateau - 1,  # torch acts on the epoch after its patience is over
             threshold=0.0,
-            min_lr=[
-                group["lr"] * PLATEAU_FACTOR**PLATEAU_TIMES for group in optimizer.param_groups
-            ],
+            min_lr=[group["lr"] * PLATEAU_FACTOR**recipe.drops for group in optimizer.param_groups],
         )
     total = recipe.epochs * steps_per_epoch
     warmup = max(1, round(warmup_share * total))

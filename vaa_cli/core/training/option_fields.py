@@ -7,7 +7,8 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le
 
-from vaa_cli.core.training.options import Help, Parse, TrainingOptions
+from vaa_cli.core.training.option_values import Help, Parse
+from vaa_cli.core.training.options import TrainingOptions
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from typing import Any, get_type_hints
 from pydantic import ConfigDict, ValidationError, create_model
 
 from vaa_cli.core.errors import VAAError, brief, one_line
+from vaa_cli.core.models.names import heads_problem
 from vaa_cli.core.system.input_files import read_file
 from vaa_cli.core.training.option_fields import OPTION_FIELDS
-from vaa_cli.core.training.options import CHANGEABLE, TrainingOptions
+from vaa_cli.core.training.options import ATTENTION_OPTIONS, CHANGEABLE, TrainingOptions
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -68,9 +69,40 @@ def checked_options(options: TrainingOptions) -> TrainingOptions:
     """Options whose values were checked, and parsed where they are text.
 
     Raises:
-        VAAError: a value is wrong.
+        VAAError: a value is wrong, or does not go with another.
     """
-    return with_values(TrainingOptions(), asdict(options))
+    checked = with_values(TrainingOptions(), asdict(options))
+    default = TrainingOptions()
+    changed = (
+        name for name in ATTENTION_OPTIONS if getattr(checked, name) != getattr(default, name)
+    )
+    require_consistent(checked, changed)
+    return checked
+
+
+def require_consistent(options: TrainingOptions, named: Iterable[str]) -> None:
+    """Check that options go together.
+
+    Args:
+        options: the options, each right by itself.
+        named: names of those that the user chose.
+
+    Raises:
+        VAAError: an option has no effect, or cannot be, beside another.
+    """
+    if not options.resolved().stages:
+        idle = sorted(ATTENTION_OPTIONS.intersection(named))
+        if idle:
+            raise VAAError(
+                f"`stages` none has no attention for {' and '.join(f'`{name}`' for name in idle)}; "
+                "leave that out, or name stages"
+            )
+        return
+    problem = heads_problem(options.classifier, options.attention, options.confidence)
+    if problem:
+        raise VAAError(f"{problem}; choose another `classifier`, or leave `confidence` on")
+    if options.history == 1:
+        raise VAAError("`history` 1 has no deviation; name 2 epochs or more, or 0 for no history")
 
 
 def _parsed(name: str, value: object) -> object:

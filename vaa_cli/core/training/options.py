@@ -5,111 +5,33 @@ The command line is generated from these fields (`commands/train_parameters.py`)
 pydantic, so that `vaa --help` answers at once.
 """
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.names import AugmentName
 from vaa_cli.core.models.names import (
+    AttentionName,
     ClassifierName,
     LossName,
     PrecisionName,
+    Weighed,
     Weighting,
-    backbone_name,
+)
+from vaa_cli.core.training.option_values import (
+    Help,
+    Parse,
+    by_recipe,
+    parse_backbone,
+    parse_duration,
+    parse_image_size,
+    parse_stages,
 )
 from vaa_cli.core.training.recipes import RECIPES, Recipe, RecipeName
 
 BestBy = Literal["mA", "mAP"]
 CacheName = Literal["none", "ram"]
-
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
-
-
-@dataclass(frozen=True)
-class Help:
-    """The help of an option on the command line; an option without one has no switch there.
-
-    Attributes:
-        text: what the option does, in a line.
-        panel: heading that it stands under.
-        default: the default as people write it; None for the value itself.
-    """
-
-    text: str
-    panel: str = ""
-    default: str | None = None
-
-
-@dataclass(frozen=True)
-class Parse:
-    """A function that makes an option's value of what people write: text, a number or a list."""
-
-    function: Callable[[Any], Any]
-
-
-def parse_image_size(value: object) -> object:
-    """`224`, `256x128` (height x width) or two numbers, as a tuple of pixels.
-
-    Raises:
-        VAAError: the value is none of these, or a side is shorter than 32.
-    """
-    if isinstance(value, list):
-        return tuple(value)
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return value
-    sides = str(value).lower().split("x")
-    if len(sides) > 2 or not all(side.strip().isdecimal() for side in sides):
-        raise VAAError(f"image size {value!r} is not HEIGHTxWIDTH, such as 256x128, or one number")
-    height, width = int(sides[0]), int(sides[-1])
-    if min(height, width) < 32:  # the backbones divide each side by 32
-        raise VAAError(f"image size {value!r} is too small; each side needs 32 pixels or more")
-    return height, width
-
-
-def parse_stages(value: object) -> object:
-    """`3,4`, one number or a list of numbers, as a sorted tuple of stages.
-
-    Raises:
-        VAAError: the value names no stage, one that carries no attention, or one twice.
-    """
-    if isinstance(value, list | tuple):
-        value = ",".join(map(str, value))
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return value
-    stages = [part.strip() for part in str(value).split(",")]
-    if not set(stages) <= {"2", "3", "4"} or len(set(stages)) < len(stages):
-        raise VAAError(f"stages {value!r}: name one or more of 2, 3 and 4, such as 3,4")
-    return tuple(sorted(map(int, stages)))
-
-
-def parse_duration(value: object) -> object:
-    """`90s`, `10m`, `1.5h` or a number of seconds, in seconds.
-
-    Raises:
-        VAAError: the text is none of these.
-    """
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh]?)\s*", value.lower())
-    if not match:
-        raise VAAError(f"{value!r} is not a length of time, such as 90s, 10m or 1h")
-    return float(match[1]) * _SECONDS[match[2] or "s"]
-
-
-def _parse_backbone(value: object) -> object:
-    return backbone_name(value) if isinstance(value, str) else value
-
-
-def _by_recipe(field: str, text: str = "") -> str:
-    """Help with the defaults of the recipes."""
-    default, *others = (f"{getattr(recipe, field):g}" for recipe in RECIPES.values())
-    named = zip(list(RECIPES)[1:], others, strict=True)
-    return f"{text} Default: {'; '.join([default, *(f'{n}: {v}' for n, v in named)])}.".strip()
-
 
 _MODEL, _LOSS, _OPTIMISATION = "Model", "Loss", "Optimisation"
 _RUN, _SPEED = "Run: keeping it and going on with it", "Speed and memory"
@@ -125,17 +47,22 @@ class TrainingOptions:
         backbone: name of the backbone.
         weights: initial weights, see `initial_model.initial_model`.
         image_size: height and width in pixels.
-        stages: stages that carry attention.
+        stages: stages that carry attention; none for the plain baseline.
         classifier: kind of attention classifier.
+        attention: `learned`, or `uniform` for the control of an ablation.
+        confidence: let the confidence branch weight the attention.
         hidden: channels of attention modules and classifiers.
         output_stride: pixels that a cell of stage 4 stands for, see `backbones.make_backbone`.
         loss: loss of the primary logits: `focal` (eq. 4) or `bce` (eq. 3).
         attention_loss: loss of the attention logits: `bce` (eq. 6) or `focal`.
+        attention_loss_weight: factor of the losses of the attention logits.
         gamma: focusing exponent.
-        loss_weights: see `models.losses.attribute_weights`.
-        history: epochs that the prediction history holds.
+        loss_weights: see `models.losses.attribute_weights`; None for `prior` with the focal loss
+            and `none` with the cross-entropy.
+        weigh: whether these are on the primary loss or on all.
+        history: epochs that the prediction history holds; 0 for no history.
         burn_in: first epochs whose predictions the history leaves out.
-        recipe: `default` or `paper`.
+        recipe: see `recipes.RECIPES`.
         epochs: passes over the training split.
         batch_size: images in a batch, of all processes together.
         accumulate: parts that a process computes its shard of a batch in, one after the other.
@@ -146,9 +73,10 @@ class TrainingOptions:
         backbone_lr_scale: learning rate of the backbone as a fraction of that of the heads.
         warmup: fraction of all steps in which AdamW's rate rises.
         momentum: momentum of SGD.
-        clip_norm: norm that gradients are scaled down to; None leaves them.
+        clip_norm: norm that gradients are scaled down to; 0 leaves them.
         ema: decay of the moving average of the weights; 0 keeps none.
-        sync_bn: batch normalisation over the images of all processes.
+        sync_bn: batch normalisation over the images of all processes; None where a process has
+            fewer than 16 of a batch.
         patience: epochs with neither a better score nor a lower loss on val before the end; 0
             never ends early.
         best_by: score on val that chooses the best epoch.
@@ -174,7 +102,7 @@ class TrainingOptions:
 
     backbone: Annotated[
         str,
-        Parse(_parse_backbone),
+        Parse(parse_backbone),
         Help(
             "resnet (resnet101), densenet (densenet201), torchvision's other ResNets and "
             "DenseNets, or a network of timm with four stages, by its name.",
@@ -190,45 +118,81 @@ class TrainingOptions:
             _MODEL,
         ),
     ] = "imagenet"
-    image_size: Annotated[
-        tuple[Annotated[int, Ge(32)], Annotated[int, Ge(32)]],
-        Parse(parse_image_size),
-        Help("HEIGHTxWIDTH, or one side.", _MODEL, default="224x224"),
-    ] = (224, 224)
-    stages: Annotated[
-        tuple[int, ...],
-        Parse(parse_stages),
-        Help("Stages that carry attention, of 2, 3 and 4.", _MODEL, default="3,4"),
-    ] = (3, 4)
+    image_size: (
+        Annotated[
+            tuple[Annotated[int, Ge(32)], Annotated[int, Ge(32)]],
+            Parse(parse_image_size),
+            Help(by_recipe("image_size", "HEIGHTxWIDTH, or one side."), _MODEL),
+        ]
+        | None
+    ) = None
+    stages: (
+        Annotated[
+            tuple[int, ...],
+            Parse(parse_stages),
+            Help(
+                by_recipe(
+                    "stages", "Stages that carry attention, of 2, 3 and 4; none: plain baseline."
+                ),
+                _MODEL,
+            ),
+        ]
+        | None
+    ) = None
     classifier: Annotated[ClassifierName, Help("What makes logits of attention maps.", _MODEL)] = (
         "spatial"
     )
+    attention: Annotated[
+        AttentionName,
+        Help("uniform: maps that are the same everywhere, to see what attention adds.", _MODEL),
+    ] = "learned"
+    confidence: Annotated[
+        bool, Help("Weight attention by the confidence that an attribute is there.", _MODEL)
+    ] = True
     hidden: Annotated[int, Ge(1)] = 512
     output_stride: Literal[32, 16] = 32
-    loss: Annotated[LossName, Help("Of the primary logits.", _LOSS)] = "focal"
+    loss: Annotated[LossName, Help(by_recipe("loss", "Of the primary logits."), _LOSS)] | None = (
+        None
+    )
     attention_loss: Annotated[LossName, Help("Of the attention logits.", _LOSS)] = "bce"
+    attention_loss_weight: Annotated[
+        float, Ge(0), Help("Factor of the losses of the attention logits.", _LOSS)
+    ] = 1.0
     gamma: Annotated[float, Ge(0), Help("Focusing exponent.", _LOSS)] = 0.5
-    loss_weights: Annotated[
-        Weighting,
-        Help("prior: exp(-a); label: exp(1-a) where present, exp(a) where absent; none: 1.", _LOSS),
-    ] = "prior"
+    loss_weights: (
+        Annotated[
+            Weighting,
+            Help(
+                "prior: exp(-a); label: exp(1-a) where present, exp(a) where absent; none: 1. "
+                "Default: prior with focal, none with bce; par-baseline: label.",
+                _LOSS,
+            ),
+        ]
+        | None
+    ) = None
+    weigh: Annotated[Weighed, Help("The losses that these weights are on.", _LOSS)] = "primary"
     history: Annotated[
-        int, Ge(2), Le(100), Help("Epochs of predictions that guide the attention loss.", _LOSS)
+        int,
+        Ge(0),
+        Le(100),
+        Help("Epochs of predictions that guide the attention loss; 0: none.", _LOSS),
     ] = 5
     burn_in: Annotated[int, Ge(0), Help("First epochs that the history leaves out.", _LOSS)] = 2
     recipe: Annotated[
         RecipeName,
         Help(
-            "default: AdamW, warm-up, cosine. paper: SGD, rate divided at plateaus.", _OPTIMISATION
+            "default: AdamW, warm-up, cosine. paper: as the authors train. par-baseline: as "
+            "Rethinking_of_PAR does, without attention.",
+            _OPTIMISATION,
         ),
     ] = "default"
-    epochs: Annotated[int, Ge(1), Help(_by_recipe("epochs"), _OPTIMISATION)] | None = None
+    epochs: Annotated[int, Ge(1), Help(by_recipe("epochs"), _OPTIMISATION)] | None = None
     batch_size: (
         Annotated[
             int,
             Ge(2),
             Help(
-                _by_recipe("batch_size", "Pictures in a batch, of all processes together."),
+                by_recipe("batch_size", "Pictures in a batch, of all processes together."),
                 _OPTIMISATION,
             ),
         ]
@@ -240,12 +204,12 @@ class TrainingOptions:
         Help("Compute a batch in so many parts, one after the other, to need less memory.", _SPEED),
     ] = 1
     lr: (
-        Annotated[float, Ge(0), Help(_by_recipe("lr", "Highest learning rate."), _OPTIMISATION)]
+        Annotated[float, Ge(0), Help(by_recipe("lr", "Highest learning rate."), _OPTIMISATION)]
         | None
     ) = None
-    weight_decay: (
-        Annotated[float, Ge(0), Help(_by_recipe("weight_decay"), _OPTIMISATION)] | None
-    ) = None
+    weight_decay: Annotated[float, Ge(0), Help(by_recipe("weight_decay"), _OPTIMISATION)] | None = (
+        None
+    )
     augment: (
         Annotated[
             AugmentName,
@@ -268,30 +232,47 @@ class TrainingOptions:
     clip_norm: (
         Annotated[
             float,
-            Gt(0),
-            Help("Scale gradients down to this norm. Default: leave them.", _OPTIMISATION),
+            Ge(0),
+            Help(
+                by_recipe("clip_norm", "Scale gradients down to this norm; 0: never."),
+                _OPTIMISATION,
+            ),
         ]
         | None
     ) = None
-    ema: Annotated[
-        float,
-        Ge(0),
-        Lt(1),
-        Help(
-            "Decay of a moving average of the weights, such as 0.999, scored and saved beside "
-            "them; 0: none.",
-            _OPTIMISATION,
-        ),
-    ] = 0.0
-    sync_bn: Annotated[
-        bool, Help("Batch normalisation over all processes' pictures.", _OPTIMISATION)
-    ] = False
+    ema: (
+        Annotated[
+            float,
+            Ge(0),
+            Lt(1),
+            Help(
+                by_recipe(
+                    "ema",
+                    "Decay of a moving average of the weights, which is kept where it scores "
+                    "better; 0: none.",
+                ),
+                _OPTIMISATION,
+            ),
+        ]
+        | None
+    ) = None
+    sync_bn: (
+        Annotated[
+            bool,
+            Help(
+                "Batch normalisation over all processes' pictures. Default: where a process has "
+                "fewer than 16 at a time.",
+                _OPTIMISATION,
+            ),
+        ]
+        | None
+    ) = None
     patience: (
         Annotated[
             int,
             Ge(0),
             Help(
-                _by_recipe(
+                by_recipe(
                     "patience",
                     "Epochs with neither a better score nor a lower loss on val before the end; "
                     "0: never.",
@@ -361,10 +342,27 @@ class TrainingOptions:
         """The recipe with the values that the user chose."""
         recipe = RECIPES[self.recipe]
         chosen = {f.name: getattr(self, f.name, None) for f in fields(Recipe)}
-        return Recipe(**{k: getattr(recipe, k) if v is None else v for k, v in chosen.items()})
+        values = {k: getattr(recipe, k) if v is None else v for k, v in chosen.items()}
+        if values["loss_weights"] is None:
+            values["loss_weights"] = "prior" if values["loss"] == "focal" else "none"
+        return Recipe(**values)
 
 
 OPTION_NAMES = tuple(field.name for field in fields(TrainingOptions))
+# Options that are of no effect without stages that carry attention.
+ATTENTION_OPTIONS = frozenset(
+    {
+        "classifier",
+        "attention",
+        "confidence",
+        "hidden",
+        "attention_loss",
+        "attention_loss_weight",
+        "weigh",
+        "history",
+        "burn_in",
+    }
+)
 # Options that a resumed training may change: where and how it is computed and kept, and when it
 # ends early. It may also have more epochs.
 CHANGEABLE = frozenset(

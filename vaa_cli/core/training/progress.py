@@ -11,26 +11,41 @@ from vaa_cli.core.training.recipes import Recipe
 
 # The number of broken pictures that are reported one by one; all of them are in faults.csv.
 _REPORTED = 5
+# Of the figures on val in log.csv: those of the weights, and those of their average.
+VAL_PREFIXES = ("val_", "ema_val_")
 
 
 @dataclass
 class Best:
-    """The best epoch so far, from 1; 0 for none. Of equal scores, that with the lower loss."""
+    """The best epoch so far, from 1; 0 for none. Of equal scores, that with the lower loss.
+
+    Attributes:
+        epoch: its number.
+        score: its score on val.
+        loss: its loss on val.
+        is_average: whether these are of the averaged weights.
+    """
 
     epoch: int = 0
     score: float = -math.inf
     loss: float = math.inf
+    is_average: bool = False
 
-    def improved(self, epoch: int, score: float, loss: float) -> bool:
+    def improved(self, epoch: int, score: float, loss: float, is_average: bool = False) -> bool:
         """Take an epoch's score and loss on val into account; returns whether it is the best."""
         if not (score > self.score or (score == self.score and loss < self.loss)):
             return False
-        self.epoch, self.score, self.loss = epoch, score, loss
+        self.epoch, self.score, self.loss, self.is_average = epoch, score, loss, is_average
         return True
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of its figures in the log."""
+        return VAL_PREFIXES[self.is_average]
 
     def forget(self) -> None:
         """Begin anew, without a best epoch."""
-        self.epoch, self.score, self.loss = 0, -math.inf, math.inf
+        self.epoch, self.score, self.loss, self.is_average = 0, -math.inf, math.inf, False
 
 
 @dataclass
@@ -98,8 +113,7 @@ class Progress:
         step: number of steps of the next one; all of them before it is validated.
         sums: sums of the epoch that goes on.
         skipped: number of steps left out in all.
-        best: best epoch by the options' score on val.
-        best_average: best epoch of the averaged weights.
+        best: best epoch by the options' score on val, of the weights or of their average.
         lowest_loss: lowest loss on val.
         last_progress: last epoch with a better score or a lower loss.
         log: the rows of log.csv.
@@ -111,7 +125,6 @@ class Progress:
     sums: EpochSums = field(default_factory=EpochSums)
     skipped: int = 0
     best: Best = field(default_factory=Best)
-    best_average: Best = field(default_factory=Best)
     lowest_loss: float = math.inf
     last_progress: int = 0
     log: list[dict[str, float]] = field(default_factory=list)
@@ -129,10 +142,16 @@ class Progress:
                 **state,
                 "sums": EpochSums(**state["sums"]),
                 "best": Best(**state["best"]),
-                "best_average": Best(**state["best_average"]),
                 "faults": [Fault(**fault) for fault in state["faults"]],
             }
         )
+
+    def best_figures(self) -> dict[str, float]:
+        """The figures on val of the best epoch, by name; none before there is one."""
+        if not self.best.epoch:
+            return {}
+        prefix, row = self.best.prefix, self.log[self.best.epoch - 1]
+        return {k.removeprefix(prefix): v for k, v in row.items() if k.startswith(prefix)}
 
     def out_of_patience(self, recipe: Recipe) -> bool:
         """Whether too many epochs went by without progress."""
@@ -153,8 +172,10 @@ class Progress:
             Whether it is the best epoch.
         """
         epoch = self.epoch + 1
-        is_best = self.best.improved(epoch, scores[0], row["val_loss"])
-        self.best_average.improved(epoch, scores[-1], row.get("ema_val_loss", math.inf))
+        is_best = False
+        for is_average, score in enumerate(scores):
+            loss = row[f"{VAL_PREFIXES[is_average]}loss"]
+            is_best |= self.best.improved(epoch, score, loss, bool(is_average))
         # While all rare attributes are predicted absent, mA stands still and the loss still falls.
         if is_best or row["val_loss"] < self.lowest_loss:
             self.last_progress = epoch

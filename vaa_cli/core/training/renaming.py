@@ -9,12 +9,11 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.label_csv import require_attribute_names
 from vaa_cli.core.models.card import read_card
 from vaa_cli.core.models.model_file import copy_with_card
-from vaa_cli.core.runs.folder import BEST, BEST_AVERAGE
 from vaa_cli.core.runs.lookup import model_file, require_not_starter
 
 
-def rename_attributes(run: Path | str | None, names: Mapping[str, str]) -> list[Path]:
-    """Give attributes of a run other names, in the model files that it predicts with.
+def rename_attributes(run: Path | str | None, names: Mapping[str, str]) -> Path:
+    """Give attributes of a run other names, in the model file that it predicts with.
 
     The weights stay as they are, and so does the checkpoint: a training that is resumed goes on
     with the names of its prepared folder.
@@ -24,7 +23,7 @@ def rename_attributes(run: Path | str | None, names: Mapping[str, str]) -> list[
         names: new names by the old ones.
 
     Returns:
-        The model files that were written.
+        The model file.
 
     Raises:
         VAAError: the run cannot be read or written, has no such attribute, or has one of the new
@@ -32,17 +31,10 @@ def rename_attributes(run: Path | str | None, names: Mapping[str, str]) -> list[
     """
     path = model_file(run)
     require_not_starter(path)
-    paths = [path]
-    if path.name == BEST and (path.parent / BEST_AVERAGE).is_file():
-        paths.append(path.parent / BEST_AVERAGE)
-    cards = [(path, read_card(path)) for path in paths]
-    renamed = [
-        (path, replace(card, attributes=_renamed(card.attributes, names, path)))
-        for path, card in cards
-    ]
-    for path, card in renamed:
-        copy_with_card(path, path, card)
-    return paths
+    card = read_card(path)
+    renamed = replace(card, attributes=_renamed(card.attributes, names, path))
+    copy_with_card(path, path, renamed)
+    return path
 
 
 def _renamed(attributes: tuple[str, ...], names: Mapping[str, str], path: Path) -> tuple[str, ...]:

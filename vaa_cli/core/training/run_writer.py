@@ -4,17 +4,15 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from vaa_cli.core.errors import ResumableError, VAAError
 from vaa_cli.core.models.card import ModelCard, read_card
 from vaa_cli.core.models.model_file import save_model
-from vaa_cli.core.models.vaa import VAA
 from vaa_cli.core.runs.folder import (
     BEST,
-    BEST_AVERAGE,
     LAST,
     go_back,
     keep_earlier,
@@ -24,7 +22,7 @@ from vaa_cli.core.runs.log import write_faults, write_log
 from vaa_cli.core.runs.lookup import mark_latest
 from vaa_cli.core.system.files import writing_errors
 from vaa_cli.core.training.checkpoint import SCHEMA
-from vaa_cli.core.training.progress import Best, Progress
+from vaa_cli.core.training.progress import Progress
 from vaa_cli.core.training.state_file import write_state
 from vaa_cli.core.training.train_state import TrainState
 
@@ -104,9 +102,8 @@ class RunWriter:
         """
         self.save(progress, steps)
         with self._resumable():
-            for kept in self._models(progress):
-                if kept.best.epoch == progress.epoch:
-                    self._save_model(kept, progress.log[-1])
+            if progress.best.epoch == progress.epoch:
+                self._save_best(progress)
             self._write_tables(progress)
 
     def settle(self, progress: Progress, steps: int, checkpoint: Path) -> list[str]:
@@ -125,20 +122,19 @@ class RunWriter:
         self.saved(progress, steps)
         with self._resumable():
             aside = go_back(self._run, checkpoint)
-            for kept in self._models(progress):
-                path = self._run / kept.name
-                found = _epoch_of(path)
-                if found == kept.best.epoch:
-                    continue
-                if kept.best.epoch == progress.epoch and progress.step == 0:
-                    self._save_model(kept, progress.log[-1])
-                    continue
-                # The weights of the best epoch are gone; from here on there is a new best.
-                kept.best.forget()
-                if not found:
-                    warnings.append(f"{path} is missing; the best epoch from here on will be it")
-                elif aside:
-                    set_aside(aside, [path])
+            path, best = self._run / BEST, progress.best
+            found = _epoch_of(path)
+            if found != best.epoch:
+                if best.epoch == progress.epoch and progress.step == 0:
+                    self._save_best(progress)
+                else:
+                    # The weights of the best epoch are gone; from here on there is a new best.
+                    best.forget()
+                    if not found:
+                        lost = f"{path} is missing; the best epoch from here on will be it"
+                        warnings.append(lost)
+                    elif aside:
+                        set_aside(aside, [path])
             self._write_tables(progress)
         if aside:
             warnings.append(f"{aside} keeps what was trained after {progress}")
@@ -152,22 +148,18 @@ class RunWriter:
         write_log(self._run, progress.log)
         write_faults(self._run, [asdict(fault) for fault in progress.faults])
 
-    def _models(self, progress: Progress) -> list["_KeptModel"]:
-        models = [_KeptModel(BEST, "val_", progress.best, self._state.model)]
-        if self._state.ema:
-            average = self._state.ema.model
-            models.append(_KeptModel(BEST_AVERAGE, "ema_val_", progress.best_average, average))
-        return models
-
-    def _save_model(self, kept: "_KeptModel", row: dict[str, float]) -> None:
+    def _save_best(self, progress: Progress) -> None:
+        """Write the model of the epoch that was just done, which is the best one."""
+        best, average = progress.best, self._state.ema
+        model = average.model if best.is_average and average else self._state.model
         # NaN is no JSON.
         figures = {
-            key.removeprefix(kept.prefix): None if math.isnan(value) else value
-            for key, value in row.items()
-            if key in (f"{kept.prefix}mA", f"{kept.prefix}mAP")
+            key: None if math.isnan(value) else value
+            for key, value in progress.best_figures().items()
+            if key.endswith(("mA", "mAP"))
         }
-        card = replace(self._card, epoch=int(row["epoch"]), validation=figures)
-        save_model(self._run / kept.name, kept.model, card)
+        card = replace(self._card, epoch=best.epoch, validation=figures)
+        save_model(self._run / BEST, model, card)
         mark_latest(self._run)
 
     @contextmanager
@@ -180,23 +172,6 @@ class RunWriter:
             if not self._last:
                 raise
             raise ResumableError(f"{error}{self.kept()}, whole") from error
-
-
-@dataclass(frozen=True)
-class _KeptModel:
-    """A model whose best epoch is kept in a file.
-
-    Attributes:
-        name: name of the file.
-        prefix: prefix of the model's figures in the log.
-        best: its best epoch.
-        model: the model.
-    """
-
-    name: str
-    prefix: str
-    best: Best
-    model: VAA
 
 
 def _epoch_of(path: Path) -> int:

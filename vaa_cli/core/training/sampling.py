@@ -12,22 +12,25 @@ def epoch_batches(
 ) -> list[NDArray[np.int64]]:
     """The rows of each batch of one epoch, in a random order given by the seed and the epoch.
 
-    A last batch of fewer than `smallest` samples is left out: batch normalisation cannot train on
-    one sample. The order changes with every epoch, and so do the samples that are left out.
+    The samples are spread evenly: a last batch of what is left over would weigh each of its samples
+    many times as much, and normalise by the statistics of a few.
 
     Args:
         samples: number of samples.
-        batch_size: samples in a batch.
+        batch_size: samples in a batch, or a few less where batches of that size do not come out
+            even.
         seed: seed of the training.
         epoch: epoch, from 0.
-        smallest: fewest samples of a batch.
+        smallest: fewest samples of a batch, for which batches may be larger.
 
     Returns:
-        Arrays of rows, one a batch.
+        Arrays of rows, one a batch; none where there are fewer than `smallest` samples.
     """
+    batches = min(-(-samples // batch_size), samples // smallest)
+    if not batches:
+        return []
     order = np.random.default_rng((seed, epoch)).permutation(samples).astype(np.int64, copy=False)
-    batches = [order[start : start + batch_size] for start in range(0, samples, batch_size)]
-    return [batch for batch in batches if len(batch) >= smallest]
+    return np.array_split(order, batches)
 
 
 def augmented_requests(

@@ -21,23 +21,27 @@ from vaa_cli.core.models.devices import Compute
 from vaa_cli.core.system.distributed import ProcessGroup
 from vaa_cli.core.training.options import TrainingOptions
 from vaa_cli.core.training.seeding import require_deterministic
+from vaa_cli.core.training.train_state import is_synchronised
 from vaa_cli.core.training.validation import THRESHOLD
 
 
 def model_card(data: Prepared, options: TrainingOptions) -> ModelCard:
     """The card of a model before its first epoch."""
     mean, std = normalisation(options.backbone)
+    recipe = options.resolved()
     return ModelCard(
         backbone=options.backbone,
         attributes=data.attributes,
         thresholds=(THRESHOLD,) * len(data.attributes),
         priors=tuple(None if math.isnan(a) else a for a in data.priors.prior.tolist()),
-        image_size=options.image_size,
+        image_size=recipe.image_size,
         box_margin=data.box_margin,
         mean=mean,
         std=std,
-        stages=tuple(sorted(options.stages)),
+        stages=tuple(sorted(recipe.stages)),
         classifier=options.classifier,
+        attention=options.attention,
+        confidence=options.confidence,
         hidden=options.hidden,
         output_stride=options.output_stride,
         data=str(data.folder.resolve()),
@@ -83,7 +87,8 @@ def smallest_batch(options: TrainingOptions, compute: Compute, group: ProcessGro
     """
     if group.world_size > 1 and compute.device.type not in ("cpu", "cuda"):
         raise VAAError(f"{group.world_size} processes cannot train together on {compute}; use cpu")
-    at_once = max(2, group.world_size) if options.sync_bn else 2 * group.world_size
+    together = is_synchronised(options, group)
+    at_once = max(2, group.world_size) if together else 2 * group.world_size
     return at_once * options.accumulate
 
 
@@ -100,8 +105,9 @@ def open_batch_sources(
 ) -> tuple[BatchSource, BatchSource]:
     """Start decoding pictures: the sources of the batches of train and of val."""
     arguments = (options.workers, compute.pins_memory, data.box_margin, group.local_world_size)
-    size = options.image_size
-    augmentation = Augmentation(options.resolved().augment, options.mirror)
+    recipe = options.resolved()
+    size = recipe.image_size
+    augmentation = Augmentation(recipe.augment, options.mirror)
     if options.cache == "ram":
         train = RAMCache(data.split("train"), size, True, *arguments, augmentation)
         return train, RAMCache(data.split("val"), size, False, *arguments)

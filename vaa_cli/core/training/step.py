@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from vaa_cli.core.models.devices import Compute
 from vaa_cli.core.models.losses import LossParts
+from vaa_cli.core.models.prediction_history import PredictionHistory
 from vaa_cli.core.system.distributed import ProcessGroup
 from vaa_cli.core.training.train_state import TrainState
 
@@ -147,10 +148,7 @@ def train_step(
     state.optimizer.zero_grad(set_to_none=True)
     sums = _StepSums(state.loss_names, compute.device)
     probabilities: list[Tensor] = []
-    parts = np.array_split(np.arange(len(shard.rows)), accumulate)
-    for number, positions in enumerate(parts, start=1):
-        is_last = number == len(parts)
-        part = slice(int(positions[0]), int(positions[-1]) + 1)
+    for part, is_last in _parts(len(shard.rows), accumulate):
         images = state.normalise(pixels[part]).contiguous(memory_format=torch.channels_last)
         with _gradient_exchange(state, is_last):
             with compute.autocast():
@@ -159,25 +157,33 @@ def train_step(
                 output.primary,
                 output.attention,
                 state.labels[rows[part]],
-                state.history.std(rows[part]),  # eq. 5
+                state.history.std(rows[part]) if state.history else None,  # eq. 5
             )
-            sums.add(losses, len(positions))
+            size = part.stop - part.start
+            sums.add(losses, size)
             probabilities.append(output.logits.detach().sigmoid())
             if is_last:
                 sums.reduce(group, shard.is_original.count(False), stop)
             # Processes average their gradients; the mean is over the images of the whole batch.
-            weight = len(positions) * group.world_size / len(shard.batch)
+            weight = size * group.world_size / len(shard.batch)
             state.scaler.scale(losses.total * weight).backward()
 
     result = sums.result()
     if result.is_finite:
-        if remember:  # after the loss has read it: H at an epoch holds only the epochs before
-            _remember(state, shard, torch.cat(probabilities), group, result.replaced > 0)
+        if remember and state.history:
+            # After the loss has read it: H at an epoch holds only the epochs before.
+            _remember(state.history, shard, torch.cat(probabilities), group, result.replaced > 0)
         state.update()
     else:
         state.restore_buffers()
     state.advance_scheduler()
     return result
+
+
+def _parts(count: int, parts: int) -> Iterator[tuple[slice, bool]]:
+    """Consecutive positions in so many parts, each with whether it is the last."""
+    for number, positions in enumerate(np.array_split(np.arange(count), parts), start=1):
+        yield slice(int(positions[0]), int(positions[-1]) + 1), number == parts
 
 
 def _gradient_exchange(state: TrainState, is_last: bool) -> AbstractContextManager[None]:
@@ -188,7 +194,7 @@ def _gradient_exchange(state: TrainState, is_last: bool) -> AbstractContextManag
 
 
 def _remember(
-    state: TrainState,
+    history: PredictionHistory,
     shard: BatchShard,
     probabilities: Tensor,
     group: ProcessGroup,
@@ -204,4 +210,4 @@ def _remember(
     rows = torch.from_numpy(shard.batch).to(probabilities.device)
     if any_replaced:
         rows, predicted = rows[is_original], predicted[is_original]
-    state.history.update(rows, predicted)
+    history.update(rows, predicted)

@@ -17,9 +17,12 @@ from vaa_cli.core.models.prediction_history import PredictionHistory
 from vaa_cli.core.models.sync_batch_norm import synchronise
 from vaa_cli.core.models.vaa import VAA
 from vaa_cli.core.system.distributed import ProcessGroup
-from vaa_cli.core.training.ema import ExponentialMovingAverage
+from vaa_cli.core.training.ema import ExponentialMovingAverage, fitting_decay
 from vaa_cli.core.training.optimizers import make_optimizer, make_scheduler
 from vaa_cli.core.training.options import TrainingOptions
+
+# Images by whose statistics a process normalises alone.
+_FEWEST_NORMALISED = 16
 
 
 class TrainState:
@@ -37,12 +40,12 @@ class TrainState:
     Attributes:
         model: the model, on its device.
         parallel: the same model, which averages gradients over the processes.
-        ema: the moving average of its weights; None unless the options ask for one.
+        ema: the moving average of its weights; None where the options want none.
         normalise: scales decoded images for the backbone.
         loss: the loss.
         loss_names: names of the parts of the loss.
         labels: `[N x c]`, the labels of the training split, on the device.
-        history: the prediction history of the training split.
+        history: the prediction history of the training split; None where nothing asks for it.
         optimizer: the optimizer.
         scaler: the gradient scaler, which does nothing but for fp16.
     """
@@ -59,8 +62,9 @@ class TrainState:
     ) -> None:
         recipe, device, train = options.resolved(), compute.device, data.split("train")
         model = model.to(device).to(memory_format=torch.channels_last)
-        self.ema = ExponentialMovingAverage(model, options.ema) if options.ema else None
-        if options.sync_bn and group.world_size > 1:
+        decay = fitting_decay(recipe.epochs * steps) if recipe.ema is None else recipe.ema
+        self.ema = ExponentialMovingAverage(model, decay) if decay else None
+        if is_synchronised(options, group):
             synchronise(model, device)
         if options.compile:
             model.compile()  # in place, so that its weights keep their names
@@ -70,19 +74,24 @@ class TrainState:
         self.loss = VAALoss(
             torch.tensor(data.priors.prior, dtype=torch.float32),
             options.gamma,
-            options.loss_weights,
-            options.loss,
+            recipe.loss_weights or "none",
+            recipe.loss,
             options.attention_loss,
+            options.attention_loss_weight,
+            options.weigh,
         ).to(device)
         self.loss_names = ("loss", "primary", *(f"attention_{stage}" for stage in model.stages))
         self.labels = torch.from_numpy(train.labels).to(device)
-        self.history = PredictionHistory(len(train), len(data.attributes), options.history, device)
+        self.history: PredictionHistory | None = None
+        if options.history and model.stages:
+            shape = len(train), len(data.attributes), options.history
+            self.history = PredictionHistory(*shape, device)
         self.optimizer = make_optimizer(
             model, recipe, options.momentum, device, options.backbone_lr_scale
         )
         self.scaler = torch.amp.GradScaler(device.type, enabled=compute.needs_scaler)
         self._scheduler = make_scheduler(self.optimizer, recipe, steps, options.warmup)
-        self._clip_norm = options.clip_norm
+        self._clip_norm = recipe.clip_norm
         # A copy of the buffers is kept only where steps that are not finite are left out.
         buffers = model.buffers() if options.skip_bad_steps else ()
         self._buffers = [buffer.clone() for buffer in buffers]
@@ -99,7 +108,7 @@ class TrainState:
 
     def update(self) -> None:
         """Update the weights by their gradients, and the moving average by the weights."""
-        if self._clip_norm is not None:
+        if self._clip_norm:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.model.parameters(), self._clip_norm)
         self.scaler.step(self.optimizer)
@@ -143,7 +152,7 @@ class TrainState:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self._scheduler.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "history": self.history.state_dict(),
+            "history": self.history.state_dict() if self.history else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -164,7 +173,20 @@ class TrainState:
         self._scheduler.load_state_dict(state["schedule"])
         if state["scaler"]:
             self.scaler.load_state_dict(state["scaler"])
-        self.history.load_state_dict(state["history"])
+        if self.history:
+            self.history.load_state_dict(state["history"])
+
+
+def is_synchronised(options: TrainingOptions, group: ProcessGroup) -> bool:
+    """Whether batch normalisation is over the images of all processes.
+
+    By the images of few, its statistics are too rough: by themselves, processes with fewer than 16
+    at a time share theirs.
+    """
+    if group.world_size == 1 or options.sync_bn is not None:
+        return bool(options.sync_bn) and group.world_size > 1
+    at_once = group.world_size * options.accumulate
+    return options.resolved().batch_size < _FEWEST_NORMALISED * at_once
 
 
 def _lay_out_like_parameters(optimizer: torch.optim.Optimizer) -> None:
@@ -187,7 +209,7 @@ def _parallel(model: nn.Module, device: torch.device) -> nn.Module:
         return DistributedDataParallel(
             model,
             device_ids=[device.index] if device.index is not None else None,
-            # Running statistics do not guide training, and are broadcast before they are used.
+            # Running statistics do not guide training, and are averaged before they are used.
             broadcast_buffers=False,
             gradient_as_bucket_view=True,
         )

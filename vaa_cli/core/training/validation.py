@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vaa_cli.core.errors import VAAError
@@ -21,6 +22,7 @@ from vaa_cli.core.models.losses import cross_entropy, reduce_terms
 from vaa_cli.core.models.vaa import VAA, VAAOutput
 from vaa_cli.core.system.distributed import ProcessGroup
 from vaa_cli.core.training.options import BestBy
+from vaa_cli.core.training.progress import VAL_PREFIXES
 
 THRESHOLD = 0.5
 
@@ -31,10 +33,13 @@ class TableLogits(NamedTuple):
     Attributes:
         logits: `[n x c]` float32, NaN in the rows of broken pictures.
         problems: what is wrong with these pictures, by row.
+        heads: the same of each head that is averaged, by its name in the loss; none where the
+            primary head is alone.
     """
 
     logits: Tensor
     problems: dict[int, str]
+    heads: dict[str, Tensor]
 
 
 class Validator:
@@ -64,9 +69,17 @@ class Validator:
         """Compute logits and maps of uint8 images `[n x 3 x h x w]`."""
         return apply_model(self.model, self.card, self.compute, pixels)
 
-    def logits(self, pixels: Tensor) -> Tensor:
-        """Aggregated logits, float32 `[n x c]`, of uint8 images `[n x 3 x h x w]`."""
-        return self.output(pixels).logits.float()
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The names of the heads whose logits are averaged; none where the primary is alone."""
+        attention = tuple(f"attention_{stage}" for stage in self.card.stages)
+        return ("primary", *attention) if attention else ()
+
+    def all_logits(self, pixels: Tensor) -> Tensor:
+        """Aggregated logits of uint8 images, then those of each head; float32 `[n x k x c]`."""
+        output = self.output(pixels)
+        heads = (output.primary, *output.attention) if self.heads else ()
+        return torch.stack([output.logits.float(), *(head.float() for head in heads)], dim=1)
 
     def table_logits(
         self,
@@ -74,7 +87,7 @@ class Validator:
         group: ProcessGroup | None = None,
         after_batch: Callable[[], None] | None = None,
     ) -> TableLogits:
-        """Compute the aggregated logits of all rows of a table, in all processes together.
+        """Compute the logits of all rows of a table, in all processes together.
 
         Args:
             table: the pictures.
@@ -85,7 +98,8 @@ class Validator:
         rows = group.shard(len(table))
         batches = batched(table_requests(table, rows), self.batch_size)
         device = self.compute.device
-        logits = torch.full((len(rows), len(self.card.attributes)), math.nan, device=device)
+        shape = len(rows), 1 + len(self.heads), len(self.card.attributes)
+        logits = torch.full(shape, math.nan, device=device)
         problems: dict[int, str] = {}
         loaded = self._loader.load(batches)
         for start in range(0, -(-len(table) // group.world_size), self.batch_size):
@@ -93,13 +107,14 @@ class Validator:
             if batch is not None:
                 if batch.decoded:
                     positions = torch.tensor(batch.decoded, device=device) + start
-                    logits[positions] = self.logits(batch.pixels)
+                    logits[positions] = self.all_logits(batch.pixels)
                 for position, problem in batch.problems.items():
                     problems[batch.requests[position].row] = problem
             if after_batch is not None:
                 after_batch()
-        whole = group.all_gather(logits, len(table)).cpu()
-        return TableLogits(whole, group.all_gather_problems(problems))
+        aggregated, *heads = group.all_gather(logits, len(table)).cpu().unbind(dim=1)
+        by_name = dict(zip(self.heads, heads, strict=True))
+        return TableLogits(aggregated, group.all_gather_problems(problems), by_name)
 
 
 @dataclass(frozen=True)
@@ -110,11 +125,23 @@ class Validation:
         scores: scores of its predictions.
         loss: cross-entropy (eq. 3) of the aggregated logits.
         problems: what is wrong with the pictures that could not be scored, by row.
+        heads: scores of the predictions of each head, see `TableLogits`.
     """
 
     scores: Scores
     loss: float
     problems: dict[int, str]
+    heads: dict[str, Scores] = field(default_factory=dict)
+
+    def figures(self) -> dict[str, float]:
+        """The figures by their names in log.csv, but for the prefix."""
+        totals = self.scores.totals
+        figures = {"loss": self.loss, "mA": totals.mean_accuracy}
+        figures |= {"mAP": totals.mean_average_precision, "instance_f1": totals.instance_f1}
+        for name, scores in self.heads.items():
+            figures[f"{name}_mA"] = scores.totals.mean_accuracy
+            figures[f"{name}_mAP"] = scores.totals.mean_average_precision
+        return figures
 
 
 def validate(
@@ -128,13 +155,22 @@ def validate(
     Raises:
         VAAError: the predictions are not finite.
     """
-    logits, problems = validator.table_logits(split, group, after_batch)
+    logits, problems, heads = validator.table_logits(split, group, after_batch)
     whole = np.array([row for row in range(len(split)) if row not in problems], dtype=np.int64)
     logits, labels = logits[whole], split.labels[whole]
     loss = reduce_terms(cross_entropy(logits, torch.from_numpy(labels))).item()
     if len(whole) and not math.isfinite(loss):
         raise VAAError("the predictions on val are no longer numbers; try a smaller `lr`")
-    return Validation(score(logits.sigmoid().numpy(), labels, THRESHOLD), loss, problems)
+    return Validation(
+        _score(logits, labels),
+        loss,
+        problems,
+        {name: _score(head[whole], labels) for name, head in heads.items()},
+    )
+
+
+def _score(logits: Tensor, labels: NDArray[np.int8]) -> Scores:
+    return score(logits.sigmoid().numpy(), labels, THRESHOLD)
 
 
 @dataclass(frozen=True)
@@ -180,12 +216,9 @@ def validate_epoch(
     figures: dict[str, float] = {}
     scores = []
     problems: dict[int, str] = {}
-    for prefix, validator in zip(("val", "ema_val"), validators, strict=False):
+    for prefix, validator in zip(VAL_PREFIXES, validators, strict=False):
         result = validate(validator, val, group, after_batch)
-        totals, problems = result.scores.totals, result.problems
-        by_name = {"mA": totals.mean_accuracy, "mAP": totals.mean_average_precision}
-        figures[f"{prefix}_loss"] = result.loss
-        figures |= {f"{prefix}_{name}": value for name, value in by_name.items()}
-        figures[f"{prefix}_instance_f1"] = totals.instance_f1
+        problems, by_name = result.problems, result.figures()
+        figures |= {f"{prefix}{name}": value for name, value in by_name.items()}
         scores.append(by_name[best_by])
     return EpochValidation(figures, scores, problems)
