@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from vaa_cli.commands.ablate import ablate
 from vaa_cli.commands.calibrate import calibrate
 from vaa_cli.commands.compare import compare
 from vaa_cli.commands.console import (
@@ -37,13 +38,24 @@ _ONCE = ("--run", "--data", "--out", "--config", "--report", "--engine")
 app = typer.Typer(
     name="vaa",
     help="Recognise attributes of people in pictures: prepare, train, evaluate, predict, explain, "
-    "calibrate, compare, export, rename, runs.",
+    "calibrate, compare, ablate, export, rename, runs.",
     epilog="Each command works with no option after the one before it. "
     "A wrong request is one line on stderr and exit code 2; work done in part is exit code 1.",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (prepare, train, evaluate, predict, explain, calibrate, compare, export, rename):
+for command in (
+    prepare,
+    train,
+    evaluate,
+    predict,
+    explain,
+    calibrate,
+    compare,
+    ablate,
+    export,
+    rename,
+):
     app.command(help=paragraphs(command.__doc__))(command)
 app.add_typer(runs_app, name="runs")
 

@@ -22,7 +22,8 @@ RunsArgument = Annotated[
     list[Path],
     typer.Argument(
         metavar="RUN_A RUN_B...",
-        help="Run folders or model files; the others are compared with the first.",
+        help="Run folders or model files, or folders with the runs of several seeds; the others "
+        "are compared with the first.",
         show_default=False,
     ),
 ]
@@ -50,8 +51,9 @@ def compare(
 ) -> None:
     """Compare runs on the same pictures, so that noise is not read as progress.
 
-    Each difference to the first run comes with the interval of a paired bootstrap over images.
-    Attributes that not all runs have are left out.
+    Each difference to the first run comes with the interval of a paired bootstrap over images;
+    where folders of several runs are compared, over runs, too. Attributes that not all runs have
+    are left out.
     """
     from vaa_cli.core.evaluation.comparison import comparison_records
     from vaa_cli.core.evaluation.records import records_csv
@@ -64,9 +66,11 @@ def compare(
     if comparison is None:
         return
     compared, names = comparison.compared, comparison.names
+    several = max(comparison.seeds) > 1
+    of_runs = f", means of {' and '.join(map(str, comparison.seeds))} runs" if several else ""
     about = (
         f"{len(comparison.split.table):,} {split} pictures of {comparison.split.folder}, "
-        f"{len(comparison.attributes)} attributes, {samples:,} draws"
+        f"{len(comparison.attributes)} attributes, {samples:,} draws{of_runs}"
     )
     if format == "csv":
         write_results(records_csv(comparison_records(compared, names)))

@@ -1,7 +1,7 @@
 """The options of `vaa train`, generated from the fields of `TrainingOptions`."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, Any
 
 import typer
@@ -11,15 +11,20 @@ from vaa_cli.core.training.option_fields import OPTION_FIELDS, OptionField
 Command = Callable[..., None]
 
 
-def with_training_options(command: Command) -> Command:
+def with_training_options(command: Command, without: Collection[str] = ()) -> Command:
     """Add an option for each training option that has help to a command.
 
     The command gets them as keyword arguments; which of them the user typed, the context knows.
     Types, bounds, defaults and help stand in `TrainingOptions` alone.
+
+    Args:
+        command: the command.
+        without: names of options that it does not have.
     """
     signature = inspect.signature(command)
     fixed = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    generated = [_parameter(field) for field in OPTION_FIELDS.values() if field.help]
+    wanted = [f for f in OPTION_FIELDS.values() if f.help and f.name not in without]
+    generated = [_parameter(field) for field in wanted]
     command.__signature__ = signature.replace(parameters=[*fixed, *generated])  # type: ignore[attr-defined]
     command.__annotations__ = {
         parameter.name: parameter.annotation for parameter in (*fixed, *generated)

@@ -3,6 +3,7 @@
 Efron and Tibshirani, An Introduction to the Bootstrap, 1993: pictures are drawn again, with
 replacement, and each figure is computed of each draw; an interval is between percentiles. Runs
 that are compared see the same draws, so that what is hard for both does not blur their difference.
+Where a method was trained with several seeds, these are drawn again, too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -74,6 +75,57 @@ def bootstrap(
         )
         for parts in found
     ]
+
+
+def bootstrap_means(
+    groups: Sequence[Sequence[tuple[ArrayLike, ArrayLike | float]]],
+    targets: ArrayLike,
+    samples: int = SAMPLES,
+    seed: int = 0,
+) -> list[Draws]:
+    """The mean figures of groups of runs, on the same draws of pictures and of runs.
+
+    A group is one method trained with several seeds. Where all groups have as many runs, the runs
+    at a position are taken for ones of the same seed, and drawn together; else each group draws by
+    itself.
+
+    Args:
+        groups: the runs of each group, see `bootstrap`.
+        targets: `[n x c]`: 1 present, 0 absent, -1 unspecified.
+        samples: number of draws.
+        seed: seed of the draws.
+    """
+    draws = bootstrap([run for group in groups for run in group], targets, samples, seed)
+    rng = np.random.default_rng((seed, 1))
+    sizes = [len(group) for group in groups]
+    paired = _run_weights(rng, samples, sizes[0]) if len(set(sizes)) == 1 else None
+    means, start = [], 0
+    for size in sizes:
+        weights = _run_weights(rng, samples, size) if paired is None else paired
+        means.append(_weighted(draws[start : start + size], weights))
+        start += size
+    return means
+
+
+def _run_weights(rng: np.random.Generator, samples: int, runs: int) -> Floats:
+    """The fraction of each draw that each run is, `[b x k]`."""
+    return rng.multinomial(runs, np.full(runs, 1 / runs), samples) / runs
+
+
+def _weighted(draws: Sequence[Draws], weights: Floats) -> Draws:
+    columns = list(weights.T)
+
+    def mean(arrays: Sequence[Floats]) -> Floats:
+        total = np.zeros_like(arrays[0])
+        for array, column in zip(arrays, columns, strict=True):
+            total += array * (column if array.ndim == 1 else column[:, None])
+        return total
+
+    return Draws(
+        mean([one.mean_accuracy for one in draws]),
+        mean([one.average_precision for one in draws]),
+        mean([one.instance_f1 for one in draws]),
+    )
 
 
 def interval(estimate: ArrayLike, values: ArrayLike) -> tuple[Floats, Floats]:

@@ -1,12 +1,22 @@
-"""Figures of several runs side by side, with intervals of their differences."""
+"""Figures of several runs side by side, with intervals of their differences.
+
+What is compared is a group of runs: one run, or those of one method with several seeds.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from vaa_cli.core.evaluation.bootstrap import SAMPLES, Floats, bootstrap, interval, total_figures
-from vaa_cli.core.evaluation.metrics import score
+from vaa_cli.core.evaluation.bootstrap import (
+    SAMPLES,
+    Floats,
+    bootstrap_means,
+    interval,
+    total_figures,
+)
+from vaa_cli.core.evaluation.metrics import Scores, score
 from vaa_cli.core.evaluation.records import Record, number
 
 # Digits of figures in tables.
@@ -32,65 +42,90 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Compared:
-    """One figure of all runs.
+    """One figure of all groups, each the mean of its runs.
 
     Attributes:
         figure: mA, mAP, instance F1 or AP.
         attribute: name of the attribute; None for a total.
-        values: the figure of each run.
-        differences: the difference of each run but the first to the first.
+        values: the figure of each group.
+        differences: the difference of each group but the first to the first.
+        deviations: standard deviation of each group's runs; NaN for a run alone.
     """
 
     figure: str
     attribute: str | None
     values: list[Estimate]
     differences: list[Estimate]
+    deviations: list[float]
 
 
 def compare_predictions(
-    runs: Sequence[tuple[ArrayLike, ArrayLike | float]],
+    groups: Sequence[Sequence[tuple[ArrayLike, ArrayLike | float]]],
     targets: ArrayLike,
     attributes: Sequence[str],
     samples: int = SAMPLES,
     seed: int = 0,
 ) -> list[Compared]:
-    """Compare runs on the same pictures: totals, then mA and AP of each attribute.
+    """Compare groups of runs on the same pictures: totals, then mA and AP of each attribute.
 
     Args:
-        runs: probabilities `[n x c]` and thresholds, `[c]` or one for all, of each run.
+        groups: probabilities `[n x c]` and thresholds, `[c]` or one for all, of the runs of each
+            group; see `bootstrap_means`.
         targets: `[n x c]`: 1 present, 0 absent, -1 unspecified.
         attributes: names of the attributes.
         samples: number of draws; each run is scored on the same.
         seed: seed of the draws.
     """
-    scores = [score(probabilities, targets, limits) for probabilities, limits in runs]
-    draws = bootstrap(runs, targets, samples, seed)
-    totals = [total_figures(one) for one in scores]
+    scores = [
+        [score(probabilities, targets, limits) for probabilities, limits in runs] for runs in groups
+    ]
+    draws = bootstrap_means(groups, targets, samples, seed)
+    totals = [[total_figures(one) for one in runs] for runs in scores]
     compared = [
-        _compare(name, None, [one[name] for one in totals], [one.totals[name] for one in draws])
-        for name in totals[0]
+        compare_figure(
+            name,
+            None,
+            [[one[name] for one in runs] for runs in totals],
+            [one.totals[name] for one in draws],
+        )
+        for name in totals[0][0]
     ]
     for figure, field in (("mA", "mean_accuracy"), ("AP", "average_precision")):
-        of_scores = [getattr(one, field) for one in scores]
-        of_draws = [getattr(one, field) for one in draws]
-        compared += [
-            _compare(figure, name, [o[c] for o in of_scores], [o[:, c] for o in of_draws])
-            for c, name in enumerate(attributes)
-        ]
+        for c, name in enumerate(attributes):
+            values = [[_of_attribute(one, field, c) for one in runs] for runs in scores]
+            drawn = [getattr(one, field)[:, c] for one in draws]
+            compared.append(compare_figure(figure, name, values, drawn))
     return compared
 
 
-def _compare(
-    figure: str, attribute: str | None, values: Sequence[float], draws: Sequence[Floats]
+def _of_attribute(scores: Scores, field: str, c: int) -> float:
+    return float(getattr(scores, field)[c])
+
+
+def compare_figure(
+    figure: str,
+    attribute: str | None,
+    values: Sequence[Sequence[float]],
+    draws: Sequence[Floats],
 ) -> Compared:
+    """One figure of all groups, with intervals.
+
+    Args:
+        figure: name of the figure.
+        attribute: name of the attribute; None for a total.
+        values: the figure of the runs of each group.
+        draws: `[b]`, the mean of each group in each draw.
+    """
+    means = [float(np.mean(runs)) for runs in values]
     return Compared(
         figure,
         attribute,
-        [_estimate(value, drawn) for value, drawn in zip(values, draws, strict=True)],
+        [_estimate(mean, drawn) for mean, drawn in zip(means, draws, strict=True)],
         [
-            _estimate(value - values[0], drawn - draws[0])
-            for value, drawn in zip(values[1:], draws[1:], strict=True)
+            _estimate(mean - means[0], drawn - draws[0])
+            for mean, drawn in zip(means[1:], draws[1:], strict=True)
         ],
+        [float(np.std(runs, ddof=1)) if len(runs) > 1 else np.nan for runs in values],
     )
 
 
@@ -100,14 +135,16 @@ def _estimate(value: float, draws: Floats) -> Estimate:
 
 
 def comparison_records(compared: Sequence[Compared], names: Sequence[str]) -> list[Record]:
-    """A record for each figure and run: value, difference to the first run, and their intervals."""
+    """A record for each figure and group: value, difference to the first, and their intervals."""
     records: list[Record] = []
     for one in compared:
         differences = [None, *one.differences]
-        for name, value, difference in zip(names, one.values, differences, strict=True):
+        columns = zip(names, one.values, one.deviations, differences, strict=True)
+        for name, value, deviation, difference in columns:
             record: Record = {"figure": one.figure, "attribute": one.attribute, "run": name}
             record |= {"value": number(value.value)}
             record |= {"low": number(value.low), "high": number(value.high)}
+            record |= {"deviation": number(deviation)}
             for key in ("value", "low", "high"):
                 column = "difference" if key == "value" else f"difference_{key}"
                 figure = None if difference is None else getattr(difference, key)

@@ -17,6 +17,9 @@ from vaa_cli.core.labels.table import LabelTable
 if TYPE_CHECKING:
     from vaa_cli.core.prediction.attention import AttentionReader  # which loads torch
 
+# The name of the map that explanations draw: the mean of the stages that are fine enough.
+EXPLAINED = "explained"
+
 
 def read_regions(
     split: LabelledSplit, boxes: Path | None, masks: Path | None
@@ -56,8 +59,9 @@ def score_attention(
         regions: regions of attributes in some of the pictures.
 
     Returns:
-        The scores of the confidence-weighted maps, named `stage 3` and so on, and of attention
-        without confidence, named `stage 3, attention alone`.
+        The scores of the map that explanations draw, named `EXPLAINED`, of the confidence-weighted
+        maps, named `stage 3` and so on, and of attention without confidence, named `stage 3,
+        attention alone`.
 
     Raises:
         VAAError: a picture, or the file of its regions, is missing or broken; or the model has no
@@ -72,7 +76,7 @@ def score_attention(
             if explanation.prediction.problem is not None:
                 raise VAAError(f"{table.path(row)}: {explanation.prediction.problem}")
             for region in regions.of(row):
-                maps = {}
+                maps = {EXPLAINED: explanation.combined(region.attribute)}
                 for stage, found in explanation.stages.items():
                     attention = found.attention[region.attribute]
                     maps[f"stage {stage}"] = attention * found.confidence[region.attribute]

@@ -12,7 +12,7 @@ from vaa_cli.core.evaluation.comparison import Compared, compare_predictions
 from vaa_cli.core.evaluation.labelled_split import LabelledSplit, read_split
 from vaa_cli.core.prediction.multi_process import table_probabilities
 from vaa_cli.core.prediction.predictor import Predictor
-from vaa_cli.core.runs.lookup import model_file
+from vaa_cli.core.runs.lookup import model_file, runs_at
 from vaa_cli.core.system.distributed import ProcessGroup
 
 _LOGGER = logging.getLogger(__name__)
@@ -23,13 +23,15 @@ class RunComparison:
     """The figures of several runs on the same pictures.
 
     Attributes:
-        names: names of the runs; the others are compared with the first.
+        names: names of what was compared; the others are compared with the first.
+        seeds: number of runs of each.
         compared: the figures, totals first.
         split: the pictures and labels.
         attributes: the attributes that all runs have.
     """
 
     names: list[str]
+    seeds: list[int]
     compared: list[Compared]
     split: LabelledSplit
     attributes: list[str]
@@ -49,7 +51,8 @@ def compare_runs(
     Logs a warning for attributes that not all runs have.
 
     Args:
-        runs: run folders or model files, two or more.
+        runs: run folders or model files, two or more; or folders of runs, each of one method with
+            several seeds, whose mean is compared.
         data: a prepared folder; None for the one that all models were trained on.
         split: train, val or test.
         samples: number of bootstrap samples.
@@ -66,7 +69,8 @@ def compare_runs(
     group = group or ProcessGroup()
     if len(runs) < 2:
         raise VAAError("name two runs or more: vaa compare runs/a runs/b")
-    splits = [read_split(model_file(run), data, split) for run in runs]
+    runs_of = [runs_at(run) for run in runs]
+    splits = [read_split(model_file(run), data, split) for folders in runs_of for run in folders]
     attributes = _shared_attributes(splits)
     predictors = [Predictor(one.model, options, group=group) for one in splits]
     with group.connected():
@@ -80,10 +84,12 @@ def compare_runs(
         if probabilities is None:
             return None
         scored.append((probabilities[:, chosen], [one.card.thresholds[c] for c in chosen]))
-    first = splits[0]
+    first, seeds = splits[0], [len(folders) for folders in runs_of]
     labels = first.table.labels[:, columns[0]]
-    compared = compare_predictions(scored, labels, attributes, samples, seed)
-    return RunComparison([str(run) for run in runs], compared, first, attributes)
+    left = iter(scored)
+    by_method = [[next(left) for _ in range(count)] for count in seeds]
+    compared = compare_predictions(by_method, labels, attributes, samples, seed)
+    return RunComparison([str(run) for run in runs], seeds, compared, first, attributes)
 
 
 def _shared_attributes(splits: Sequence[LabelledSplit]) -> list[str]:

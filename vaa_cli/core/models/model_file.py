@@ -27,6 +27,12 @@ def new_model(card: ModelCard, weights: dict[str, Tensor] | None = None) -> VAA:
     )
 
 
+def parameter_count(card: ModelCard) -> int:
+    """The number of parameters of a card's model."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in new_model(card).parameters())
+
+
 def save_model(path: Path, model: VAA, card: ModelCard) -> None:
     """Write a model file, whole or not at all.
 

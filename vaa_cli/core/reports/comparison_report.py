@@ -13,8 +13,9 @@ from vaa_cli.core.reports.figures_table import FigureColumn, FiguresTable, cell,
 from vaa_cli.core.reports.svg_charts import interval_bar
 
 _WORDS = (
-    "Intervals hold 95 % of draws of pictures, with replacement; of a difference, both runs were "
-    "scored on the same draws. A difference whose interval holds 0 may be noise of the pictures."
+    "Intervals hold 95 % of draws of pictures, with replacement, and of the runs where there are "
+    "several; of a difference, both sides were scored on the same draws. A difference whose "
+    "interval holds 0 may be noise."
 )
 _BETTER, _WORSE, _NOISE = "better", "worse", "≈"
 _STYLE = html.asset("comparison.css")
@@ -27,13 +28,13 @@ def comparison_tables(compared: Sequence[Compared], names: Sequence[str]) -> Ren
         parts.append(name_text(f"{name} against {names[0]}", style="bold"))
         for title, figures in _sections(compared):
             differences = [one.differences[place] for one in figures]
-            texts = [_difference(difference) for difference in differences]
+            texts = [difference_texts(difference) for difference in differences]
             columns = [
-                FigureColumn("first", [_figure(one.values[0].value) for one in figures], 3),
-                FigureColumn("this", [_figure(one.values[place + 1].value) for one in figures], 4),
+                FigureColumn("first", [_value(one, 0) for one in figures], 3),
+                FigureColumn("this", [_value(one, place + 1) for one in figures], 4),
                 FigureColumn("difference", [text[0] for text in texts], 0),
                 FigureColumn("95 % interval", [text[1] for text in texts], 2),
-                FigureColumn("", [_verdict(difference) for difference in differences], 1),
+                FigureColumn("", [verdict_of(difference) for difference in differences], 1),
             ]
             rows = [[one.attribute or one.figure] for one in figures]
             parts.append(FiguresTable([title], rows, columns))
@@ -51,22 +52,22 @@ def comparison_page(compared: Sequence[Compared], names: Sequence[str], about: s
             header += [what, "", "95 %", ""]
         for name in names:
             header += [name, "95 %"]
-        reach = _reach(figures)
+        reach = reach_of(figures)
         rows = []
         for one in figures:
             cells = [html.text(one.attribute or one.figure)]
             for difference in one.differences:
-                verdict, (value, interval) = _verdict(difference), _difference(difference)
+                verdict, (value, interval) = verdict_of(difference), difference_texts(difference)
                 cells += [value, f'<span class="{verdict}">{verdict}</span>', interval]
                 cells.append(interval_bar(difference, reach, verdict))
-            for figure in one.values:
-                cells += [_figure(figure.value), _range(figure)]
+            for side, figure in enumerate(one.values):
+                cells += [_value(one, side), _range(figure)]
             rows.append(cells)
         body.append(html.table(title, header, rows, is_heading=True))
     return html.page(f"{', '.join(names[1:])} against {names[0]}", body, _STYLE)
 
 
-def _reach(figures: Sequence[Compared]) -> float:
+def reach_of(figures: Sequence[Compared]) -> float:
     """The largest bound of the differences, for bars of one scale in a table."""
     bounds = [
         abs(bound)
@@ -85,8 +86,14 @@ def _sections(compared: Sequence[Compared]) -> Iterator[tuple[str, list[Compared
         yield title, [one for one in compared if one.figure == figure and one.attribute is not None]
 
 
-def _figure(value: float) -> str:
-    return cell(number(value))
+def _value(compared: Compared, side: int) -> str:
+    return with_deviation(compared.values[side].value, compared.deviations[side])
+
+
+def with_deviation(value: float, deviation: float) -> str:
+    """A figure, with its deviation where there are several runs."""
+    figure = cell(number(value))
+    return figure if math.isnan(deviation) else f"{figure} ± {deviation:.3f}"
 
 
 def _range(estimate: Estimate) -> str:
@@ -95,13 +102,15 @@ def _range(estimate: Estimate) -> str:
     return f"{estimate.low:.3f} … {estimate.high:.3f}"
 
 
-def _difference(estimate: Estimate) -> tuple[str, str]:
+def difference_texts(estimate: Estimate) -> tuple[str, str]:
+    """A difference and its interval as text."""
     if math.isnan(estimate.low):
         return "-", "-"
     return f"{estimate.value:+.3f}", f"{estimate.low:+.3f} … {estimate.high:+.3f}"
 
 
-def _verdict(difference: Estimate) -> str:
+def verdict_of(difference: Estimate) -> str:
+    """Whether a difference is for the better, for the worse, or may be noise; empty if unknown."""
     if math.isnan(difference.low):
         return ""
     if not difference.excludes_zero:

@@ -99,6 +99,24 @@ def model_file(run: Path | str | None, has_starter: bool = False) -> Path:
     return run
 
 
+def runs_at(path: Path) -> list[Path]:
+    """The runs at a place: a run, or the runs in a folder of several, in the order of their names.
+
+    Raises:
+        VAAError: there is none.
+    """
+    if path.is_dir() and not (path / BEST).is_file():
+        inside = sorted(file.parent for file in path.glob(f"*/{BEST}") if file.is_file())
+        runs = [run for run in inside if not run.is_symlink()]
+        if not runs:
+            raise VAAError(
+                f"{path} has no {BEST}, and no folder in it has; name a run folder that vaa train "
+                "made, or a folder of such"
+            )
+        return runs
+    return [path]
+
+
 def require_not_starter(path: Path) -> None:
     """Check that a model file may be changed.
 
