@@ -1,7 +1,10 @@
 """Bootstrap draws, each scored as the metrics and scikit-learn score the pictures drawn."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from vaa_cli.core.evaluation import bootstrap as bootstrap_module
@@ -89,7 +92,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
 
 def test_a_run_against_itself_differs_by_nothing() -> None:
     probabilities, targets = random_run(3)
-    compared = compare_predictions([(probabilities, 0.5)] * 2, targets, list("abcd"), samples=50)
+    compared = compare_predictions([[(probabilities, 0.5)]] * 2, targets, list("abcd"), samples=50)
     for one in compared:
         (difference,) = one.differences
         assert difference.value == 0 or np.isnan(difference.value)
@@ -102,11 +105,11 @@ def test_a_better_run_is_reported_from_noise() -> None:
     guessed, known = rng.random((400, 3)), np.clip(targets + rng.normal(0, 0.3, (400, 3)), 0, 1)
     again = np.clip(known + rng.normal(0, 0.01, (400, 3)), 0, 1)
     compared = compare_predictions(
-        [(guessed, 0.5), (known, 0.5)], targets, list("abc"), samples=200
+        [[(guessed, 0.5)], [(known, 0.5)]], targets, list("abc"), samples=200
     )
     assert all(one.differences[0].excludes_zero for one in compared)
     assert all(one.differences[0].low > 0.1 for one in compared if one.figure != "instance F1")
-    same = compare_predictions([(known, 0.5), (again, 0.5)], targets, list("abc"), samples=200)
+    same = compare_predictions([[(known, 0.5)], [(again, 0.5)]], targets, list("abc"), samples=200)
     assert sum(one.differences[0].excludes_zero for one in same) <= 2
 
 
@@ -115,7 +118,7 @@ def test_pairing_makes_differences_surer_than_the_runs() -> None:
     targets = rng.integers(0, 2, (200, 1)).astype(np.int8)
     first = np.clip(targets + rng.normal(0, 0.7, (200, 1)), 0, 1)
     second = np.where(rng.random((200, 1)) < 0.05, 1 - first, first)
-    compared = compare_predictions([(first, 0.5), (second, 0.5)], targets, ["a"], samples=300)
+    compared = compare_predictions([[(first, 0.5)], [(second, 0.5)]], targets, ["a"], samples=300)
     total = compared[0]
     width = total.values[0].high - total.values[0].low
     assert total.differences[0].high - total.differences[0].low < 0.8 * width
@@ -124,7 +127,7 @@ def test_pairing_makes_differences_surer_than_the_runs() -> None:
 def test_records_have_all_figures() -> None:
     probabilities, targets = random_run(6)
     runs = [(probabilities, 0.5), (1 - probabilities, 0.5)]
-    compared = compare_predictions(runs, targets, list("abcd"), samples=50)
+    compared = compare_predictions([[run] for run in runs], targets, list("abcd"), samples=50)
     records = comparison_records(compared, ["x", "y"])
     assert len(records) == 2 * (3 + 2 * 4)
     expected = [score(p, targets).totals.mean_accuracy for p, _ in runs]
@@ -132,3 +135,46 @@ def test_records_have_all_figures() -> None:
     assert records[0]["difference"] is None
     assert records[1]["difference"] == pytest.approx(expected[1] - expected[0])
     assert records[1]["difference_low"] <= records[1]["difference_high"]  # type: ignore[operator]
+
+
+# Several seeds
+
+
+def test_a_group_is_the_mean_of_its_runs() -> None:
+    (first, targets), (second, _) = random_run(7), random_run(8)
+    alone = compare_predictions([[(first, 0.5)], [(second, 0.5)]], targets, list("abcd"), 50)
+    both = compare_predictions([[(first, 0.5), (second, 0.5)]], targets, list("abcd"), 50)
+    for one, group in zip(alone, both, strict=True):
+        values = [value.value for value in one.values]
+        assert group.values[0].value == pytest.approx(np.mean(values), nan_ok=True)
+        assert group.deviations[0] == pytest.approx(np.std(values, ddof=1), nan_ok=True)
+        assert np.isnan(one.deviations).all()  # a run alone has none
+
+
+def seeds_of(rng: np.random.Generator, targets: NDArray[np.int8], spread: float) -> list[Any]:
+    """Runs of one method whose quality differs by a spread from seed to seed."""
+    noises = 0.6 + spread * np.array([-1.0, 0.0, 1.0])
+    return [(np.clip(targets + rng.normal(0, n, targets.shape), 0, 1), 0.5) for n in noises]
+
+
+def test_intervals_hold_the_spread_of_the_seeds_too() -> None:
+    rng = np.random.default_rng(9)
+    targets = rng.integers(0, 2, (400, 2)).astype(np.int8)
+    widths = []
+    for spread in (0.0, 0.2):
+        runs = seeds_of(rng, targets, spread)
+        interval = compare_predictions([runs], targets, ["a", "b"], 400)[0].values[0]
+        widths.append(interval.high - interval.low)
+    assert widths[1] > 1.5 * widths[0]
+
+
+def test_seeds_are_paired_where_there_are_as_many() -> None:
+    """A constant gain at every seed is sure, however much the seeds differ."""
+    rng = np.random.default_rng(10)
+    targets = rng.integers(0, 2, (400, 2)).astype(np.int8)
+    runs = seeds_of(rng, targets, 0.3)
+    better = [(np.clip(0.85 * p + 0.15 * targets, 0, 1), limit) for p, limit in runs]
+    paired = compare_predictions([runs, better], targets, ["a", "b"], 400)[0].differences[0]
+    alone = compare_predictions([runs, better[:2]], targets, ["a", "b"], 400)[0].differences[0]
+    assert paired.excludes_zero and paired.value > 0
+    assert paired.high - paired.low < 0.7 * (alone.high - alone.low)

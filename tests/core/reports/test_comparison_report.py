@@ -22,7 +22,7 @@ def compared() -> list[Compared]:
     guessed = rng.random((300, 2))
     better = np.clip(0.5 * targets + 0.5 * rng.random((300, 2)), 0, 1)
     runs = [(guessed, 0.5), (better, 0.5), (1 - guessed, 0.5), (guessed, 0.5)]
-    return compare_predictions(runs, targets, NAMES, samples=100)
+    return compare_predictions([[run] for run in runs], targets, NAMES, samples=100)
 
 
 def test_a_page_says_what_is_better_and_what_is_noise(compared: list[Compared]) -> None:

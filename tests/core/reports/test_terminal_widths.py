@@ -13,12 +13,14 @@ import pytest
 from rich.console import Console, RenderableType
 
 from tests.core.reports.test_statistics_tables import random_table
+from vaa_cli.core.evaluation.ablation import Ablation, TrainedVariant, VariantFigures
 from vaa_cli.core.evaluation.calibration import calibration_totals, fit_calibration
 from vaa_cli.core.evaluation.comparison import compare_predictions
 from vaa_cli.core.evaluation.metrics import score
 from vaa_cli.core.evaluation.pointing_game import Region, score_pointing
 from vaa_cli.core.labels.priors import Priors
 from vaa_cli.core.labels.statistics import LabelStatistics
+from vaa_cli.core.reports.ablation_report import ablation_tables
 from vaa_cli.core.reports.calibration_tables import calibration_table, totals_table
 from vaa_cli.core.reports.comparison_report import comparison_tables
 from vaa_cli.core.reports.evaluation_tables import evaluation_tables
@@ -61,8 +63,41 @@ def pointing() -> RenderableType:
 
 def comparison() -> RenderableType:
     runs = [(PROBABILITIES, 0.5), (LABELS * 0.6 + 0.4 * PROBABILITIES, 0.5)]
-    compared = compare_predictions(runs, LABELS, list(ATTRIBUTES), samples=100)
+    compared = compare_predictions([[run] for run in runs], LABELS, list(ATTRIBUTES), samples=100)
     return comparison_tables(compared, ["runs/first", "runs/with a longer name"])
+
+
+def ablation() -> RenderableType:
+    names = ["baseline", "uniform-heads", "full"]
+    figures = [
+        "mAP", "mA", "mA at 0.5", "mAP, prior under 5 %", "mA, prior under 5 %", "pointing",
+        "seconds",
+    ]  # fmt: skip
+    variants = [
+        VariantFigures(
+            TrainedVariant(name, f"{name}, in words", []),
+            dict.fromkeys(figures, 0.5 + 0.03 * i),
+            dict.fromkeys(figures, 0.01),
+            {"primary": 0.4, "attention_3": 0.45, "their mean": 0.5} if i else {},
+            11_000_000 + i,
+        )
+        for i, name in enumerate(names)
+    ]
+    runs = [[(PROBABILITIES * (1 - 0.1 * i) + 0.1 * i * LABELS, 0.5)] * 2 for i in range(3)]
+    compared = compare_predictions(runs, LABELS, list(ATTRIBUTES), samples=100)
+    differences = {"baseline": [one for one in compared if one.figure in ("mA", "mAP")][:2]}
+    controls = {"centred": 0.3, "uniform": 0.1}
+    args = (
+        variants,
+        ("baseline",),
+        differences,
+        2,
+        len(LABELS),
+        "test",
+        Path("prepared"),
+        controls,
+    )
+    return ablation_tables(Ablation(*args))
 
 
 def priors() -> RenderableType:
@@ -75,7 +110,7 @@ def statistics() -> RenderableType:
     return statistics_tables(LabelStatistics.of(random_table(ATTRIBUTES)))
 
 
-TABLES = (evaluation, calibration, totals, pointing, comparison, priors, statistics)
+TABLES = (evaluation, calibration, totals, pointing, comparison, ablation, priors, statistics)
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 200])

@@ -122,13 +122,12 @@ def score_ablation(
     figures, scored = [], []
     controls: dict[str, float] = {}
     for variant in variants:
-        has_maps = bool(read_card(model_file(variant.runs[0])).stages)
-        regions = (boxes, masks) if has_maps else (None, None)
         evaluations = []
         for run in variant.runs:
-            evaluations.append(
-                evaluate(run, data, split, boxes=regions[0], masks=regions[1], options=options)
-            )
+            has_maps = bool(read_card(model_file(run)).stages)
+            regions = (boxes, masks) if has_maps else (None, None)
+            found = evaluate(run, data, split, boxes=regions[0], masks=regions[1], options=options)
+            evaluations.append(found)
             on_scored(run)
         if not evaluations[0].scores.scorable.any():
             raise VAAError(f"no attribute can be scored on the {split} pictures of {data}")
@@ -136,12 +135,8 @@ def score_ablation(
         figures.append(_variant_figures(variant, evaluations))
         scored.append(evaluations)
     targets = scored[0][0].split.table.labels
-    draws = bootstrap_means(
-        [[(e.probabilities, e.split.card.thresholds) for e in group] for group in scored],
-        targets,
-        samples,
-        seed,
-    )
+    predicted = [[(e.probabilities, e.split.card.thresholds) for e in group] for group in scored]
+    draws = bootstrap_means(predicted, targets, samples, seed)
     values = [[_run_figures(e) for e in group] for group in scored]
     return Ablation(
         figures,

@@ -19,18 +19,19 @@ from vaa_cli.core.reports.comparison_report import (
 from vaa_cli.core.reports.figures_table import FigureColumn, FiguresTable
 from vaa_cli.core.reports.svg_charts import interval_bar
 
-# The figures of the table, and which go first where the terminal is narrow.
+# The headings of the figures, and which go first where the terminal is narrow.
 _FIGURES = {
-    "mAP": 0,
-    "mA": 1,
-    "mA at 0.5": 4,
-    "mAP, prior under 5 %": 2,
-    "mA, prior under 5 %": 3,
-    "pointing": 5,
+    "mAP": ("mAP", 0),
+    "mA": ("mA", 1),
+    "mA at 0.5": ("mA at 0.5", 4),
+    "mAP, prior under 5 %": ("rare mAP", 2),
+    "mA, prior under 5 %": ("rare mA", 3),
+    "pointing": ("pointing", 5),
 }
 _WORDS = (
     "Mean and standard deviation over seeds, on pictures that chose nothing. mA is at thresholds "
-    "that were fitted on val in the same way for all. Intervals hold 95 % of draws of pictures and "
+    "that were fitted on val in the same way for all. Rare attributes have a prior under 5 %. "
+    "Intervals hold 95 % of draws of pictures and "
     "of seeds, both sides on the same draws; one that holds 0 may be noise."
 )
 _STYLE = html.asset("comparison.css")
@@ -49,8 +50,8 @@ def ablation_tables(ablation: Ablation) -> RenderableType:
     """The figures of all variants, their differences, and the heads, for a terminal."""
     names = [[f"{one.variant.name}: {one.variant.about}"] for one in ablation.variants]
     columns = [
-        FigureColumn(name, [_figure(one, name) for one in ablation.variants], rank)
-        for name, rank in _figures(ablation).items()
+        FigureColumn(title, [_figure(one, name) for one in ablation.variants], rank)
+        for name, (title, rank) in _figures(ablation).items()
     ]
     seconds = [f"{one.means['seconds']:,.0f}" for one in ablation.variants]
     millions = [f"{one.parameters / 1e6:.1f}" for one in ablation.variants]
@@ -77,11 +78,11 @@ def _difference_table(ablation: Ablation, reference: str) -> FiguresTable:
     return FiguresTable([f"against {reference}"], [[name] for name in names], columns)
 
 
-def _figures(ablation: Ablation) -> dict[str, int]:
-    """The figures that are known of some variant, with their ranks."""
+def _figures(ablation: Ablation) -> dict[str, tuple[str, int]]:
+    """The figures that are known of some variant, with their headings and ranks."""
     return {
-        name: rank
-        for name, rank in _FIGURES.items()
+        name: heading
+        for name, heading in _FIGURES.items()
         if any(not math.isnan(one.means[name]) for one in ablation.variants)
     }
 
@@ -110,7 +111,7 @@ def _head_columns(ablation: Ablation) -> list[FigureColumn]:
 def ablation_page(ablation: Ablation) -> str:
     """The same as a web page."""
     body = [f"<p>{html.text(ablation_heading(ablation))}</p>", f"<p>{_WORDS}</p>"]
-    figures = list(_figures(ablation))
+    figures = _figures(ablation)
     rows = [
         [
             html.text(one.variant.name),
@@ -121,7 +122,8 @@ def ablation_page(ablation: Ablation) -> str:
         ]
         for one in ablation.variants
     ]
-    header = ["", "parts", *figures, "seconds", "M parameters"]
+    titles = [title for title, _ in figures.values()]
+    header = ["", "parts", *titles, "seconds", "M parameters"]
     body.append(html.table("variants", header, rows, is_heading=True))
     for reference in ablation.references:
         body += _difference_sections(ablation, reference)

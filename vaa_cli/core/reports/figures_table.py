@@ -97,9 +97,9 @@ class FiguresTable:
         yield table
         if self._more:
             yield Text(f"… and {self._more:,} more", style="dim")
-        left_out = [column.title for column in self._columns if column not in columns]
-        if left_out and any(left_out):
-            yield Text(f"a wider terminal shows {', '.join(filter(None, left_out))}", style="dim")
+        left_out = dict.fromkeys(c.title for c in self._columns if c not in columns and c.title)
+        if left_out:
+            yield Text(f"a wider terminal shows {', '.join(left_out)}", style="dim")
 
     def _fitting(self, width: int) -> list[FigureColumn]:
         columns = list(self._columns)
