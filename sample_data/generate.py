@@ -1,7 +1,8 @@
 """Writes the sample set: drawn people, their attributes and where the local ones are.
 
-Run as ``python sample_data/generate.py --count 1000 --seed 7 --out DIR``. The same count and seed
-give the same bytes with the same versions of Pillow and numpy.
+Run as ``python sample_data/generate.py --count 1000 --seed 7 --out DIR``; with ``--rare``, what
+people carry and wear on a part of them is on 1 to 6 % of them. The same arguments give the same
+bytes with the same versions of Pillow and numpy.
 """
 
 from __future__ import annotations
@@ -31,6 +32,16 @@ PRIORS = {
     "scarf": 0.06,
     "umbrella": 0.03,
 }
+# All that is on a small part of a person is rare; the rest is as before.
+RARE_PRIORS = PRIORS | {
+    "bag": 0.06,
+    "hat": 0.05,
+    "backpack": 0.04,
+    "glasses": 0.03,
+    "boots": 0.025,
+    "scarf": 0.015,
+    "umbrella": 0.01,
+}
 SPLIT_SHARES = {"val": 0.10, "test": 0.20}
 # The images come first, so that no table ever lists a picture that is not there yet.
 PARTS = ("images", "boxes.csv", "labels.csv")
@@ -48,12 +59,14 @@ def choose_splits(rng: np.random.Generator, count: int) -> list[str]:
     return [splits[i] for i in rng.permutation(count)]
 
 
-def choose_labels(rng: np.random.Generator, splits: Sequence[str]) -> list[dict[str, bool]]:
+def choose_labels(
+    rng: np.random.Generator, splits: Sequence[str], priors: dict[str, float]
+) -> list[dict[str, bool]]:
     """The attributes of each picture, independent of each other and near exact in every split."""
-    labels = [dict.fromkeys(PRIORS, False) for _ in splits]
+    labels = [dict.fromkeys(priors, False) for _ in splits]
     for split in ("train", *SPLIT_SHARES):
         members = [i for i, name in enumerate(splits) if name == split]
-        for attribute, prior in PRIORS.items():
+        for attribute, prior in priors.items():
             positives = round(prior * len(members))
             if len(members) >= 2:
                 # Even a rare attribute needs both answers in each split to be measured there.
@@ -63,12 +76,12 @@ def choose_labels(rng: np.random.Generator, splits: Sequence[str]) -> list[dict[
     return labels
 
 
-def write_set(folder: Path, count: int, seed: int) -> None:
+def write_set(folder: Path, count: int, seed: int, priors: dict[str, float]) -> None:
     """Write the pictures and both tables into an empty folder."""
     # Pictures are numbered from 1, which leaves (seed, 0) for the labels.
     rng = np.random.default_rng((seed, 0))
     splits = choose_splits(rng, count)
-    labels = choose_labels(rng, splits)
+    labels = choose_labels(rng, splits, priors)
     label_rows: list[list[str | int]] = []
     box_rows: list[list[str | int]] = []
     (folder / "images").mkdir()
@@ -125,7 +138,9 @@ def move_parts(source: Path, target: Path, replaced: Path) -> None:
         raise
 
 
-def generate(out: Path, count: int, seed: int, force: bool) -> None:
+def generate(
+    out: Path, count: int, seed: int, force: bool, priors: dict[str, float] = PRIORS
+) -> None:
     """Make a whole set in a temporary folder beside its final parts, then move it in."""
     if count < 1:
         raise SampleSetError(f"--count must be at least 1, not {count}")
@@ -140,7 +155,7 @@ def generate(out: Path, count: int, seed: int, force: bool) -> None:
         fresh, replaced = work / "fresh", work / "replaced"
         fresh.mkdir()
         replaced.mkdir()
-        write_set(fresh, count, seed)
+        write_set(fresh, count, seed, priors)
         move_parts(fresh, out, replaced)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -154,10 +169,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).parent, help="folder (default: this one)"
     )
+    parser.add_argument("--rare", action="store_true", help="rare local attributes, 1 to 6 %%")
     parser.add_argument("--force", action="store_true", help="replace a set that is there")
     options = parser.parse_args(arguments)
     try:
-        generate(options.out, options.count, options.seed, options.force)
+        priors = RARE_PRIORS if options.rare else PRIORS
+        generate(options.out, options.count, options.seed, options.force, priors)
     except (SampleSetError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,6 +1,7 @@
 """vaa evaluate: regions and reports."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,3 +124,9 @@ def test_no_report_of_an_export(workspace: Path, tmp_path: Path) -> None:
         "evaluate", "--run", tmp_path / "m.onnx", "--report", tmp_path / "r", cwd=workspace
     )
     assert_one_line_error(outcome, "is an export, which gives no attention")
+
+
+def test_scores_on_pictures_of_the_training_are_marked(workspace: Path) -> None:
+    outcome = run_vaa("evaluate", "--split", "train", *TORCH_FP32, cwd=workspace)
+    assert re.search(r"was trained on (\d+) of these \1 pictures; its figures", outcome.err)
+    assert "was trained on" not in run_vaa("evaluate", *TORCH_FP32, cwd=workspace).err

@@ -9,6 +9,7 @@ from vaa_cli.core.engines.formats import read_any_card
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.table import UNSPECIFIED, LabelTable
 from vaa_cli.core.models.card import ModelCard
+from vaa_cli.core.runs.training_rows import read_training_rows, table_rows
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -39,7 +40,8 @@ class LabelledSplit:
 def read_split(model: Path, data: Path | None, split: str) -> LabelledSplit:
     """Read the split that a model is scored on; the model itself is not opened.
 
-    Logs a warning for attributes that only the model or only the folder has.
+    Logs a warning for attributes that only the model or only the folder has, and for pictures that
+    the model was trained on.
 
     Args:
         model: path of the model file.
@@ -62,5 +64,20 @@ def read_split(model: Path, data: Path | None, split: str) -> LabelledSplit:
     if extra:
         names = ", ".join(extra)
         _LOGGER.warning("the model does not know %s of %s; they are left out", names, folder)
+    _warn_of_training_rows(model, dataset, table)
     table = replace(table, labels=labels, attributes=card.attributes)
     return LabelledSplit(split, model, card, folder, dataset, table, missing)
+
+
+def _warn_of_training_rows(model: Path, dataset: Prepared, table: LabelTable) -> None:
+    """Warn of pictures that the run of a model was trained on, on which its figures say little."""
+    known = read_training_rows(model.parent, dataset.name, table.root)
+    found = sum(row in known for row in table_rows(table.row_images, table.boxes)) if known else 0
+    if found:
+        _LOGGER.warning(
+            "%s was trained on %s of these %s pictures; its figures on them are better than on "
+            "pictures that it has not seen",
+            model.parent,
+            f"{found:,}",
+            f"{len(table):,}",
+        )

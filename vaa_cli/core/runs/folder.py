@@ -28,6 +28,7 @@ BEST = "best.safetensors"
 LAST = "last.ckpt"
 LOG = "log.csv"
 FAULTS = "faults.csv"
+TRAINING_ROWS = "train_rows.csv"
 RUNS = Path("runs")
 LATEST = "latest"
 
@@ -188,7 +189,8 @@ def is_kept(run: Path) -> bool:
 def _discard(run: Path) -> None:
     with contextlib.suppress(OSError):
         for path in run.iterdir():
-            if path.name in (CONFIG, LOG, FAULTS) or path.name.startswith("events.out.tfevents."):
+            is_ours = path.name in (CONFIG, LOG, FAULTS, TRAINING_ROWS)
+            if is_ours or path.name.startswith("events.out.tfevents."):
                 path.unlink()
 
 

@@ -16,6 +16,7 @@ from vaa_cli.core.runs.folder import (
     LOCK,
     LOG,
     RUNS,
+    TRAINING_ROWS,
     has_begun,
     is_kept,
     kept_config,
@@ -27,7 +28,7 @@ from vaa_cli.core.system.files import is_temporary, writing_errors
 # What a training writes into its folder, and exports of its model.
 _OURS = re.compile(
     rf"{re.escape(CONFIG)}|{re.escape(BEST)}|{re.escape(LAST)}|{LOG}"
-    rf"|{FAULTS}|{re.escape(LOCK)}|step-\d+\.ckpt|events\.out\.tfevents\..*|aside-\d+-\d+(-\d+)?"
+    rf"|{FAULTS}|{re.escape(TRAINING_ROWS)}|{re.escape(LOCK)}|step-\d+\.ckpt|events\.out\.tfevents\..*|aside-\d+-\d+(-\d+)?"
     r"|best(-ema)?(-int8)?\.(onnx|xml|bin|pt2|safetensors)"  # -ema of earlier versions
 )
 

@@ -23,6 +23,7 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.batch import Batch
 from vaa_cli.core.models.devices import Compute
 from vaa_cli.core.runs.folder import RUNS, create_run, locked, locked_new_run, update_config
+from vaa_cli.core.runs.training_rows import table_rows, write_training_rows
 from vaa_cli.core.system.distributed import ProcessGroup
 from vaa_cli.core.training.checkpoint import load_checkpoint
 from vaa_cli.core.training.events import (
@@ -246,6 +247,8 @@ class _Training:
             self.progress = Progress.from_state(json.loads(progress))
         elif self.writer:
             create_run(self.run, run_config(self.data, self.options, self.compute, self.group))
+            rows = table_rows(self.table.row_images, self.table.boxes)
+            write_training_rows(self.run, rows)
         if self.writer:
             self.board = TrainingBoard.open(self.run, self._steps_done, self.options.tensorboard)
         return warnings

@@ -48,7 +48,7 @@ class Recipe:
     loss: LossName = "focal"
     loss_weights: Weighting | None = None
     ema: float | None = None
-    clip_norm: float = 10.0
+    clip_norm: float = 0.0
 
 
 RECIPES: dict[RecipeName, Recipe] = {
@@ -66,7 +66,6 @@ RECIPES: dict[RecipeName, Recipe] = {
         plateau=10,
         drops=3,
         ema=0.0,
-        clip_norm=0.0,
     ),
     # Jia et al., Rethinking of Pedestrian Attribute Recognition (arXiv 2107.03576), their code:
     # average pooling, a linear layer and weighted cross-entropy.
@@ -85,5 +84,6 @@ RECIPES: dict[RecipeName, Recipe] = {
         loss="bce",
         loss_weights="label",
         ema=0.9998,
+        clip_norm=10.0,
     ),
 }

@@ -58,6 +58,7 @@ def run_config(
         "options": asdict(options),
         "recipe": asdict(options.resolved()),
         "data": str(data.folder.resolve()),
+        "dataset": {"name": data.name, "root": str(data.split("train").root.resolve())},
         "compute": str(compute),
         "processes": group.world_size,
         "versions": {
