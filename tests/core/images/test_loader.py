@@ -25,7 +25,7 @@ from PIL import Image
 from tests.helpers.pictures import BLUE, GREEN, RED, make_table, noise, plain, truncated
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images import loader_failures
-from vaa_cli.core.images.augment import Augmentation, augment
+from vaa_cli.core.images.augment import Augmentation, augment, vary
 from vaa_cli.core.images.batch import Batch
 from vaa_cli.core.images.loader import PictureLoader
 from vaa_cli.core.images.requests import Request, batched, table_requests
@@ -461,6 +461,43 @@ def test_without_augmentation_a_draw_changes_nothing() -> None:
         for seed in range(100)
     ]
     assert 25 < sum(mirrored) < 75
+
+
+def test_erased_rectangles_have_the_sizes_of_the_paper() -> None:
+    way = Augmentation("none", mirror=False, erase=0.4)
+    plain = np.full((60, 100, 3), 7, dtype=np.uint8)
+    areas, forms = [], []
+    for seed in range(600):
+        found = np.asarray(vary(Image.fromarray(plain), np.random.default_rng(seed), way))
+        changed = (found != 7).any(axis=2)
+        if not changed.any():
+            continue
+        rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+        box = changed[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        assert box.mean() > 0.99  # noise has the old colour once in 16 million pixels
+        areas.append(box.size / changed.size)
+        forms.append(box.shape[0] / box.shape[1])
+    assert 180 < len(areas) < 300
+    assert 0.015 < min(areas) < 0.05 and 0.3 < max(areas) <= 0.45
+    assert 0.25 < min(forms) < 0.5 and 2 < max(forms) < 3.7
+
+
+def test_jitter_multiplies_brightness_contrast_and_saturation() -> None:
+    way, grey = Augmentation("none", mirror=False, jitter=0.3), Image.new("RGB", (4, 4), (100,) * 3)
+    found = [
+        np.asarray(vary(grey, np.random.default_rng(seed), way)).reshape(-1, 3)
+        for seed in range(200)
+    ]
+    # A grey picture has nothing but its brightness.
+    assert all((pixels == pixels[0, 0]).all() for pixels in found)
+    levels = [int(pixels[0, 0]) for pixels in found]
+    assert 70 <= min(levels) < 80 and 120 < max(levels) <= 130
+    colours = Image.new("RGB", (4, 4), (150, 100, 50))
+    spreads = [
+        np.ptp(np.asarray(vary(colours, np.random.default_rng(seed), way)).astype(int))
+        for seed in range(200)
+    ]
+    assert min(spreads) < 75 and max(spreads) > 125
 
 
 def test_a_draw_is_the_same_again_and_others_differ(tmp_path: Path) -> None:

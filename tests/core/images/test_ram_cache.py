@@ -18,7 +18,6 @@ from vaa_cli.core.images import ram_cache
 from vaa_cli.core.images.augment import Augmentation
 from vaa_cli.core.images.batch import Batch
 from vaa_cli.core.images.loader import PictureLoader
-from vaa_cli.core.images.names import AugmentName
 from vaa_cli.core.images.ram_cache import RAMCache, bytes_needed, free_memory
 from vaa_cli.core.images.requests import Request, batched, table_requests
 from vaa_cli.core.labels.table import LabelTable
@@ -217,10 +216,12 @@ def test_broken_pictures_are_problems_of_their_batches(tmp_path: Path, augmented
 # Memory
 
 
-@pytest.mark.parametrize("kind", ["pad-crop", "none"])
-def test_other_augmentations_are_those_of_the_loader(table: LabelTable, kind: AugmentName) -> None:
+@pytest.mark.parametrize(
+    "way",
+    [Augmentation("pad-crop"), Augmentation("none"), Augmentation("pad-crop", True, 0.3, 0.5)],
+)
+def test_other_augmentations_are_those_of_the_loader(table: LabelTable, way: Augmentation) -> None:
     """Pictures are kept at the size that they have in batches, so nothing differs."""
-    way = Augmentation(kind)
     batches = [augmented_requests(table, rows, 0, 0) for rows in epoch_batches(N, 8, 0, 0)]
     cache = RAMCache(table, CROP, augmented=True, workers=0, augmentation=way)
     assert_same(cache.load(batches), PictureLoader(CROP, 0, augmentation=way).load(batches))

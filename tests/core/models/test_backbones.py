@@ -58,6 +58,29 @@ def test_imagenet_weights_come_from_the_cache(cache: Path, name: str) -> None:
     torch.testing.assert_close(first, next(iter(state.values())))
 
 
+def test_a_version_of_the_weights_is_named(cache: Path) -> None:
+    states = {}
+    for seed, entry in enumerate(get_model_weights("resnet50")):
+        torch.manual_seed(seed)
+        states[entry.name] = get_model("resnet50", weights=None).state_dict()
+        torch.save(states[entry.name], cache / Path(entry.url).name)
+    assert list(states) == ["IMAGENET1K_V1", "IMAGENET1K_V2"]
+    for weights, name in (
+        ("imagenet1k_v1", "IMAGENET1K_V1"),
+        ("imagenet1k_v2", "IMAGENET1K_V2"),
+        ("imagenet", "IMAGENET1K_V2"),
+    ):
+        loaded = load_weights(weights, "resnet50")
+        assert loaded is not None
+        assert torch.equal(loaded["conv1.weight"], states[name]["conv1.weight"])
+    with pytest.raises(
+        VAAError, match="resnet18 has no weights imagenet1k_v2; it has imagenet1k_v1"
+    ):
+        load_weights("imagenet1k_v2", "resnet18")
+    with pytest.raises(VAAError, match=r"backbone=convnext_atto\.TAG"):
+        load_weights("imagenet1k_v1", "convnext_atto")
+
+
 def test_densenets_old_names_are_understood(cache: Path) -> None:
     """torchvision's DenseNet files say norm.1 where the module says norm1."""
     state = get_model("densenet121", weights=None).state_dict()

@@ -39,7 +39,7 @@ OTHER_VALUES: dict[str, Any] = {
     "ema": 0.99, "sync_bn": True, "seed": 5, "deterministic": True, "cache": "ram",
     "skip_bad_steps": 4, "device": "cpu", "precision": "fp32", "compile": True, "workers": 0,
     "save_every": 90.0, "keep": 3, "tensorboard": False, "calibrate": False, "augment": "none",
-    "mirror": False, "backbone_lr_scale": 0.1,
+    "mirror": False, "jitter": 0.2, "erase": 0.5, "backbone_lr_scale": 0.1,
 }  # fmt: skip
 
 PROPERTY = settings(deadline=None, derandomize=True)

@@ -1,10 +1,11 @@
-"""Random crops and mirroring of pictures that are trained on."""
+"""Random crops, mirroring, colours and erasing of pictures that are trained on."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from vaa_cli.core.images.names import AugmentName
 
@@ -12,6 +13,8 @@ from vaa_cli.core.images.names import AugmentName
 CROP_MARGIN = 256 / 224
 # Of each side, that a picture is padded by on both ends; and the fewest pixels.
 _PADDING, _LEAST_PADDING = 0.05, 4
+# Of an erased rectangle: its part of the picture, and its height by its width.
+_ERASED_AREA, _ERASED_FORM = (0.02, 0.4), (0.3, 3.3)
 
 
 class Augmentation(NamedTuple):
@@ -22,10 +25,20 @@ class Augmentation(NamedTuple):
             edge, so that it has the scale that evaluation sees; `resize-crop` enlarges it by
             256 / 224 and crops it, as the authors do; `none` leaves it.
         mirror: whether half of the pictures are mirrored.
+        jitter: brightness, contrast and saturation are multiplied by up to this much more or less
+            than 1 each.
+        erase: fraction of the pictures of which a rectangle is noise, see `vary`.
     """
 
     kind: AugmentName = "resize-crop"
     mirror: bool = True
+    jitter: float = 0.0
+    erase: float = 0.0
+
+    @property
+    def varies(self) -> bool:
+        """Whether `vary` does anything."""
+        return self.jitter > 0 or self.erase > 0
 
 
 class Crop(NamedTuple):
@@ -76,7 +89,7 @@ def augment(
     rng: np.random.Generator,
     augmentation: Augmentation = Augmentation(),  # noqa: B008, a constant
 ) -> Image.Image:
-    """Random crop and horizontal mirror.
+    """Random crop and horizontal mirror, then colours and erasing.
 
     Args:
         picture: RGB, any size.
@@ -105,6 +118,30 @@ def augment(
             picture = Image.fromarray(np.ascontiguousarray(moved))
     if crop.mirrored:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return vary(picture, rng, augmentation)
+
+
+def vary(picture: Image.Image, rng: np.random.Generator, augmentation: Augmentation) -> Image.Image:
+    """Change the colours of a picture, and fill a rectangle of it with noise.
+
+    Random erasing is Zhong et al.'s (AAAI 2020), with their shapes: 2 to 40 % of the picture, 0.3
+    to 3.3 times as high as wide.
+    """
+    if augmentation.jitter:
+        for kind in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+            factor = rng.uniform(max(0.0, 1 - augmentation.jitter), 1 + augmentation.jitter)
+            picture = kind(picture).enhance(factor)
+    if augmentation.erase and rng.random() < augmentation.erase:
+        area = rng.uniform(*_ERASED_AREA) * picture.width * picture.height
+        lowest, highest = map(math.log, _ERASED_FORM)
+        form = math.exp(rng.uniform(lowest, highest))
+        height = min(picture.height, max(1, round(math.sqrt(area * form))))
+        width = min(picture.width, max(1, round(math.sqrt(area / form))))
+        noise = Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+        left = int(rng.integers(picture.width - width + 1))
+        top = int(rng.integers(picture.height - height + 1))
+        picture = picture.copy()
+        picture.paste(noise, (left, top))
     return picture
 
 

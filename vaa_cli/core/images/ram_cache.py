@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.images.augment import Augmentation, cut, draw_crop, kept_size
+from vaa_cli.core.images.augment import Augmentation, cut, draw_crop, kept_size, vary
 from vaa_cli.core.images.batch import Batch
 from vaa_cli.core.images.loader import PictureLoader
 from vaa_cli.core.images.requests import Request, batched, table_requests
@@ -117,7 +117,11 @@ class RAMCache:
                 raise ValueError("a cache that is not augmented has no crops to draw")
             rng = np.random.default_rng(request.draw)
             crop = draw_crop(self._size, rng, self._augmentation)
-            return cut(kept, self._size, crop, self._augmentation)
+            pixels = cut(kept, self._size, crop, self._augmentation)
+            if not self._augmentation.varies:
+                return pixels
+            picture = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+            return np.asarray(vary(picture, rng, self._augmentation)).transpose(2, 0, 1)
         if kept.shape[1:] == self._size:
             return kept
         picture = Image.fromarray(np.ascontiguousarray(kept.transpose(1, 2, 0)))

@@ -17,8 +17,8 @@ BACKBONES = RESNETS + DENSENETS
 ALIASES = {"resnet": "resnet101", "densenet": "densenet201"}
 
 
-# Initial weights that are no file.
-NAMED_WEIGHTS = ("imagenet", "none")
+# Initial weights that are no file; the versions are torchvision's.
+NAMED_WEIGHTS = ("imagenet", "imagenet1k_v1", "imagenet1k_v2", "none")
 _SUGGESTIONS = 3
 # timm's names, with or without a tag; nothing that it would look up elsewhere, as `hf-hub:` is.
 _TIMM_NAME = re.compile(r"[a-z0-9_]{1,80}(\.[a-z0-9_]{1,80})?")

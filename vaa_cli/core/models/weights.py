@@ -12,7 +12,7 @@ from torchvision.models import get_model_weights
 
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.models.hub import hub_file
-from vaa_cli.core.models.names import BACKBONES
+from vaa_cli.core.models.names import BACKBONES, NAMED_WEIGHTS
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -43,8 +43,9 @@ def load_weights(weights: str, name: str) -> dict[str, Tensor] | None:
     """The weights that training starts from.
 
     Args:
-        weights: `imagenet` for torchvision's or timm's, `none` for a random start, or a file: a
-            state dict of torchvision's or timm's network (.pth or .safetensors).
+        weights: `imagenet` for torchvision's newest or timm's, `imagenet1k_v1` or `imagenet1k_v2`
+            for one of torchvision's versions, `none` for a random start, or a file: a state dict of
+            torchvision's or timm's network (.pth or .safetensors).
         name: the backbone.
 
     Returns:
@@ -56,7 +57,8 @@ def load_weights(weights: str, name: str) -> dict[str, Tensor] | None:
     """
     if weights == "none":
         return None
-    state = _imagenet_weights(name) if weights == "imagenet" else read_tensors(Path(weights))
+    is_named = weights in NAMED_WEIGHTS
+    state = _imagenet_weights(name, weights) if is_named else read_tensors(Path(weights))
     if name not in BACKBONES:
         return state
     # torchvision's DenseNet files keep names from before modules could not have a dot in theirs.
@@ -64,17 +66,28 @@ def load_weights(weights: str, name: str) -> dict[str, Tensor] | None:
     return {old.sub(r"\1\2.", key.removeprefix("module.")): value for key, value in state.items()}
 
 
-def _imagenet_weights(name: str) -> dict[str, Tensor]:
+def _imagenet_weights(name: str, version: str) -> dict[str, Tensor]:
     if name in BACKBONES:
-        return _torchvision_weights(name)
+        return _torchvision_weights(name, version)
+    if version != "imagenet":
+        raise VAAError(
+            f"{version} is of torchvision's networks; the weights of timm's are named with the "
+            f"backbone, such as `backbone={name}.TAG`"
+        )
     from vaa_cli.core.models.timm_backbones import weights_address
 
     repository, file = weights_address(name)
     return read_tensors(hub_file(repository, file))
 
 
-def _torchvision_weights(name: str) -> dict[str, Tensor]:
-    entry = get_model_weights(name).DEFAULT
+def _torchvision_weights(name: str, version: str) -> dict[str, Tensor]:
+    versions = get_model_weights(name)
+    entry = versions.DEFAULT
+    if version != "imagenet":
+        known = {one.name.lower(): one for one in versions}
+        if version not in known:
+            raise VAAError(f"{name} has no weights {version}; it has {', '.join(known)}")
+        entry = known[version]
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT)
     try:

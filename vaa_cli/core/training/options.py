@@ -70,6 +70,8 @@ class TrainingOptions:
         weight_decay: weight decay of all weights but norms and biases; with SGD of all.
         augment: kind of augmentation, see `images.augment.Augmentation`.
         mirror: mirror half of the pictures.
+        jitter: change brightness, contrast and saturation by up to this much.
+        erase: fraction of the pictures of which a rectangle is filled with noise.
         backbone_lr_scale: learning rate of the backbone as a fraction of that of the heads.
         warmup: fraction of all steps in which AdamW's rate rises.
         momentum: momentum of SGD.
@@ -113,7 +115,8 @@ class TrainingOptions:
     weights: Annotated[
         str,
         Help(
-            "Where the model starts: imagenet (torchvision's or timm's), none (from scratch), a "
+            "Where the model starts: imagenet (torchvision's newest or timm's), imagenet1k_v1, "
+            "imagenet1k_v2, none (from scratch), a "
             "file with their names, or a run of vaa, whose attributes of the same names are taken.",
             _MODEL,
         ),
@@ -222,6 +225,18 @@ class TrainingOptions:
         | None
     ) = None
     mirror: Annotated[bool, Help("Mirror half of the pictures.", _OPTIMISATION)] = True
+    jitter: Annotated[
+        float,
+        Ge(0),
+        Le(1),
+        Help("Change brightness, contrast and saturation by up to this much.", _OPTIMISATION),
+    ] = 0.0
+    erase: Annotated[
+        float,
+        Ge(0),
+        Le(1),
+        Help("Fraction of the pictures of which a rectangle becomes noise.", _OPTIMISATION),
+    ] = 0.0
     backbone_lr_scale: Annotated[
         float,
         Gt(0),

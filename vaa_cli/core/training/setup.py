@@ -108,7 +108,7 @@ def open_batch_sources(
     arguments = (options.workers, compute.pins_memory, data.box_margin, group.local_world_size)
     recipe = options.resolved()
     size = recipe.image_size
-    augmentation = Augmentation(recipe.augment, options.mirror)
+    augmentation = Augmentation(recipe.augment, options.mirror, options.jitter, options.erase)
     if options.cache == "ram":
         train = RAMCache(data.split("train"), size, True, *arguments, augmentation)
         return train, RAMCache(data.split("val"), size, False, *arguments)
