@@ -15,15 +15,15 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-# The starter model on three photos, then the four commands on drawn people, from scratch, on a CPU.
+# The starter model on three photos, then the four commands on drawn people, starting from it.
 demo: install
 	rm -rf $(DEMO)
 	mkdir $(DEMO)
 	$(BIN)/vaa predict sample_data/photos --run starter --pretty
 	$(BIN)/vaa explain sample_data/photos --run starter --per-sheet 3 --out $(DEMO)/explained
 	$(BIN)/vaa prepare sample_data $(DEMO)/prepared
-	$(BIN)/vaa train --data $(DEMO)/prepared --run $(DEMO)/run --backbone resnet18 --weights none \
-		--image-size 128x64 --lr 1e-3 --batch-size 16 --epochs 15
+	$(BIN)/vaa train --data $(DEMO)/prepared --run $(DEMO)/run --weights starter \
+		--image-size 128x64 --lr 1e-3 --batch-size 16 --epochs 10
 	$(BIN)/vaa evaluate --run $(DEMO)/run
 	$(BIN)/vaa predict sample_data/images --run $(DEMO)/run > $(DEMO)/out.csv
 	head -n 4 $(DEMO)/out.csv

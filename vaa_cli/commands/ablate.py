@@ -77,13 +77,18 @@ def ablate(
     All get the same pictures, steps and decision rule: thresholds are fitted on val, and test is
     scored. The options are those of vaa train, for the full method.
     """
-    chosen, _ = named_options(context, options, config, settings or [])
+    chosen, named = named_options(context, options, config, settings or [])
     seed_numbers = _seeds(seeds)
     if ProcessGroup.from_environment().world_size > 1:
         raise VAAError("vaa ablate trains in one process; start it without torchrun")
 
     from vaa_cli.core.datasets.prepared import read_prepared
     from vaa_cli.core.system.output_files import require_output
+    from vaa_cli.core.training.option_sources import require_consistent
+    from vaa_cli.core.training.trained_weights import like_trained
+
+    chosen = like_trained(chosen, named)
+    require_consistent(chosen, named)
 
     prepared = read_prepared(data)
     scored: tuple[str, ...] = ("train", "val", split)

@@ -83,7 +83,8 @@ def make_plan(options: "TrainingOptions", named: frozenset[str], folders: NamedF
     """
     from vaa_cli.core.runs.folder import has_begun, is_free, kept_config
     from vaa_cli.core.runs.lookup import resume_point
-    from vaa_cli.core.training.option_sources import resumed_options
+    from vaa_cli.core.training.option_sources import require_consistent, resumed_options
+    from vaa_cli.core.training.trained_weights import like_trained
 
     run, data = folders.run, folders.data
     if folders.resume and (run is None or has_begun(run)):
@@ -97,6 +98,8 @@ def make_plan(options: "TrainingOptions", named: frozenset[str], folders: NamedF
             f"{run} exists already; name a new run folder, so that no run is lost{again}"
         )
     _check_weights(options.weights)
+    options = like_trained(options, named)
+    require_consistent(options, named)
     return Plan(options, data or PREPARED, run, None)
 
 
@@ -134,12 +137,7 @@ def named_options(
         config: a TOML file.
         settings: `key=value` words.
     """
-    from vaa_cli.core.training.option_sources import (
-        parse_settings,
-        read_option_file,
-        require_consistent,
-        with_values,
-    )
+    from vaa_cli.core.training.option_sources import parse_settings, read_option_file, with_values
     from vaa_cli.core.training.options import TrainingOptions
 
     switches = {name: value for name, value in values.items() if is_named(context, name)}
@@ -151,7 +149,6 @@ def named_options(
     ):
         options = with_values(options, given, source)
         named |= {name.replace("-", "_") for name in given}
-    require_consistent(options, named)
     return options, frozenset(named)
 
 

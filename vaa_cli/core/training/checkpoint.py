@@ -8,7 +8,7 @@ from vaa_cli.core.training.progress import Progress
 from vaa_cli.core.training.state_file import read_state
 from vaa_cli.core.training.train_state import TrainState
 
-SCHEMA = 2
+SCHEMA = 1
 
 
 def load_checkpoint(
@@ -30,10 +30,7 @@ def load_checkpoint(
     state = read_state(path)
     try:
         if state["schema"] != SCHEMA:
-            raise VAAError(
-                f"{path} has schema {state['schema']}, this vaa goes on with {SCHEMA}; finish it "
-                "with the vaa that began it, or start a new run with `weights` of this one"
-            )
+            raise VAAError(f"{path} has schema {state['schema']}, this vaa reads {SCHEMA}")
         if state["data"] != about["data"]:
             raise VAAError(
                 f"{path} was trained on other pictures or labels than the prepared folder has now; "

@@ -168,6 +168,8 @@ def resumed_options(
         VAAError: the user asks for another training than the one that was started. More epochs are
             the same training.
     """
+    if kept.get("loss") == "bce" and "weigh" not in kept:
+        kept = {**kept, "loss_weights": "none"}  # earlier versions gave that loss no weights
     started = with_values(TrainingOptions(), kept, str(run))
     recipe = started.resolved()
     changed: dict[str, Any] = {}

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from vaa_cli.core.labels.table import LabelTable
@@ -137,9 +137,10 @@ class Progress:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "Progress":
         """Make the progress that `state_dict` gave."""
+        names = {field.name for field in fields(cls)}  # version 0.1 kept one more best epoch
         return cls(
             **{
-                **state,
+                **{name: value for name, value in state.items() if name in names},
                 "sums": EpochSums(**state["sums"]),
                 "best": Best(**state["best"]),
                 "faults": [Fault(**fault) for fault in state["faults"]],
