@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.models.card import read_card
+from vaa_cli.core.runs.lookup import STARTER
 from vaa_cli.core.training.option_sources import (
     checked_options,
     parse_settings,
@@ -23,6 +25,7 @@ from vaa_cli.core.training.option_sources import (
 from vaa_cli.core.training.option_values import parse_duration, parse_image_size, parse_stages
 from vaa_cli.core.training.options import CHANGEABLE, OPTION_NAMES, TrainingOptions
 from vaa_cli.core.training.recipes import RECIPES
+from vaa_cli.core.training.trained_weights import like_trained
 
 DEFAULTS = TrainingOptions()
 RUN = Path("runs") / "first"
@@ -563,3 +566,18 @@ def test_weights_go_with_the_loss_and_the_recipe() -> None:
     weights = [o.resolved().loss_weights for o in (focal, plain, weighted, baseline)]
     assert weights == ["prior", "none", "label", "label"]
     assert (baseline.resolved().stages, baseline.resolved().image_size) == ((), (256, 192))
+
+
+def test_a_training_is_like_the_run_that_it_starts_from() -> None:
+    options = with_values(TrainingOptions(), {"weights": "starter", "image_size": "64x32"})
+    like = like_trained(options, {"weights", "image_size"})
+    card = read_card(STARTER / "best.safetensors")
+    assert (like.backbone, like.classifier, like.hidden) == (
+        card.backbone, card.classifier, card.hidden,
+    )  # fmt: skip
+    assert like.resolved().stages == card.stages
+    assert like.image_size == (64, 32) != card.image_size
+    plain = like_trained(replace(options, stages=()), {"stages"})
+    assert plain.backbone == card.backbone
+    require_consistent(checked_options(plain), [])
+    assert like_trained(TrainingOptions(weights="none"), ()) == TrainingOptions(weights="none")
