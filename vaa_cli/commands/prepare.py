@@ -115,6 +115,17 @@ StatisticsOption = Annotated[
         help="Show imbalance and co-occurrence of the attributes in train; draw them too.",
     ),
 ]
+ResplitOption = Annotated[
+    bool,
+    typer.Option(
+        "--resplit",
+        help="Split anew. Else pictures stay in the splits that they have in the folder that is "
+        "written, and new ones go where a hash of their name puts them.",
+    ),
+]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Replace a folder that was prepared from another dataset.")
+]
 # Seconds of a training from which on another backbone is suggested.
 _LONG = 3600.0
 
@@ -135,6 +146,8 @@ def prepare(
     val_share: ValShareOption = None,
     stats: StatisticsOption = False,
     seed: SeedOption = 0,
+    resplit: ResplitOption = False,
+    force: ForceOption = False,
 ) -> None:
     """Check a dataset; write its label CSVs and attribute priors.
 
@@ -142,8 +155,8 @@ def prepare(
     Co-Parsing as published, and any CSV that has a column with the pictures' paths (image, file,
     filename or path), perhaps one named split and box columns (left, top, width, height); all
     others are attributes with cells 1/0, true/false, yes/no, or empty for unspecified. Without a
-    split, rows are split 70/10/20 so that each part has its share of every attribute; pictures
-    of one person stay together where the dataset has identities.
+    split, rows are split 70/10/20 by a hash of the picture's name, so that they stay where they are
+    when rows are added; pictures of one person stay together where there is a column identity.
     """
     from vaa_cli.core.datasets.pipeline import PrepareOptions
     from vaa_cli.core.datasets.pipeline import prepare as prepare_dataset
@@ -157,7 +170,7 @@ def prepare(
         require_matplotlib()
     options = PrepareOptions(
         format, partition, attributes, merge, box_margin, crops, short_side,
-        "none" if no_check else check, strict, follow_links, val_share, stats, seed,
+        "none" if no_check else check, strict, follow_links, val_share, stats, seed, resplit, force,
     )  # fmt: skip
     result = prepare_dataset(sources, out, options, draw=statistics_figure, track=track)
     _print_result(result)

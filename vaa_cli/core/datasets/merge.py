@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vaa_cli.core.datasets.prepared import Prepared
 from vaa_cli.core.errors import VAAError
@@ -50,6 +51,7 @@ def merged_table(folders: Sequence[Prepared]) -> LabelTable:
         np.concatenate(labels),
         np.concatenate(splits),
         np.concatenate(boxes) if has_boxes else None,
+        _identities(parts),
     )
     repeats = np.flatnonzero(repeated_rows(merged))
     if len(repeats):
@@ -64,6 +66,16 @@ def merged_table(folders: Sequence[Prepared]) -> LabelTable:
             f"({len(parted):,} such pictures); a model would be tested on what it was trained on"
         )
     return merged
+
+
+def _identities(parts: Sequence[tuple[LabelTable, int, Prepared]]) -> NDArray[np.object_] | None:
+    """The people of all rows, if each folder has some; numbers of two folders are other people."""
+    found = []
+    for table, _, folder in parts:
+        if table.identities is None:
+            return None
+        found += [f"{folder.name}/{person}" for person in table.identities.tolist()]
+    return np.array(found, dtype=object)
 
 
 def merged_margin(folders: Sequence[Prepared]) -> float:

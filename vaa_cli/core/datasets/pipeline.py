@@ -22,6 +22,8 @@ from vaa_cli.core.datasets.prepared import (
     CROPS,
     DEFAULT_FOLDER,
     Origin,
+    Prepared,
+    is_prepared,
     read_prepared,
     require_writable,
     write_prepared,
@@ -33,9 +35,14 @@ from vaa_cli.core.images.check import check_pictures
 from vaa_cli.core.labels.attributes import choose_attributes
 from vaa_cli.core.labels.label_csv import require_column_names
 from vaa_cli.core.labels.priors import Priors
-from vaa_cli.core.labels.splits import assign_splits, pictures_in_two_splits, require_train
+from vaa_cli.core.labels.splits import (
+    EarlierSplits,
+    assign_splits,
+    pictures_in_two_splits,
+    require_train,
+)
 from vaa_cli.core.labels.statistics import LabelStatistics
-from vaa_cli.core.labels.table import LabelTable
+from vaa_cli.core.labels.table import SPLITS, LabelTable
 from vaa_cli.core.system.folders import require_apart
 from vaa_cli.core.system.processes import start_early
 
@@ -77,7 +84,9 @@ class PrepareOptions:
         follow_links: allow links that lead out of the dataset folder.
         val_share: fraction of train that becomes val where the dataset has no val; None for 0.1.
         statistics: count the co-occurrence of labels, too.
-        seed: seed of the random splits.
+        seed: seed of the splits.
+        resplit: split anew where the folder to write was prepared before, whose splits stay else.
+        force: replace a folder that was prepared from another dataset.
 
     Example:
         >>> from vaa_cli.core.datasets.pipeline import PrepareOptions
@@ -98,6 +107,8 @@ class PrepareOptions:
     val_share: float | None = None
     statistics: bool = False
     seed: int = 0
+    resplit: bool = False
+    force: bool = False
 
     def require_sound(self) -> None:
         """Check the options against each other.
@@ -208,11 +219,32 @@ def prepare(
     options.require_sound()
     require_writable(out)
     require_apart(out, sources)
+    earlier = read_prepared(out) if is_prepared(out) else None
     if options.check != "none" or options.crops:
         start_early(["vaa_cli.__main__", *MODULES])
     table, origin = _chosen_rows(sources, out, options)
+    if earlier is not None and not options.force:
+        _require_same_dataset(earlier, origin, table)
     with written_alone(out):
-        return _prepare(table, origin, out, options, draw, track)
+        return _prepare(table, origin, out, options, earlier, draw, track)
+
+
+def _require_same_dataset(earlier: Prepared, origin: "_Source", table: LabelTable) -> None:
+    """Check that a prepared folder may be replaced.
+
+    Raises:
+        VAAError: it is of another dataset.
+    """
+    root = next(part.root for part in earlier.splits.values()).resolve()
+    is_same = earlier.name == origin.name or root in (
+        table.root.resolve(),
+        earlier.folder.resolve() / CROPS,
+    )
+    if not is_same:
+        raise VAAError(
+            f"{earlier.folder} was prepared from {earlier.name} ({root}), and this is "
+            f"{origin.name}; name another folder, or replace it with `force`"
+        )
 
 
 def _prepare(
@@ -220,6 +252,7 @@ def _prepare(
     origin: "_Source",
     out: Path,
     options: PrepareOptions,
+    earlier: Prepared | None,
     draw: Callable[[LabelStatistics, str], bytes] | None,
     track: Track,
 ) -> PreparedResult:
@@ -229,7 +262,7 @@ def _prepare(
     table, dropped = _usable(table, check, options.strict, track)
 
     has_own_splits = table.splits is not None
-    table = _with_splits(table, options)
+    table = _with_splits(table, options, earlier)
     staged = None
     if options.crops:
         crop_options = CropOptions(origin.box_margin, options.short_side or SHORT_SIDE)
@@ -316,11 +349,26 @@ def _usable(
     return usable, dropped
 
 
-def _with_splits(table: LabelTable, options: PrepareOptions) -> LabelTable:
-    """The table with a split for each row."""
-    # Prepared folders keep no identities: to cut val from them could separate rows of a person.
+def _with_splits(
+    table: LabelTable, options: PrepareOptions, earlier: Prepared | None
+) -> LabelTable:
+    """The table with a split for each row; where it has none, that of an earlier preparation."""
+    # Folders that were prepared have the val that they should.
     leave = options.merge and options.val_share is None
-    splits = assign_splits(table, options.seed, 0.0 if leave else options.val_share)
+    kept = None
+    if table.splits is None and earlier is not None and not options.resplit:
+        kept = EarlierSplits.of(
+            [(part, SPLITS.index(name)) for name, part in earlier.splits.items()]
+        )
+        known = sum(name in kept.images for name in table.distinct_images.names)
+        if known:
+            _LOGGER.info(
+                "%s pictures stay in the splits that they have in %s; `resplit` splits anew",
+                f"{known:,}",
+                earlier.folder,
+            )
+    share = 0.0 if leave else options.val_share
+    splits = assign_splits(table, options.seed, share, kept)
     if table.splits is not None and (splits != table.splits).any():
         moved = int((splits != table.splits).sum())
         _LOGGER.info("no val split in the dataset: %s rows cut from train", f"{moved:,}")

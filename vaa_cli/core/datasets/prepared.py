@@ -111,6 +111,11 @@ def require_writable(folder: Path) -> None:
         )
 
 
+def is_prepared(folder: Path) -> bool:
+    """Whether there is a prepared folder at a path."""
+    return (folder / DESCRIPTION).is_file()
+
+
 @contextmanager
 def written_alone(folder: Path) -> Iterator[None]:
     """Keep other processes from writing a prepared folder, and remove what killed ones have left.

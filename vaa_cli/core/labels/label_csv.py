@@ -29,6 +29,8 @@ SPLIT_NAMES = {
 }  # fmt: skip
 IMAGE_COLUMNS = ("image", "file", "filename", "path")
 SPLIT_COLUMN = "split"
+# Who is on a picture: rows of one person stay in one part.
+IDENTITY_COLUMN = "identity"
 # The last column of predictions, empty where all went well.
 PROBLEM_COLUMN = "error"
 
@@ -59,7 +61,7 @@ def _column(columns: Sequence[str], wanted: str) -> str | None:
 
 
 def table_from_csv(path: Path) -> LabelTable:
-    """Read a label CSV: an image column, optional split and box columns, the rest attributes.
+    """Read a label CSV: images, perhaps splits, identities and boxes, the rest attributes.
 
     Args:
         path: the CSV; its folder is the root that image paths start from.
@@ -76,7 +78,8 @@ def table_from_csv(path: Path) -> LabelTable:
     split_from = _column(header, SPLIT_COLUMN)
     boxes_from = box_columns(header)
     problems_from = _column(header, PROBLEM_COLUMN)
-    special = {images_from, split_from, problems_from, *boxes_from}
+    identities_from = _column(header, IDENTITY_COLUMN)
+    special = {images_from, split_from, problems_from, identities_from, *boxes_from}
     attributes = tuple(name for name in header if name not in special)
     if not attributes:
         raise VAAError(f"{path} has no attribute columns beside {images_from!r}")
@@ -86,7 +89,7 @@ def table_from_csv(path: Path) -> LabelTable:
 
     images: list[str] = []
     names: dict[str, str] = {}  # one text for all rows of a picture, which saves much memory
-    rows, labels, splits, boxes = [], [], [], []
+    rows, labels, splits, boxes, identities = [], [], [], [], []
     problems: dict[str, str] = {}
     for frame in csv_chunks(path):
         rows.append(frame.index.to_numpy())
@@ -96,6 +99,8 @@ def table_from_csv(path: Path) -> LabelTable:
             _require_empty(frame[problems_from], path)
         if split_from is not None:
             splits.append(_parse_splits(frame[split_from], path))
+        if identities_from is not None:
+            identities.append(_parse_identities(frame[identities_from], path))
         if boxes_from:
             boxes.append(parse_boxes(frame[boxes_from], path))
     if not images:
@@ -107,6 +112,7 @@ def table_from_csv(path: Path) -> LabelTable:
         labels=_resolve_minus_ones(np.concatenate(labels)),
         splits=np.concatenate(splits) if splits else None,
         boxes=np.concatenate(boxes) if boxes else None,
+        identities=np.concatenate(identities) if identities else None,
         problems=problems,
     )
     _require_no_contradictions(table, np.concatenate(rows), path)
@@ -114,7 +120,7 @@ def table_from_csv(path: Path) -> LabelTable:
 
 
 def read_prepared_csv(path: Path, root: Path, attributes: tuple[str, ...]) -> LabelTable:
-    """Read a table that vaa wrote: image, four box columns or none, then the attributes.
+    """Read a table that vaa wrote: image, perhaps boxes and identity, then the attributes.
 
     The file is read once, and its columns are known. A column may thus have any name.
 
@@ -129,11 +135,14 @@ def read_prepared_csv(path: Path, root: Path, attributes: tuple[str, ...]) -> La
     images: list[str] = []
     names: dict[str, str] = {}
     labels = [np.empty((0, len(attributes)), dtype=np.int8)]
-    boxes = []
+    boxes, identities = [], []
     for frame in csv_chunks(path, spaces=False):
         columns = list(frame.columns)
         has_boxes = columns[1 : 1 + len(BOX_COLUMNS)] == list(BOX_COLUMNS)
-        first = 1 + len(BOX_COLUMNS) if has_boxes else 1
+        first = after_boxes = 1 + len(BOX_COLUMNS) if has_boxes else 1
+        if columns[first : first + 1] == [IDENTITY_COLUMN]:
+            identities.append(_parse_identities(frame[IDENTITY_COLUMN], path))
+            first += 1
         if columns[0] != IMAGE_COLUMNS[0] or tuple(columns[first:]) != attributes:
             raise VAAError(f"{path} does not have the attributes of dataset.json; prepare again")
         images += [names.setdefault(name, name) for name in _parse_images(frame["image"], path)]
@@ -142,13 +151,14 @@ def read_prepared_csv(path: Path, root: Path, attributes: tuple[str, ...]) -> La
         if problems:
             raise VAAError(next(iter(problems.values())))
         if has_boxes:
-            boxes.append(parse_boxes(frame.iloc[:, 1:first], path))
+            boxes.append(parse_boxes(frame.iloc[:, 1:after_boxes], path))
     return LabelTable(
         root,
         images,
         attributes,
         _resolve_minus_ones(np.concatenate(labels)),
         boxes=np.concatenate(boxes) if boxes and images else None,
+        identities=np.concatenate(identities) if identities and images else None,
     )
 
 
@@ -172,7 +182,7 @@ def require_attribute_names(attributes: Sequence[str], has_boxes: bool = False) 
         VAAError: one is named as a column that is none of an attribute.
     """
     taken = {IMAGE_COLUMNS[0]} | (set(BOX_COLUMNS) if has_boxes else set())
-    reserved = (SPLIT_COLUMN, PROBLEM_COLUMN)
+    reserved = (SPLIT_COLUMN, PROBLEM_COLUMN, IDENTITY_COLUMN)
     wrong = [name for name in attributes if name in taken or name.lower() in reserved]
     if not has_boxes:
         wrong += box_columns(attributes)[:1]
@@ -184,12 +194,14 @@ def require_attribute_names(attributes: Sequence[str], has_boxes: bool = False) 
 
 
 def table_cells(table: LabelTable) -> Iterator[list[str]]:
-    """The CSV form of a table, without its splits, header first: image, boxes, attributes."""
+    """The CSV form of a table without its splits, header first: image, boxes, identity, labels."""
     boxes_from = BOX_COLUMNS if table.boxes is not None else ()
-    yield ["image", *boxes_from, *table.attributes]
+    identity_from = [IDENTITY_COLUMN] if table.identities is not None else []
+    yield ["image", *boxes_from, *identity_from, *table.attributes]
     for row, image in enumerate(table.row_images):
         box = () if table.boxes is None else map(number_text, table.boxes[row])
-        yield [image, *box, *map(_CELLS.__getitem__, table.labels[row].tolist())]
+        person = [] if table.identities is None else [str(table.identities[row])]
+        yield [image, *box, *person, *map(_CELLS.__getitem__, table.labels[row].tolist())]
 
 
 def parse_boxes(columns: pd.DataFrame, path: Path) -> NDArray[np.float64]:
@@ -269,6 +281,17 @@ def _resolve_minus_ones(labels: NDArray[np.int8]) -> NDArray[np.int8]:
     minus_ones = labels == _MINUS_ONE
     labels[minus_ones] = UNSPECIFIED if (labels == ABSENT).any() else ABSENT
     return labels
+
+
+def _parse_identities(column: "pd.Series[str]", path: Path) -> NDArray[np.object_]:
+    """The person of each row; one text for all rows of a person, which saves much memory."""
+    codes, people = pd.factorize(column)
+    named = np.array([person.strip() for person in people], dtype=object)
+    if "" in named:
+        row = int(np.flatnonzero(named[codes] == "")[0])
+        raise _cell_error(path, column, row, "names nobody; give each row an identity, or none")
+    found: NDArray[np.object_] = named[codes]
+    return found
 
 
 def _parse_splits(column: "pd.Series[str]", path: Path) -> NDArray[np.int8]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +45,8 @@ class LabelTable:
         labels: `[n x c]` int8: 1 present, 0 absent, -1 unspecified.
         splits: `[n]` int8 positions in `SPLITS`, or None where the dataset has no split.
         boxes: `[n x 4]` left, top, width, height in pixels, NaN for the whole picture; or None.
-        identities: `[n]` numbers, the same for rows of the same person; or None where the dataset
-            has no identities.
+        identities: `[n]` names or numbers, the same for rows of the same person; or None where the
+            dataset has no identities.
         benchmark: the attributes that the dataset's benchmark scores, where it labels more; None
             for all. These are kept where the user chooses nothing else.
         notes: notes of the reader on what it left out.
@@ -59,7 +60,7 @@ class LabelTable:
     labels: NDArray[np.int8]
     splits: NDArray[np.int8] | None = None
     boxes: NDArray[np.float64] | None = None
-    identities: NDArray[np.int64] | None = None
+    identities: NDArray[Any] | None = None
     benchmark: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     problems: Mapping[str, str] = field(default_factory=dict)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +32,7 @@ BENCHMARK = (
 # The table's columns before the labels: numbers of picture, set, person and so on.
 _BEFORE_LABELS = 4
 
-Row = tuple[str, int, frozenset[str]]
+Row = tuple[str, str, frozenset[str]]
 
 
 def find(root: Path) -> Path | None:
@@ -115,17 +114,15 @@ def _read_tree(root: Path) -> LabelTable:
         raise VAAError(f"{root} has neither {MATLAB_FILE} nor {TREE}/<SET>/archive/{LABELS}")
     rows: list[Row] = []
     names: set[str] = set()
-    identities = count()
     without_pictures = without_labels = 0
     for path in files:
         people = _read_labels(path)
         names |= frozenset().union(*people.values())
         pictures = sorted(entry.name for entry in path.parent.iterdir() if is_picture(entry.name))
         owners = _owners(pictures, list(people))
-        numbers = {person: next(identities) for person in people}
         folder = path.parent.relative_to(root).as_posix()
         rows += [
-            (f"{folder}/{name}", numbers[person], people[person])
+            (f"{folder}/{name}", f"{folder}/{person}", people[person])
             for name, person in zip(pictures, owners, strict=True)
             if person is not None
         ]
@@ -144,7 +141,7 @@ def _read_tree(root: Path) -> LabelTable:
         [name for name, _, _ in rows],
         attributes,
         labels,
-        identities=np.array([identity for _, identity, _ in rows], dtype=np.int64),
+        identities=np.array([identity for _, identity, _ in rows], dtype=object),
         benchmark=benchmark if 0 < len(benchmark) < len(attributes) else None,
         notes=counts(
             (without_pictures, f"lines of {LABELS} have no pictures"),
