@@ -13,7 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vaa_cli.core.datasets.pipeline import PrepareOptions, prepare
+    from vaa_cli.core.datasets.options import PrepareOptions
+    from vaa_cli.core.datasets.pipeline import prepare
     from vaa_cli.core.datasets.prepared import read_prepared
     from vaa_cli.core.engines.base import EngineOptions
     from vaa_cli.core.errors import VAAError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "EngineOptions": "vaa_cli.core.engines.base",
     "Predictor": "vaa_cli.core.prediction.predictor",
-    "PrepareOptions": "vaa_cli.core.datasets.pipeline",
+    "PrepareOptions": "vaa_cli.core.datasets.options",
     "TrainingOptions": "vaa_cli.core.training.options",
     "VAAError": "vaa_cli.core.errors",
     "evaluate": "vaa_cli.core.evaluation.evaluation",

@@ -126,6 +126,24 @@ ResplitOption = Annotated[
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Replace a folder that was prepared from another dataset.")
 ]
+ImageColumnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--image-column",
+        metavar="NAME",
+        help="Column of a label CSV with the pictures' paths, where it has no usual name.",
+        show_default=False,
+    ),
+]
+IgnoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ignore",
+        metavar="NAME,NAME,...",
+        help="Columns of a label CSV that are no attributes, such as note,id.",
+        show_default=False,
+    ),
+]
 # Seconds of a training from which on another backbone is suggested.
 _LONG = 3600.0
 
@@ -148,6 +166,8 @@ def prepare(
     seed: SeedOption = 0,
     resplit: ResplitOption = False,
     force: ForceOption = False,
+    image_column: ImageColumnOption = None,
+    ignore: IgnoreOption = None,
 ) -> None:
     """Check a dataset; write its label CSVs and attribute priors.
 
@@ -158,7 +178,7 @@ def prepare(
     split, rows are split 70/10/20 by a hash of the picture's name, so that they stay where they are
     when rows are added; pictures of one person stay together where there is a column identity.
     """
-    from vaa_cli.core.datasets.pipeline import PrepareOptions
+    from vaa_cli.core.datasets.options import PrepareOptions
     from vaa_cli.core.datasets.pipeline import prepare as prepare_dataset
     from vaa_cli.core.reports.matplotlib_setup import require_matplotlib
     from vaa_cli.core.reports.statistics_figure import statistics_figure
@@ -171,6 +191,7 @@ def prepare(
     options = PrepareOptions(
         format, partition, attributes, merge, box_margin, crops, short_side,
         "none" if no_check else check, strict, follow_links, val_share, stats, seed, resplit, force,
+        image_column, tuple(name.strip() for name in ignore.split(",")) if ignore else (),
     )  # fmt: skip
     result = prepare_dataset(sources, out, options, draw=statistics_figure, track=track)
     _print_result(result)

@@ -1,5 +1,6 @@
 """The seeded, stratified split, and a dataset's own."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -43,7 +44,7 @@ def shares_of(parts: np.ndarray) -> np.ndarray:
 
 def tolerance(n: int) -> float:
     """How far a part's share may be from its fraction: 3 points for 1,000 rows."""
-    return 0.03 * max(1.0, (1000 / n) ** 0.5)
+    return 0.03 * max(1.0, math.sqrt(1000 / n))
 
 
 @PROPERTY

@@ -63,7 +63,7 @@ def test_pooled_logits_cannot_be_without_confidences() -> None:
 
 
 def test_parts_that_are_off_are_not_trained_twice() -> None:
-    full = TrainingOptions(loss="bce", loss_weights="label", history=0)
+    full = TrainingOptions(classifier="spatial", loss="bce", loss_weights="label", history=0)
     names = [variant.name for variant in ablation_variants(full)]
     # The cross-entropy is there from the start, and the history never.
     assert names == [

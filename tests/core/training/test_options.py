@@ -537,7 +537,10 @@ def test_a_resumed_training_may_name_what_the_recipe_has() -> None:
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        ({"stages": "none", "classifier": "pooled"}, "`stages` none has no attention for `classif"),
+        (
+            {"stages": "none", "classifier": "residual"},
+            "`stages` none has no attention for `classif",
+        ),
         ({"recipe": "par-baseline", "history": 3}, "`stages` none has no attention for `history`"),
         ({"classifier": "pooled", "confidence": False}, "pooled classifier is made of the confid"),
         (

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from os.path import dirname
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar, get_args
+from typing import Protocol, TypeVar
 
 from vaa_cli.core.datasets.cleaning import Dropped, usable_rows
 from vaa_cli.core.datasets.crops import (
@@ -16,8 +16,10 @@ from vaa_cli.core.datasets.crops import (
     staging_folder,
     write_crops,
 )
+from vaa_cli.core.datasets.formats import csv_folder
 from vaa_cli.core.datasets.formats.registry import detect, format_named
 from vaa_cli.core.datasets.merge import merged_margin, merged_table
+from vaa_cli.core.datasets.options import AUTO, PrepareOptions
 from vaa_cli.core.datasets.prepared import (
     CROPS,
     DEFAULT_FOLDER,
@@ -33,7 +35,7 @@ from vaa_cli.core.datasets.safe_paths import require_inside, require_labels_insi
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.check import check_pictures
 from vaa_cli.core.labels.attributes import choose_attributes
-from vaa_cli.core.labels.label_csv import require_column_names
+from vaa_cli.core.labels.label_csv import TableOptions, require_column_names
 from vaa_cli.core.labels.priors import Priors
 from vaa_cli.core.labels.splits import (
     EarlierSplits,
@@ -46,8 +48,6 @@ from vaa_cli.core.labels.table import SPLITS, LabelTable
 from vaa_cli.core.system.folders import require_apart
 from vaa_cli.core.system.processes import start_early
 
-AUTO = "auto"
-CheckName = Literal["quick", "full", "none"]
 # The modules that processes which check and crop pictures load.
 MODULES = ("vaa_cli.core.images.check", "vaa_cli.core.datasets.crops")
 # The number of dropped rows that are logged; dataset.json has all of them.
@@ -64,75 +64,6 @@ class Track(Protocol):
     def __call__(self, items: Iterable[Item], doing: str, total: int, /) -> Iterable[Item]:
         """Give the same items; `doing` names the work, `total` is their number."""
         ...
-
-
-@dataclass(frozen=True)
-class PrepareOptions:
-    """The options of preparing a dataset.
-
-    Attributes:
-        format: name of the dataset's format, or `auto` to detect it by the files in the folder.
-        partition: number of the partition, from 0, where the dataset has several.
-        attributes: attributes to keep, see `choose_attributes`.
-        merge: join prepared folders by the names of their attributes.
-        box_margin: context on each side of a box, as a fraction of its width and height; None is 0.
-        crops: cut people out into small files.
-        short_side: pixels of the shorter side of larger crops; None for 256.
-        check: `quick` reads how each picture begins and ends, `full` decodes it, `none` opens none.
-            None is `quick`, and `none` for folders that are merged, which were checked before.
-        strict: refuse rows that cannot be used instead of dropping them.
-        follow_links: allow links that lead out of the dataset folder.
-        val_share: fraction of train that becomes val where the dataset has no val; None for 0.1.
-        statistics: count the co-occurrence of labels, too.
-        seed: seed of the splits.
-        resplit: split anew where the folder to write was prepared before, whose splits stay else.
-        force: replace a folder that was prepared from another dataset.
-
-    Example:
-        >>> from vaa_cli.core.datasets.pipeline import PrepareOptions
-        >>> PrepareOptions(attributes="hat,striped", check="full").check
-        'full'
-    """
-
-    format: str = AUTO
-    partition: int | None = None
-    attributes: str | None = None
-    merge: bool = False
-    box_margin: float | None = None
-    crops: bool = False
-    short_side: int | None = None
-    check: CheckName | None = None
-    strict: bool = False
-    follow_links: bool = False
-    val_share: float | None = None
-    statistics: bool = False
-    seed: int = 0
-    resplit: bool = False
-    force: bool = False
-
-    def require_sound(self) -> None:
-        """Check the options against each other.
-
-        Raises:
-            VAAError: an option is unknown, out of range, or of no use beside the others.
-        """
-        if self.check is not None and self.check not in get_args(CheckName):
-            names = ", ".join(get_args(CheckName))
-            raise VAAError(f"unknown check {self.check!r}; use {names}")
-        if self.box_margin is not None and not 0 <= self.box_margin <= 10:
-            raise VAAError(f"box_margin {self.box_margin:g} is not between 0 and 10")
-        if self.val_share is not None and not 0 <= self.val_share <= 0.9:
-            raise VAAError(f"val_share {self.val_share:g} is not between 0 and 0.9")
-        if self.short_side is not None and self.short_side < 32:
-            raise VAAError(f"short_side {self.short_side} is less than 32")
-        if self.short_side is not None and not self.crops:
-            raise VAAError("`short_side` is the size of crops; add `crops`, or leave it out")
-        of_datasets = (self.format != AUTO, self.partition is not None, self.box_margin is not None)
-        if self.merge and any(of_datasets):
-            raise VAAError(
-                "`format`, `partition` and `box_margin` are for datasets; `merge` joins prepared "
-                "folders, which have them already"
-            )
 
 
 @dataclass(frozen=True)
@@ -219,14 +150,23 @@ def prepare(
     options.require_sound()
     require_writable(out)
     require_apart(out, sources)
-    earlier = read_prepared(out) if is_prepared(out) else None
     if options.check != "none" or options.crops:
         start_early(["vaa_cli.__main__", *MODULES])
     table, origin = _chosen_rows(sources, out, options)
+    earlier = _earlier(out)
     if earlier is not None and not options.force:
         _require_same_dataset(earlier, origin, table)
     with written_alone(out):
         return _prepare(table, origin, out, options, earlier, draw, track)
+
+
+def _earlier(out: Path) -> Prepared | None:
+    """What was prepared in a folder before; None where that is nothing, or broken."""
+    try:
+        return read_prepared(out) if is_prepared(out) else None
+    except VAAError as error:
+        _LOGGER.warning("%s; it is replaced, and its splits are not known", error)
+        return None
 
 
 def _require_same_dataset(earlier: Prepared, origin: "_Source", table: LabelTable) -> None:
@@ -299,7 +239,9 @@ def _read(sources: Sequence[Path], options: PrepareOptions) -> tuple[LabelTable,
             f"{len(sources)} folders given; one is prepared, unless `merge` joins several"
         )
     (path,) = sources
-    if options.format == AUTO:
+    if options.format == AUTO and options.image_column is not None:
+        chosen = csv_folder.FORMAT  # the others have no such column
+    elif options.format == AUTO:
         detection = detect(path)
         chosen = detection.format
         _LOGGER.info(
@@ -308,7 +250,11 @@ def _read(sources: Sequence[Path], options: PrepareOptions) -> tuple[LabelTable,
         )  # fmt: skip
     else:
         chosen = format_named(options.format)
-    if options.partition is None:
+    if chosen is csv_folder.FORMAT and options.partition is None:
+        table = csv_folder.read(path, options.of_table)
+    elif options.of_table != TableOptions():
+        raise VAAError(f"`image_column` and `ignore` are for label CSVs, not for {chosen.title}")
+    elif options.partition is None:
         table = chosen.read(path)
     elif chosen.read_partition is None:
         raise VAAError(f"`partition={options.partition}`: {chosen.title} has one partition only")

@@ -1,6 +1,7 @@
 """Choosing and regrouping a table's attributes, by a list or a YAML or JSON file."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,7 +14,11 @@ from vaa_cli.core.errors import VAAError, brief, one_line
 from vaa_cli.core.labels.table import ABSENT, PRESENT, UNSPECIFIED, LabelTable
 from vaa_cli.core.system.input_files import parse_json, read_text
 
+_LOGGER = logging.getLogger(__name__)
+
 ALL = "all"
+# Wrong cells that are listed.
+_LISTED = 20
 _FILES = (".yaml", ".yml", ".json")
 
 # New names in their order, each with the old ones that it joins.
@@ -42,10 +47,9 @@ def choose_attributes(table: LabelTable, request: str | None) -> LabelTable:
     elif request.lower().endswith(_FILES):
         choice, place = _read(Path(request)), request
     else:
-        choice, place = _from_list(request.split(","), "`attributes`"), "`attributes`"
-    for old in {old: None for olds in choice.values() for old in olds}:
-        if old in table.problems:
-            raise VAAError(table.problems[old])
+        names = _with_words(request.split(","), table.attributes)
+        choice, place = _from_list(names, "`attributes`"), "`attributes`"
+    _require_labels(table, {old for olds in choice.values() for old in olds})
     if list(choice.items()) == list(everything.items()):
         return replace(table, benchmark=None, problems={})
     columns = {name: column for column, name in enumerate(table.attributes)}
@@ -61,6 +65,30 @@ def choose_attributes(table: LabelTable, request: str | None) -> LabelTable:
             np.where((chosen == ABSENT).all(axis=1), ABSENT, UNSPECIFIED),
         )
     return replace(table, attributes=tuple(choice), labels=labels, benchmark=None, problems={})
+
+
+def _with_words(names: Sequence[str], attributes: Sequence[str]) -> list[str]:
+    """Names of attributes, with those of all its words for a column of words."""
+    found: list[str] = []
+    for name in names:
+        words = [one for one in attributes if one.startswith(f"{name.strip()}=")]
+        found += words if words and name.strip() not in attributes else [name]
+    return found
+
+
+def _require_labels(table: LabelTable, chosen: Container[str]) -> None:
+    """Check that the cells of chosen attributes are labels; logs the first of those that are not.
+
+    Raises:
+        VAAError: one is not.
+    """
+    wrong = [text for name, texts in table.problems.items() if name in chosen for text in texts]
+    if len(wrong) > 1:
+        for text in wrong[:_LISTED]:
+            _LOGGER.warning("%s", text)
+        raise VAAError(f"{len(wrong)} kinds of cells are no labels, such as {wrong[0]}")
+    if wrong:
+        raise VAAError(wrong[0])
 
 
 def positions_of(request: str, attributes: Sequence[str], place: str = "`attributes`") -> list[int]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from posixpath import normpath
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.boxes import BOX_COLUMNS, Box
+from vaa_cli.core.labels.label_columns import LabelColumns, ParsedColumns
 from vaa_cli.core.labels.table import (
     ABSENT,
     PRESENT,
@@ -27,7 +29,9 @@ SPLIT_NAMES = {
     "train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2,
     "testing": 2,
 }  # fmt: skip
-IMAGE_COLUMNS = ("image", "file", "filename", "path")
+IMAGE_COLUMNS = (
+    "image", "file", "filename", "path", "file_name", "image_path", "img", "picture",
+)  # fmt: skip
 SPLIT_COLUMN = "split"
 # Who is on a picture: rows of one person stay in one part.
 IDENTITY_COLUMN = "identity"
@@ -35,12 +39,7 @@ IDENTITY_COLUMN = "identity"
 PROBLEM_COLUMN = "error"
 
 _CELLS = {PRESENT: "1", ABSENT: "0", UNSPECIFIED: ""}
-_YES = {"1", "true", "yes", "1.0"}
-_NO = {"0", "false", "no", "0.0"}
-_MISSING = {"", "na"}
-_MINUS_ONES = {"-1", "-1.0"}
-# What a -1 means shows only when the whole table has been seen.
-_MINUS_ONE = -2
+_LABELS = {cell: label for label, cell in _CELLS.items()}
 
 
 def image_column(columns: Sequence[str]) -> str | None:
@@ -60,63 +59,114 @@ def _column(columns: Sequence[str], wanted: str) -> str | None:
     return wanted if wanted in alike else next(iter(alike), None)
 
 
-def table_from_csv(path: Path) -> LabelTable:
+@dataclass(frozen=True)
+class _Header:
+    """The columns of a label CSV by what they hold, None where there is none."""
+
+    images: str
+    split: str | None
+    identity: str | None
+    problems: str | None
+    boxes: list[str]
+    attributes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, path: Path, options: "TableOptions") -> "_Header":
+        """Read a header.
+
+        Raises:
+            VAAError: it is none of a label CSV.
+        """
+        header, _ = read_header(path)
+        require_distinct_columns(header, path)
+        images = _images_from(header, path, options)
+        split, identity, problems = (
+            _column(header, name) for name in (SPLIT_COLUMN, IDENTITY_COLUMN, PROBLEM_COLUMN)
+        )
+        boxes = box_columns(header)
+        special = {images, split, identity, problems, *boxes, *_ignored(header, path, options)}
+        attributes = tuple(name for name in header if name not in special)
+        if not attributes:
+            raise VAAError(f"{path} has no attribute columns beside {images!r}")
+        if "" in attributes:
+            position = header.index("") + 1
+            raise VAAError(f"{path}: column {position} has no name; name it or delete it")
+        return cls(images, split, identity, problems, boxes, attributes)
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """How a label CSV is read.
+
+    Attributes:
+        image_column: name of the column with the pictures' paths; None for one of `IMAGE_COLUMNS`.
+        ignore: names of columns that are no attributes.
+    """
+
+    image_column: str | None = None
+    ignore: tuple[str, ...] = ()
+
+
+def table_from_csv(path: Path, options: TableOptions = TableOptions()) -> LabelTable:
     """Read a label CSV: images, perhaps splits, identities and boxes, the rest attributes.
+
+    Columns of words become an attribute a word; those of numbers or text are none, which notes say.
 
     Args:
         path: the CSV; its folder is the root that image paths start from.
+        options: how it is read.
 
     Raises:
         VAAError: the file, a row or a cell is not of that form; names file, row and column. Rows
             are counted as a spreadsheet shows them: the header is row 1.
     """
-    header, _ = read_header(path)
-    require_distinct_columns(header, path)
-    images_from = image_column(header)
-    if images_from is None:
-        raise VAAError(f"{path} has no image column; name one of {', '.join(IMAGE_COLUMNS)}")
-    split_from = _column(header, SPLIT_COLUMN)
-    boxes_from = box_columns(header)
-    problems_from = _column(header, PROBLEM_COLUMN)
-    identities_from = _column(header, IDENTITY_COLUMN)
-    special = {images_from, split_from, problems_from, identities_from, *boxes_from}
-    attributes = tuple(name for name in header if name not in special)
-    if not attributes:
-        raise VAAError(f"{path} has no attribute columns beside {images_from!r}")
-    if "" in attributes:
-        position = header.index("") + 1
-        raise VAAError(f"{path}: column {position} has no name; name it or delete it")
-
+    header = _Header.of(path, options)
+    images_from, split_from, boxes_from = header.images, header.split, header.boxes
     images: list[str] = []
     names: dict[str, str] = {}  # one text for all rows of a picture, which saves much memory
-    rows, labels, splits, boxes, identities = [], [], [], [], []
-    problems: dict[str, str] = {}
+    rows, splits, boxes, identities = [], [], [], []
+    columns = LabelColumns(header.attributes, path)
     for frame in csv_chunks(path):
         rows.append(frame.index.to_numpy())
         images += [names.setdefault(name, name) for name in _parse_images(frame[images_from], path)]
-        labels.append(_parse_labels(frame[list(attributes)], path, problems))
-        if problems_from is not None:
-            _require_empty(frame[problems_from], path)
+        columns.add(frame)
+        if header.problems is not None:
+            _require_empty(frame[header.problems], path)
         if split_from is not None:
             splits.append(_parse_splits(frame[split_from], path))
-        if identities_from is not None:
-            identities.append(_parse_identities(frame[identities_from], path))
+        if header.identity is not None:
+            identities.append(_parse_identities(frame[header.identity], path))
         if boxes_from:
             boxes.append(parse_boxes(frame[boxes_from], path))
     if not images:
         raise VAAError(f"{path} has a header but no rows")
+    parsed = columns.finish()
+    _require_attributes(parsed, path)
     table = LabelTable(
         root=path.parent,
         row_images=images,
-        attributes=attributes,
-        labels=_resolve_minus_ones(np.concatenate(labels)),
+        attributes=parsed.attributes,
+        labels=parsed.labels,
         splits=np.concatenate(splits) if splits else None,
         boxes=np.concatenate(boxes) if boxes else None,
         identities=np.concatenate(identities) if identities else None,
-        problems=problems,
+        problems=parsed.problems,
+        notes=parsed.notes,
     )
     _require_no_contradictions(table, np.concatenate(rows), path)
     return table
+
+
+def _require_attributes(parsed: ParsedColumns, path: Path) -> None:
+    """Check that a table has attributes, and that no column of boxes was taken for numbers."""
+    partial = [name for name in parsed.left_out if name.lower() in BOX_COLUMNS]
+    if partial:
+        raise VAAError(
+            f"{path} has numbers in {' and '.join(map(repr, partial))}, but not in all columns of "
+            f"boxes: {', '.join(BOX_COLUMNS)}; give all four, or `ignore` these"
+        )
+    if not parsed.attributes:
+        raise VAAError(f"{path} has no attribute columns: {'; '.join(parsed.notes)}")
 
 
 def read_prepared_csv(path: Path, root: Path, attributes: tuple[str, ...]) -> LabelTable:
@@ -146,17 +196,14 @@ def read_prepared_csv(path: Path, root: Path, attributes: tuple[str, ...]) -> La
         if columns[0] != IMAGE_COLUMNS[0] or tuple(columns[first:]) != attributes:
             raise VAAError(f"{path} does not have the attributes of dataset.json; prepare again")
         images += [names.setdefault(name, name) for name in _parse_images(frame["image"], path)]
-        problems: dict[str, str] = {}
-        labels.append(_parse_labels(frame.iloc[:, first:], path, problems))
-        if problems:
-            raise VAAError(next(iter(problems.values())))
+        labels.append(_parse_labels(frame.iloc[:, first:], path))
         if has_boxes:
             boxes.append(parse_boxes(frame.iloc[:, 1:after_boxes], path))
     return LabelTable(
         root,
         images,
         attributes,
-        _resolve_minus_ones(np.concatenate(labels)),
+        np.concatenate(labels),
         boxes=np.concatenate(boxes) if boxes and images else None,
         identities=np.concatenate(identities) if identities and images else None,
     )
@@ -212,7 +259,8 @@ def parse_boxes(columns: pd.DataFrame, path: Path) -> NDArray[np.float64]:
     """
     boxes = np.empty((len(columns), len(BOX_COLUMNS)))
     for i, name in enumerate(columns.columns):
-        texts = columns[name].str.strip()
+        # Spreadsheets of many languages write 12,5; no other comma is in a number of pixels.
+        texts = columns[name].str.strip().str.replace(",", ".", n=1, regex=False)
         boxes[:, i] = pd.to_numeric(texts, errors="coerce")
         wrong = (texts != "") & ~np.isfinite(boxes[:, i])
         if wrong.any():
@@ -247,40 +295,43 @@ def _require_empty(column: "pd.Series[str]", path: Path) -> None:
         raise _cell_error(path, column, int(rows[0]), problem)
 
 
-def _parse_labels(frame: pd.DataFrame, path: Path, problems: dict[str, str]) -> NDArray[np.int8]:
-    """The labels of all columns; those that hold others have their first one in `problems`."""
+def _parse_labels(frame: pd.DataFrame, path: Path) -> NDArray[np.int8]:
+    """The labels of all columns of a table that vaa wrote."""
     labels = np.empty(frame.shape, dtype=np.int8)
     for i, name in enumerate(frame.columns):
         codes, texts = pd.factorize(frame[name])
-        meaning = [_meaning(text.strip().lower()) for text in texts]
+        meaning = [_LABELS.get(text) for text in texts]
         if None in meaning:
-            wrong = [k for k, label in enumerate(meaning) if label is None]
-            row = int(np.flatnonzero(np.isin(codes, wrong))[0])
-            problem = (
-                "is neither yes nor no; use 1/0, true/false, yes/no, or leave it empty; or leave "
-                "out the column: `attributes` names those to keep"
-            )
-            problems.setdefault(name, str(_cell_error(path, frame[name], row, problem)))
-            meaning = [UNSPECIFIED] * len(meaning)
+            row = int(np.flatnonzero(codes == meaning.index(None))[0])
+            raise _cell_error(path, frame[name], row, "is neither 1 nor 0 nor empty")
         labels[:, i] = np.array(meaning, dtype=np.int8)[codes]
     return labels
 
 
-def _meaning(cell: str) -> int | None:
-    """The label of a cell; None where it is none."""
-    for cells, label in (
-        (_YES, PRESENT), (_NO, ABSENT), (_MISSING, UNSPECIFIED), (_MINUS_ONES, _MINUS_ONE)
-    ):  # fmt: skip
-        if cell in cells:
-            return label
-    return None
+def _images_from(header: Sequence[str], path: Path, options: TableOptions) -> str:
+    """The name of the column with the pictures' paths."""
+    wanted = options.image_column
+    if wanted is not None:
+        if wanted not in header:
+            raise VAAError(f"{path} has no column {wanted!r}; it has {', '.join(header)}")
+        return wanted
+    alike = [name for name in header if name.lower() in IMAGE_COLUMNS]
+    if not alike:
+        raise VAAError(
+            f"{path} has no image column; name one of {', '.join(IMAGE_COLUMNS)}, or say which of "
+            f"its columns it is with `image_column`: {', '.join(header[:8])}"
+        )
+    found = image_column(header)
+    assert found is not None
+    return found
 
 
-def _resolve_minus_ones(labels: NDArray[np.int8]) -> NDArray[np.int8]:
-    # CelebA writes absent as -1 and has no 0; WIDER has both, and there -1 is unspecified.
-    minus_ones = labels == _MINUS_ONE
-    labels[minus_ones] = UNSPECIFIED if (labels == ABSENT).any() else ABSENT
-    return labels
+def _ignored(header: Sequence[str], path: Path, options: TableOptions) -> set[str]:
+    """The names of columns that are no attributes."""
+    for name in options.ignore:
+        if name not in header:
+            raise VAAError(f"{path} has no column {name!r} to ignore; it has {', '.join(header)}")
+    return set(options.ignore)
 
 
 def _parse_identities(column: "pd.Series[str]", path: Path) -> NDArray[np.object_]:

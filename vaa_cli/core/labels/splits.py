@@ -7,6 +7,7 @@ attribute of which there are enough.
 """
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -170,7 +171,7 @@ def _by_hash(
     order = np.argsort(hashes, kind="stable")
     rows = sizes[order].cumsum()  # of all groups up to each one
     total, groups = int(rows[-1]), len(hashes)
-    slack = _TOLERANCE * max(1.0, (_ROWS / total) ** 0.5)
+    slack = _TOLERANCE * max(1.0, math.sqrt(_ROWS / total))
     parts = np.zeros(groups, dtype=np.int64)
     start, before, end = 0, 0.0, 0.0  # groups and fraction of the rows in the parts so far
     for part, fraction in enumerate(fractions[:-1]):

@@ -50,8 +50,8 @@ class LabelTable:
         benchmark: the attributes that the dataset's benchmark scores, where it labels more; None
             for all. These are kept where the user chooses nothing else.
         notes: notes of the reader on what it left out.
-        problems: what is wrong with the cells of an attribute's column, by its name; its labels
-            are of no use then, which matters where it is chosen.
+        problems: the cells of an attribute's column that are no labels, by its name; the column is
+            of no use then, which matters where it is chosen.
     """
 
     root: Path
@@ -63,7 +63,7 @@ class LabelTable:
     identities: NDArray[Any] | None = None
     benchmark: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
-    problems: Mapping[str, str] = field(default_factory=dict)
+    problems: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.row_images)

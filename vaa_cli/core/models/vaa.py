@@ -79,7 +79,7 @@ class VAA(nn.Module):
         attributes: int,
         image_size: tuple[int, int],
         stages: Sequence[int] = (3, 4),
-        classifier: ClassifierName = "spatial",
+        classifier: ClassifierName = "pooled",
         hidden: int = 512,
         weights: dict[str, Tensor] | None = None,
         output_stride: int = 32,

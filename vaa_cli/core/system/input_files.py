@@ -88,15 +88,20 @@ def read_text(path: Path, largest: int = LARGEST_SETTINGS, errors: str = "strict
         raise VAAError(f"{path}: line {line} is not UTF-8; convert the file") from error
 
 
-def text_lines(path: Path, errors: str = "strict") -> Iterator[str]:
-    """The lines of a UTF-8 file with their ends, one after the other.
+def text_lines(path: Path, errors: str = "strict", encoding: str = "utf-8-sig") -> Iterator[str]:
+    """The lines of a file with their ends, one after the other.
+
+    Args:
+        path: the file.
+        errors: treatment of bytes that are no text, as `bytes.decode` takes it.
+        encoding: its encoding.
 
     Raises:
         VAAError: as `opened_file`; a line has a NUL character, or is longer than any of a table.
-        UnicodeDecodeError: it is no UTF-8.
+        UnicodeDecodeError: it is not in this encoding.
     """
     with opened_file(path) as binary:
-        text = io.TextIOWrapper(binary, encoding="utf-8-sig", errors=errors, newline="")
+        text = io.TextIOWrapper(binary, encoding=encoding, errors=errors, newline="")
         number = 0
         while line := text.readline(_LONGEST_LINE):
             number += 1

@@ -143,7 +143,7 @@ class TrainingOptions:
         | None
     ) = None
     classifier: Annotated[ClassifierName, Help("What makes logits of attention maps.", _MODEL)] = (
-        "spatial"
+        "pooled"
     )
     attention: Annotated[
         AttentionName,

@@ -1,6 +1,7 @@
 """The `csv` format: which table a folder means, and where its pictures are."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -73,21 +74,40 @@ def test_no_such_folder(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_with_the_table_is_reported(tmp_path: Path) -> None:
-    save_pictures(tmp_path, "a.png")
-    write_rows(tmp_path / "labels.csv", ["image", "hat"], ["a.png", "perhaps"])
+    save_pictures(tmp_path, "a.png", "b.png")
+    write_rows(tmp_path / "labels.csv", ["image", "hat"], ["a.png", "perhaps"], ["b.png", 1])
     with pytest.raises(VAAError, match=r"labels\.csv: row 2, column 'hat': 'perhaps'"):
         choose_attributes(read(tmp_path), None)
 
 
 def test_a_column_that_holds_no_labels_matters_where_it_is_chosen(tmp_path: Path) -> None:
     save_pictures(tmp_path, "a.png", "b.png")
-    header = ["image", "camera", "hat", "note"]
-    write_rows(tmp_path / "labels.csv", header, ["a.png", "c1", 1, ""], ["b.png", "c2", 0, "back"])
+    header = ["image", "camera", "hat", "shoes"]
+    write_rows(tmp_path / "labels.csv", header, ["a.png", "c1", 1, "no"], ["b.png", "c2", 0, "red"])
     table = read(tmp_path)
     assert choose_attributes(table, "hat").labels.tolist() == [[1], [0]]
-    for request, column in ((None, "camera"), ("hat,note", "note"), ("all", "camera")):
-        with pytest.raises(VAAError, match=f"column '{column}'.*`attributes` names those to keep"):
+    for request in (None, "hat,shoes", "all"):
+        with pytest.raises(VAAError, match=r"column 'shoes'.*`attributes` names those to keep"):
             choose_attributes(table, request)
+    chosen = choose_attributes(table, "camera,hat")
+    assert chosen.attributes == ("camera=c1", "camera=c2", "hat")
+    assert chosen.labels.tolist() == [[1, 0, 1], [0, 1, 0]]
+
+
+def test_all_cells_that_are_no_labels_are_listed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save_pictures(tmp_path, "a.png", "b.png", "c.png")
+    write_rows(
+        tmp_path / "labels.csv", ["image", "hat", "bag"], ["a.png", 1, "yess"], ["b.png", "2", 0],
+        ["c.png", 0, "noo"],
+    )  # fmt: skip
+    with pytest.raises(VAAError, match=r"3 kinds of cells are no labels, such as .*row 3.*'hat'"):
+        choose_attributes(read(tmp_path), None)
+    found = [re.search(r"row (\d), column '(\w+)': '(\w+)'", line) for line in caplog.messages]
+    assert [match.groups() for match in found if match] == [
+        ("3", "hat", "2"), ("2", "bag", "yess"), ("4", "bag", "noo"),
+    ]  # fmt: skip
 
 
 # A table for each split

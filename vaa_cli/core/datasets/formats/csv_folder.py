@@ -10,12 +10,13 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.label_csv import (
     IMAGE_COLUMNS,
     SPLIT_NAMES,
+    TableOptions,
     image_column,
     table_from_csv,
 )
 from vaa_cli.core.labels.picture_root import PICTURE_FOLDERS, find_pictures
 from vaa_cli.core.labels.table import LabelTable, leaves_folder
-from vaa_cli.core.system.csv_reader import read_header
+from vaa_cli.core.system.csv_reader import dialect_of, read_header
 
 LABELS_NAME = "labels.csv"
 
@@ -25,21 +26,28 @@ def find(source: Path) -> Path | None:
     return next(iter(_fitting(source)), None)
 
 
-def read(source: Path) -> LabelTable:
+def read(source: Path, options: TableOptions = TableOptions()) -> LabelTable:  # noqa: B008
     """Read a dataset folder that holds a label CSV, or one for each split, or the CSV itself.
+
+    Args:
+        source: the folder, or the CSV.
+        options: how tables are read.
 
     Raises:
         VAAError: there is no such folder, no label CSV in it or several that are not its splits,
             a CSV is wrong, or none of its pictures is found.
     """
-    tables = find_tables(source)
+    tables = find_tables(source, options)
     if len(tables) == 1:
-        return _read_table(tables[0])
-    return _joined({path: _read_table(path) for path in tables})
+        return _read_table(tables[0], options)
+    return _joined({path: _read_table(path, options) for path in tables})
 
 
-def _read_table(path: Path) -> LabelTable:
-    table = table_from_csv(path)
+def _read_table(path: Path, options: TableOptions) -> LabelTable:
+    table = table_from_csv(path, options)
+    form = dialect_of(path)
+    if not form.is_usual:
+        table = replace(table, notes=(f"{path.name} is {form}", *table.notes))
     found = find_pictures(path, table.row_images)
     if found is None:
         first = path.parent / table.row_images[0]
@@ -54,7 +62,7 @@ def _read_table(path: Path) -> LabelTable:
     return replace(table, row_images=images, root=root)
 
 
-def find_tables(source: Path) -> list[Path]:
+def find_tables(source: Path, options: TableOptions = TableOptions()) -> list[Path]:  # noqa: B008
     """The label CSVs of a dataset: the file itself, `labels.csv`, the only one, or the splits'.
 
     Raises:
@@ -65,7 +73,7 @@ def find_tables(source: Path) -> list[Path]:
         return [source]
     if not source.is_dir():
         raise VAAError(f"{source}: no such folder; name the folder that holds the label CSV")
-    fitting = _fitting(source)
+    fitting = _fitting(source, options.image_column)
     if not fitting:
         tables = len(list(source.glob("*.csv")))
         found = f"{tables} without an image column" if tables else "none"
@@ -110,20 +118,22 @@ def _joined(tables: dict[Path, LabelTable]) -> LabelTable:
         np.concatenate([part.labels for part in parts]),
         np.repeat(np.array(splits, dtype=np.int8), [len(part) for part in parts]),
         None if first.boxes is None else np.concatenate([part.boxes for part in parts]),
-        problems={name: text for part in parts for name, text in part.problems.items()},
+        problems={name: texts for part in parts for name, texts in part.problems.items()},
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
     )
 
 
-def _fitting(source: Path) -> list[Path]:
+def _fitting(source: Path, image_column: str | None = None) -> list[Path]:
     if (source / LABELS_NAME).exists():
         return [source / LABELS_NAME]
     tables = sorted(path for path in source.glob("*.csv") if not path.name.startswith("."))
-    return [path for path in tables if _names_pictures(path)]
+    return [path for path in tables if _names_pictures(path, image_column)]
 
 
-def _names_pictures(path: Path) -> bool:
+def _names_pictures(path: Path, wanted: str | None) -> bool:
     try:
-        return image_column(read_header(path)[0]) is not None
+        header, _ = read_header(path)
+        return image_column(header) is not None if wanted is None else wanted in header
     except VAAError:
         return False  # some other file that happens to end in .csv
 
