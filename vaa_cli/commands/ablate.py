@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from vaa_cli.commands.console import progress, quote, results_console, say, write_results
+from vaa_cli.commands.console import progress, quote, results_console, say, warn, write_results
 from vaa_cli.commands.evaluate import BoxesOption, MasksOption
 from vaa_cli.commands.options import PREPARED, SplitOption
 from vaa_cli.commands.train import ConfigOption, SettingsOption
@@ -97,6 +97,9 @@ def ablate(
     for file, start in _FILES.items():
         require_output(out / file, "figures of an ablation", partial(_begins, start))
     variants = _variants(chosen, only)
+    epochs, first = chosen.resolved().epochs, chosen.burn_in + 3
+    if chosen.history and epochs < first:  # a deviation needs two predictions of earlier epochs
+        warn(f"in {epochs} epochs the history has no effect; it begins to in epoch {first}")
     # Each model's engine and device are no news here.
     logging.getLogger("vaa_cli").setLevel(logging.WARNING)
     stopped = _train(variants, seed_numbers, prepared, out)
