@@ -56,11 +56,15 @@ def test_a_value_out_of_bounds_is_refused(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["epochs", "batch_size", "lr", "weight_decay", "patience"])
 def test_help_has_the_defaults_of_the_recipes(name: str) -> None:
-    default, paper = (f"{getattr(RECIPES[recipe], name):g}" for recipe in ("default", "paper"))
-    assert f"Default: {default}; paper: {paper}." in SWITCHES[name].help
+    values = {recipe: f"{getattr(RECIPES[recipe], name):g}" for recipe in RECIPES}
+    default = values["default"]
+    differing = [f"{recipe}: {value}" for recipe, value in values.items() if value != default]
+    assert f"Default: {'; '.join([default, *differing])}." in SWITCHES[name].help
 
 
 def test_help_shows_a_default_as_people_write_it(tmp_path: Path) -> None:
     text = run_without_torch("train", "--help", cwd=tmp_path).out
-    for default in ("224x224", "10m", "resnet", "3,4"):
+    for default in ("10m", "resnet"):
         assert f"[default: {default}]" in text
+    assert "Default: 224x224; par-baseline: 256x192." in (SWITCHES["image_size"].help or "")
+    assert "Default: 3,4; par-baseline: none." in (SWITCHES["stages"].help or "")

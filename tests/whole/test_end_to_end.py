@@ -51,7 +51,8 @@ def test_prepared_folder_keeps_its_contract(workspace: Path) -> None:
 def test_run_folder_keeps_its_contract(workspace: Path) -> None:
     run = newest_run(workspace)
     *files, events = sorted(contents(run), key=lambda name: name.startswith("events.out."))
-    assert files == ["best.safetensors", "config.json", "last.ckpt", "log.csv"]
+    expected = ["best.safetensors", "config.json", "last.ckpt", "log.csv", "train_rows.csv"]
+    assert files == expected
     assert events.startswith("events.out.tfevents.")
     config = json.loads((run / "config.json").read_text())
     assert config["options"]["backbone"] == "resnet18"
@@ -280,7 +281,8 @@ def test_options_in_a_file_and_by_name(workspace: Path, tmp_path: Path) -> None:
     options = json.loads((tmp_path / "run" / "config.json").read_text())["options"]
     expected = {"hidden": 24, "epochs": 1, "warmup": 0.5, "accumulate": 2, "image_size": [64, 32]}
     assert {name: options[name] for name in expected} == expected
-    assert contents(tmp_path / "run") == ["best.safetensors", "config.json", "last.ckpt", "log.csv"]
+    expected = ["best.safetensors", "config.json", "last.ckpt", "log.csv", "train_rows.csv"]
+    assert contents(tmp_path / "run") == expected
 
 
 @pytest.mark.slow

@@ -156,7 +156,7 @@ def test_a_byte_order_mark_before_options(folder: Path, tmp_path: Path) -> None:
         (("help",), 0, "Usage: vaa [OPTIONS]"),
         (("help", "predict"), 0, "Usage: vaa predict"),
         (("train", "--weights", "imagenett"), 2, "--weights imagenett: did you mean imagenet?"),
-        (("train", "--set", "stages=9"), 2, "--set: stages 9: name one or more of 2, 3 and 4"),
+        (("train", "--set", "stages=9"), 2, "--set: stages 9: name some of 2, 3 and 4"),
         (("evaluate", "--data", "a", "--data=b"), 2, "--data is given 2 times (a, b); name one"),
         (("runs",), 0, "no runs in runs"),
         (("runs", "delete", "x", "--yes"), 2, "x: no such run folder"),

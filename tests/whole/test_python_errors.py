@@ -86,7 +86,7 @@ def test_the_same_line(tmp_path: Path, case: str) -> None:
         ({"ema": 1.5}, "ema = 1.5"),
         ({"loss": "hinge"}, "loss = 'hinge'"),
         ({"save_every": "soon"}, "'soon' is not a length of time"),
-        ({"stages": (1,)}, "name one or more of 2, 3 and 4"),
+        ({"stages": (1,)}, "name some of 2, 3 and 4"),
     ],
 )
 def test_options_are_checked(tmp_path: Path, options: dict[str, object], part: str) -> None:

@@ -201,7 +201,7 @@ def test_a_table_with_fewer_than_four_box_columns_has_no_boxes(here: Path) -> No
 @pytest.mark.parametrize(
     ("header", "row", "message"),
     [
-        (["picture"], ["a.jpg"], "image column"),
+        (["Bild"], ["a.jpg"], "image column"),
         (["image", "left", "top", "width", "height"], ["a.jpg", 1, 2, "wide", 4], "row 2"),
         (["image", "left", "top", "width", "height"], ["a.jpg", 1, 2, "", 4], "row 2"),
         ([], [], "empty"),
