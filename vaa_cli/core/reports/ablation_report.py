@@ -114,8 +114,7 @@ def ablation_page(ablation: Ablation) -> str:
     figures = _figures(ablation)
     rows = [
         [
-            html.text(one.variant.name),
-            html.text(one.variant.about),
+            html.text(f"{one.variant.name}: {one.variant.about}"),
             *(_figure(one, name) for name in figures),
             f"{one.means['seconds']:,.0f}",
             f"{one.parameters / 1e6:.1f}",
@@ -123,7 +122,7 @@ def ablation_page(ablation: Ablation) -> str:
         for one in ablation.variants
     ]
     titles = [title for title, _ in figures.values()]
-    header = ["", "parts", *titles, "seconds", "M parameters"]
+    header = ["", *titles, "seconds", "M parameters"]
     body.append(html.table("variants", header, rows, is_heading=True))
     for reference in ablation.references:
         body += _difference_sections(ablation, reference)
