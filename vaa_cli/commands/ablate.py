@@ -10,7 +10,7 @@ import typer
 from vaa_cli.commands.console import progress, quote, results_console, say, warn, write_results
 from vaa_cli.commands.evaluate import BoxesOption, MasksOption
 from vaa_cli.commands.options import PREPARED, SplitOption
-from vaa_cli.commands.train import ConfigOption, SettingsOption
+from vaa_cli.commands.train import ConfigOption, DataOption, SettingsOption, say_stopping
 from vaa_cli.commands.train_parameters import with_training_options
 from vaa_cli.commands.train_plan import named_options
 from vaa_cli.core.errors import VAAError
@@ -26,7 +26,6 @@ ABLATION = Path("ablation")
 # The files beside the runs, and what they begin with.
 _FILES = {"ablation.csv": b"variant,", "ablation.json": b"{", "index.html": b"<!doctype html>"}
 
-DataOption = Annotated[Path, typer.Option("--data", help="Prepared folder.")]
 OutOption = Annotated[
     Path,
     typer.Option(
@@ -162,7 +161,7 @@ def _train(variants: "list[Variant]", seeds: list[int], prepared: "Prepared", ou
         f"{len(runs) - len(left)} are done"
     )
     display = AblationDisplay(len(runs), len(runs) - len(left))
-    with display, StopRequest(display.say_stopping) as stop:
+    with display, StopRequest(say_stopping) as stop:
         end = train_ablation(left, prepared, stop, display.begin, display.show)
     return end.signal if end else 0
 

@@ -1,6 +1,5 @@
 """An ablation on the terminal: a bar for the training that goes on, and a line for each."""
 
-import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -8,7 +7,6 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 
 from vaa_cli.commands.console import progress, say, warn
 from vaa_cli.core.training.events import (
-    Calibrated,
     Event,
     Finished,
     Started,
@@ -76,11 +74,3 @@ class AblationDisplay:
                     f"{self._name}: val {event.best_score:.4f} in epoch {event.best_epoch}, "
                     f"{seconds:,.0f} s"
                 )
-            case Calibrated() | _:
-                pass
-
-    def say_stopping(self) -> None:
-        """Say that a stop was asked for."""
-        # The signal may have come amidst a line on stderr, which cannot be broken into.
-        with contextlib.suppress(RuntimeError):
-            say("stopping after this step, to go on later; Ctrl-C again stops at once")

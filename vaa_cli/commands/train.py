@@ -123,7 +123,7 @@ def _train(plan: Plan, group: ProcessGroup) -> "Stopped | None":
 
     display = TrainDisplay(plan, prepared, group)
     try:
-        with display, StopRequest(_say_stopping) as stop:
+        with display, StopRequest(say_stopping) as stop:
             end = train_model(
                 prepared,
                 plan.options,
@@ -168,7 +168,8 @@ def _say_finished(run: Path, plan: Plan, end: "Finished", has_test: bool) -> Non
     say(f"wrote {run}; next: vaa evaluate{which}{'' if has_test else ' --split val'}")
 
 
-def _say_stopping() -> None:
+def say_stopping() -> None:
+    """Say that a stop was asked for, in the handler of its signal."""
     # The signal may have come amidst a line on stderr, which cannot be broken into.
     with contextlib.suppress(RuntimeError):
         say("stopping after this step, to go on later; Ctrl-C again stops at once")

@@ -96,7 +96,7 @@ class LabelColumns:
         for name, column in self._columns.items():
             codes, texts = pd.factorize(frame[name])
             words = [text.strip() for text in texts]
-            meaning = [_meaning(word.lower()) for word in words]
+            meaning = [label_of(word) for word in words]
             counts = np.bincount(codes, minlength=len(words))
             for number, (word, label) in enumerate(zip(words, meaning, strict=True)):
                 if label is None:
@@ -151,25 +151,25 @@ class LabelColumns:
                 notes.append(f"{name} is an attribute a word: {', '.join(words)}")
                 continue
             if column.words:
-                problems[name] = list(self._wrong_cells(name, column))
+                problems[name] = self._wrong_cells(name, column)
             names.append(name)
             labels.append(np.concatenate(column.labels))
         whole = np.stack(labels, axis=1) if labels else np.empty((0, 0), dtype=np.int8)
-        resolved = _resolve_minus_ones(whole)
+        resolved = resolve_minus_ones(whole)
         return ParsedColumns(tuple(names), resolved, problems, tuple(notes), tuple(left_out))
 
     def _wrong_cells(self, name: str, column: _Column) -> list[str]:
-        cells = [
+        return [
             f"{self._place}: row {column.first_rows[word]}, column {name!r}: {word!r} is neither "
             "yes nor no; use 1/0, true/false, yes/no, x, or leave it empty; or leave out the "
             "column: `attributes` names those to keep"
             for word in list(column.words)[:_LISTED]
         ]
-        return cells
 
 
-def _meaning(cell: str) -> int | None:
-    """The label of a cell in lower case; None where it is none."""
+def label_of(cell: str) -> int | None:
+    """The label of a cell, with its -1 open (see `resolve_minus_ones`); None where it is none."""
+    cell = cell.strip().lower()
     for cells, label in (
         (YES, PRESENT), (NO, ABSENT), (MISSING, UNSPECIFIED), (_MINUS_ONES, _MINUS_ONE)
     ):  # fmt: skip
@@ -185,7 +185,8 @@ def _is_number(word: str) -> bool:
         return False
 
 
-def _resolve_minus_ones(labels: NDArray[np.int8]) -> NDArray[np.int8]:
+def resolve_minus_ones(labels: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Labels whose -1 are absent or unspecified, as the whole table shows; written over."""
     # CelebA writes absent as -1 and has no 0; WIDER has both, and there -1 is unspecified.
     minus_ones = labels == _MINUS_ONE
     labels[minus_ones] = UNSPECIFIED if (labels == ABSENT).any() else ABSENT

@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.boxes import BOX_COLUMNS, Box
-from vaa_cli.core.labels.label_columns import LabelColumns, ParsedColumns
+from vaa_cli.core.labels.label_columns import (
+    LabelColumns,
+    ParsedColumns,
+    label_of,
+    resolve_minus_ones,
+)
 from vaa_cli.core.labels.table import (
     ABSENT,
     PRESENT,
@@ -22,7 +27,13 @@ from vaa_cli.core.labels.table import (
     leaves_folder,
     repeated_rows,
 )
-from vaa_cli.core.system.csv_reader import csv_chunks, read_header, require_distinct_columns
+from vaa_cli.core.system.csv_reader import (
+    CSVDialect,
+    csv_chunks,
+    dialect_of,
+    read_header,
+    require_distinct_columns,
+)
 from vaa_cli.core.system.csv_writer import number_text
 
 SPLIT_NAMES = {
@@ -39,7 +50,6 @@ IDENTITY_COLUMN = "identity"
 PROBLEM_COLUMN = "error"
 
 _CELLS = {PRESENT: "1", ABSENT: "0", UNSPECIFIED: ""}
-_LABELS = {cell: label for label, cell in _CELLS.items()}
 
 
 def image_column(columns: Sequence[str]) -> str | None:
@@ -71,13 +81,13 @@ class _Header:
     attributes: tuple[str, ...]
 
     @classmethod
-    def of(cls, path: Path, options: "TableOptions") -> "_Header":
+    def of(cls, path: Path, dialect: CSVDialect, options: "TableOptions") -> "_Header":
         """Read a header.
 
         Raises:
             VAAError: it is none of a label CSV.
         """
-        header, _ = read_header(path)
+        header, _ = read_header(path, dialect)
         require_distinct_columns(header, path)
         images = _images_from(header, path, options)
         split, identity, problems = (
@@ -120,13 +130,14 @@ def table_from_csv(path: Path, options: TableOptions = TableOptions()) -> LabelT
         VAAError: the file, a row or a cell is not of that form; names file, row and column. Rows
             are counted as a spreadsheet shows them: the header is row 1.
     """
-    header = _Header.of(path, options)
+    dialect = dialect_of(path)
+    header = _Header.of(path, dialect, options)
     images_from, split_from, boxes_from = header.images, header.split, header.boxes
     images: list[str] = []
     names: dict[str, str] = {}  # one text for all rows of a picture, which saves much memory
     rows, splits, boxes, identities = [], [], [], []
     columns = LabelColumns(header.attributes, path)
-    for frame in csv_chunks(path):
+    for frame in csv_chunks(path, dialect=dialect):
         rows.append(frame.index.to_numpy())
         images += [names.setdefault(name, name) for name in _parse_images(frame[images_from], path)]
         columns.add(frame)
@@ -151,7 +162,7 @@ def table_from_csv(path: Path, options: TableOptions = TableOptions()) -> LabelT
         boxes=np.concatenate(boxes) if boxes else None,
         identities=np.concatenate(identities) if identities else None,
         problems=parsed.problems,
-        notes=parsed.notes,
+        notes=(*(() if dialect.is_usual else (f"{path.name} is {dialect}",)), *parsed.notes),
     )
     _require_no_contradictions(table, np.concatenate(rows), path)
     return table
@@ -203,7 +214,7 @@ def read_prepared_csv(path: Path, root: Path, attributes: tuple[str, ...]) -> La
         root,
         images,
         attributes,
-        np.concatenate(labels),
+        resolve_minus_ones(np.concatenate(labels)),
         boxes=np.concatenate(boxes) if boxes and images else None,
         identities=np.concatenate(identities) if identities and images else None,
     )
@@ -300,10 +311,10 @@ def _parse_labels(frame: pd.DataFrame, path: Path) -> NDArray[np.int8]:
     labels = np.empty(frame.shape, dtype=np.int8)
     for i, name in enumerate(frame.columns):
         codes, texts = pd.factorize(frame[name])
-        meaning = [_LABELS.get(text) for text in texts]
+        meaning = [label_of(text) for text in texts]
         if None in meaning:
             row = int(np.flatnonzero(codes == meaning.index(None))[0])
-            raise _cell_error(path, frame[name], row, "is neither 1 nor 0 nor empty")
+            raise _cell_error(path, frame[name], row, "is neither yes nor no")
         labels[:, i] = np.array(meaning, dtype=np.int8)[codes]
     return labels
 

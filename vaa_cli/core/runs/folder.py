@@ -183,7 +183,7 @@ def _in_use(run: Path) -> str:
 
 def is_kept(run: Path) -> bool:
     """Whether a run folder has anything that one can go on from or predict with."""
-    return (run / BEST).exists() or bool(_checkpoints(run))
+    return (run / BEST).exists() or bool(checkpoints(run))
 
 
 def _discard(run: Path) -> None:
@@ -251,5 +251,6 @@ def earlier_checkpoints(run: Path) -> list[Path]:
     return sorted(path for path in run.iterdir() if _EARLIER.fullmatch(path.name))
 
 
-def _checkpoints(run: Path) -> list[Path]:
+def checkpoints(run: Path) -> list[Path]:
+    """All checkpoints of a run, the last one last."""
     return [*earlier_checkpoints(run), *filter(Path.is_file, [run / LAST])]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.runs.folder import BEST, CONFIG, LAST, LATEST, RUNS, _checkpoints, has_begun
+from vaa_cli.core.runs.folder import BEST, CONFIG, LAST, LATEST, RUNS, checkpoints, has_begun
 from vaa_cli.core.system.files import temporary_name
 
 _LOGGER = logging.getLogger(__name__)
@@ -58,8 +58,8 @@ def resume_point(target: Path | None) -> ResumePoint:
         raise VAAError(f"{target}: no such run folder")
     if not has_begun(target):
         raise VAAError(f"{target} is no run folder (no {CONFIG}); name one that vaa train made")
-    checkpoints = _checkpoints(target)
-    return ResumePoint(target, checkpoints[-1] if checkpoints else None)
+    found = checkpoints(target)
+    return ResumePoint(target, found[-1] if found else None)
 
 
 def _last_written(run: Path) -> float:

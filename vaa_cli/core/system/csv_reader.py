@@ -120,7 +120,9 @@ def read_csv(path: Path, spaces: bool = True) -> pd.DataFrame:
     return pd.concat(list(csv_chunks(path, spaces)))
 
 
-def csv_chunks(path: Path, spaces: bool = True) -> Iterator[pd.DataFrame]:
+def csv_chunks(
+    path: Path, spaces: bool = True, dialect: CSVDialect | None = None
+) -> Iterator[pd.DataFrame]:
     """Read a CSV as `read_csv` does, some thousands of rows at a time; one chunk at least.
 
     Args:
@@ -128,11 +130,12 @@ def csv_chunks(path: Path, spaces: bool = True) -> Iterator[pd.DataFrame]:
         spaces: pass over spaces before a cell, as people write them behind commas; a quoted cell
             keeps those inside its quotes. False for tables that vaa wrote, where they are part of
             a name, and whose form is known.
+        dialect: its form; None to detect it.
 
     Raises:
         VAAError: as `read_csv`.
     """
-    dialect = dialect_of(path) if spaces else CSVDialect()
+    dialect = dialect or (dialect_of(path) if spaces else CSVDialect())
     header, blank = read_header(path, dialect)
     require_distinct_columns(header, path)
     _require_equal_rows(path, len(header), spaces, dialect)

@@ -1,14 +1,15 @@
 """The trainings of an ablation: the plain baseline, the method part by part, and without each."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from vaa_cli.core.datasets.prepared import Prepared
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.models.card import read_card
 from vaa_cli.core.models.names import heads_problem
-from vaa_cli.core.runs.folder import BEST, has_begun, kept_config
+from vaa_cli.core.runs.folder import BEST, checkpoints, has_begun, kept_config
 from vaa_cli.core.runs.log import read_log
 from vaa_cli.core.runs.lookup import resume_point
 from vaa_cli.core.training.events import Event, Stopped
@@ -71,7 +72,7 @@ def ablation_variants(full: TrainingOptions) -> list[Variant]:
     focal, weights = recipe.loss, recipe.loss_weights
     no_history = {**plain, "history": 0}
     has_branch = heads_problem(full.classifier, "learned", False) is None
-    found = [
+    found: list[tuple[str, str, dict[str, Any]]] = [
         (BASELINE, "backbone, linear layer, cross-entropy", {**plain, **no_heads}),
         (
             UNIFORM,
@@ -91,16 +92,11 @@ def ablation_variants(full: TrainingOptions) -> list[Variant]:
     ]
     variants: dict[str, Variant] = {}
     for name, about, changes in found:
-        variant = Variant(name, about, with_changes(full, changes))
+        variant = Variant(name, about, checked_options(replace(full, **changes)))
         key = _key(variant.options)
         if key not in variants or name == FULL:
             variants[key] = variant
     return list(variants.values())
-
-
-def with_changes(options: TrainingOptions, changes: dict[str, object]) -> TrainingOptions:
-    """Options with other values, which are checked as a whole."""
-    return checked_options(with_values(options, changes))
 
 
 def _key(options: TrainingOptions) -> str:
@@ -144,7 +140,7 @@ def is_finished(run: AblationRun, data: Prepared) -> bool:
     best = run.folder / BEST
     if not best.is_file():
         return False
-    if not any(_checkpoints(run.folder)):  # they go when a training is finished
+    if not checkpoints(run.folder):  # they go when a training is finished
         return True
     is_whole = len(read_log(run.folder)) >= wanted.resolved().epochs
     return is_whole and bool(read_card(best).temperatures)
@@ -157,12 +153,8 @@ def checkpoint_of(run: AblationRun) -> Path | None:
 
 def drop_checkpoints(run: AblationRun) -> None:
     """Remove the checkpoints of a finished training, each three times as large as its model."""
-    for path in _checkpoints(run.folder):
+    for path in checkpoints(run.folder):
         path.unlink(missing_ok=True)
-
-
-def _checkpoints(folder: Path) -> Iterator[Path]:
-    yield from folder.glob("*.ckpt")
 
 
 def train_ablation(
@@ -172,10 +164,10 @@ def train_ablation(
     on_run: Callable[[AblationRun], None],
     on_event: Callable[[Event], None],
 ) -> Stopped | None:
-    """Train what is not trained yet, one after the other.
+    """Train variants with seeds, one after the other.
 
     Args:
-        runs: the trainings.
+        runs: the trainings, without those that are finished.
         data: the prepared folder.
         stop: a request to save and stop.
         on_run: called before each training.
@@ -185,11 +177,9 @@ def train_ablation(
         The position that a training was stopped at; None if all are finished.
 
     Raises:
-        VAAError: a folder has a run of other options, or a training failed.
+        VAAError: a training failed.
     """
     for run in runs:
-        if is_finished(run, data):
-            continue
         on_run(run)
         checkpoint = checkpoint_of(run)
         end = train(

@@ -16,7 +16,7 @@ from vaa_cli.core.labels.label_csv import (
 )
 from vaa_cli.core.labels.picture_root import PICTURE_FOLDERS, find_pictures
 from vaa_cli.core.labels.table import LabelTable, leaves_folder
-from vaa_cli.core.system.csv_reader import dialect_of, read_header
+from vaa_cli.core.system.csv_reader import read_header
 
 LABELS_NAME = "labels.csv"
 
@@ -45,9 +45,6 @@ def read(source: Path, options: TableOptions = TableOptions()) -> LabelTable:  #
 
 def _read_table(path: Path, options: TableOptions) -> LabelTable:
     table = table_from_csv(path, options)
-    form = dialect_of(path)
-    if not form.is_usual:
-        table = replace(table, notes=(f"{path.name} is {form}", *table.notes))
     found = find_pictures(path, table.row_images)
     if found is None:
         first = path.parent / table.row_images[0]
