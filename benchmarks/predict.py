@@ -5,6 +5,7 @@ All figures of a backbone are from one run, on real JPEG files, with random weig
 - `field`: a plain eager float32 loop over a DataLoader with torchvision's transforms, and
   probabilities to a CSV in the end;
 - `bare`: the engine alone, on the same batches in memory;
+- `decoding`: Pillow alone, in a pool of as many processes as there are cores;
 - `vaa`: the real `vaa predict` from files to CSV, by the times at which its rows come out, so that
   its start is told apart.
 
@@ -23,6 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -42,7 +45,7 @@ from vaa_cli.core.models.backbones import IMAGENET_MEAN, IMAGENET_STD
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.models.model_file import load_model, new_model, save_model
 
-ATTRIBUTES, BATCH = 35, 32
+ATTRIBUTES = 35
 
 
 def make_model(path: Path, backbone: str, size: tuple[int, int]) -> Path:
@@ -92,19 +95,39 @@ class FieldDataset(Dataset[torch.Tensor]):
         return tensor
 
 
-def field_rate(model_file: Path, files: list[str]) -> float:
+def field_rate(model_file: Path, files: list[str], batch: int) -> float:
     """Pictures a second of the field's loop, its first batch not counted."""
     model, card = load_model(model_file)
-    loader = DataLoader(FieldDataset(files, card.image_size), BATCH, num_workers=2)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = model.to(device)
+    dataset = FieldDataset(files, card.image_size)
+    loader = DataLoader(dataset, batch, num_workers=os.cpu_count() or 1)
     rows, started = [], 0.0
     with torch.no_grad():
         for images in loader:
-            rows.append(torch.sigmoid(model(images).logits).numpy())
+            rows.append(torch.sigmoid(model(images.to(device)).logits).cpu().numpy())
             started = started or time.perf_counter()
     seconds = time.perf_counter() - started
     with tempfile.TemporaryFile("w") as file:
         csv.writer(file).writerows(np.concatenate(rows).tolist())
-    return (len(files) - BATCH) / seconds
+    return (len(files) - batch) / seconds
+
+
+def _decode(size: tuple[int, int], file: str) -> int:
+    with Image.open(file) as picture:
+        picture.draft("RGB", (size[1], size[0]))
+        pixels = np.asarray(picture.convert("RGB").resize((size[1], size[0])))
+    return len(pixels)
+
+
+def decoding_rate(files: list[str], size: tuple[int, int]) -> float:
+    """Pictures a second that all cores decode when nothing is done with them."""
+    workers = os.cpu_count() or 1
+    with ProcessPoolExecutor(workers) as pool:
+        list(pool.map(partial(_decode, size), files[: 32 * workers], chunksize=32))
+        started = time.perf_counter()
+        list(pool.map(partial(_decode, size), files, chunksize=32))
+    return len(files) / (time.perf_counter() - started)
 
 
 def bare_rate(model_file: Path, engine: str, batches: list[np.ndarray]) -> float:
@@ -117,10 +140,10 @@ def bare_rate(model_file: Path, engine: str, batches: list[np.ndarray]) -> float
     return sum(map(len, batches)) / (time.perf_counter() - started)
 
 
-def vaa_rate(model_file: Path, engine: str, files: list[str]) -> tuple[float, float]:
+def vaa_rate(model_file: Path, engine: str, files: list[str], batch: int) -> tuple[float, float]:
     """Pictures a second of the real command, from the first batch's rows to the last; its start."""
     command = [sys.executable, "-m", "vaa_cli", "predict", "-", "--run", str(model_file)]
-    command += ["--engine", engine, "--batch-size", str(BATCH)]
+    command += ["--engine", engine, "--batch-size", str(batch)]
     started = time.perf_counter()
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -130,7 +153,7 @@ def vaa_rate(model_file: Path, engine: str, files: list[str]) -> tuple[float, fl
         process.stdin.close()
         times = [time.perf_counter() for _ in process.stdout][1:]
     assert len(times) == len(files), "a row is missing"
-    return (len(files) - BATCH) / (times[-1] - times[BATCH - 1]), times[0] - started
+    return (len(files) - batch) / (times[-1] - times[batch - 1]), times[0] - started
 
 
 def compare_rates(args: argparse.Namespace, folder: Path, files: list[str]) -> None:
@@ -138,9 +161,10 @@ def compare_rates(args: argparse.Namespace, folder: Path, files: list[str]) -> N
     size = (args.size, args.size)
     model_file = make_model(folder / "model.safetensors", args.backbone, size)
     files = list(islice(cycle(files), args.count))
-    pool = DecodingPool(size, BATCH, 2)
+    batch = args.batch
+    pool = DecodingPool(size, batch, 2)
     loaded = pool.load(Request(file) for file in files)
-    batches = [batch.pixels.copy() for batch in islice(loaded, args.count // BATCH)]
+    batches = [full.pixels.copy() for full in islice(loaded, min(args.count // batch, 64))]
     runs = {name: (model_file, name) for name in args.engines.split(",")}
     if "int8" in runs:
         calibration = find_inputs(files[::4], sys.stdin).sources
@@ -148,8 +172,10 @@ def compare_rates(args: argparse.Namespace, folder: Path, files: list[str]) -> N
         runs["int8"] = (folder / "int8.xml", "auto")
     for name in runs:  # converted, where it needs to be
         open_engine(runs[name][0], EngineOptions(runs[name][1]))
-    field = max(field_rate(model_file, files) for _ in range(args.rounds))
+    field = max(field_rate(model_file, files, batch) for _ in range(args.rounds))
+    decoding = max(decoding_rate(files, size) for _ in range(args.rounds))
     print(f"{args.backbone} at {args.size}, {len(files)} JPEG files, {os.cpu_count()} cores")
+    print(f"decoding by all cores {decoding:.2f} img/s")
     print(f"{'':10}{'img/s':>8}{'bare':>8}{'vaa/bare':>10}{'vaa/field':>11}{'first row':>11}")
     print(f"{'field':10}{field:8.2f}")
     for name, (path, engine) in runs.items():
@@ -157,7 +183,7 @@ def compare_rates(args: argparse.Namespace, folder: Path, files: list[str]) -> N
         bare, rate, first = 0.0, 0.0, float("inf")
         for _ in range(args.rounds):
             bare = max(bare, bare_rate(path, engine, batches))
-            measured, started = vaa_rate(path, engine, files)
+            measured, started = vaa_rate(path, engine, files, batch)
             rate, first = max(rate, measured), min(first, started)
         print(
             f"{name:10}{rate:8.2f}{bare:8.2f}{rate / bare:10.3f}{rate / field:11.2f}{first:9.1f} s",
@@ -181,7 +207,7 @@ def compare_decisions(args: argparse.Namespace, folder: Path, files: list[str]) 
         ("int8", folder / "int8.xml", EngineOptions()),
     ):
         engine = open_engine(path, choice)
-        pool = DecodingPool(card.image_size, BATCH, 2)
+        pool = DecodingPool(card.image_size, args.batch, 2)
         batches = pool.load(Request(file) for file in files)
         computed[name] = np.concatenate(
             [engine.probabilities(batch.pixels)[: len(batch.requests)] for batch in batches]
@@ -252,6 +278,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="resnet50")
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--count", type=int, default=320, help="pictures of each measurement")
+    parser.add_argument("--batch", type=int, default=32, help="pictures of a batch")
     parser.add_argument("--rounds", type=int, default=2, help="of which the best counts")
     parser.add_argument("--engines", default="torch,openvino,onnx,int8")
     parser.add_argument("--agreement", metavar="RUN")
