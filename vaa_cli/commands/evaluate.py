@@ -106,6 +106,7 @@ def _print(evaluation: "Evaluation", format: str) -> None:
     from vaa_cli.core.evaluation.records import evaluation_json, records_csv
     from vaa_cli.core.reports.calibration_tables import totals_table
     from vaa_cli.core.reports.evaluation_tables import evaluation_tables
+    from vaa_cli.core.reports.group_tables import group_tables
     from vaa_cli.core.reports.pointing_tables import pointing_tables
 
     split, scores = evaluation.split, evaluation.scores
@@ -120,6 +121,10 @@ def _print(evaluation: "Evaluation", format: str) -> None:
             "images": len(split.table),
             "calibration_error": calibration_error(evaluation.probabilities, split.table.labels),
             "calibration": evaluation.calibration,
+            "groups": [
+                {**group.record, "words": group.words, "confusion": group.confusion.tolist()}
+                for group in evaluation.groups
+            ],
         }
         write_results(evaluation_json(about, scores, evaluation.records, evaluation.rarity) + "\n")
         return
@@ -131,5 +136,7 @@ def _print(evaluation: "Evaluation", format: str) -> None:
     )
     if evaluation.calibration:
         console.print(totals_table(evaluation.calibration))
+    if evaluation.groups:
+        console.print(group_tables(evaluation.groups))
     if evaluation.pointing is not None:
         console.print(pointing_tables(attributes, evaluation.pointing))

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -30,8 +30,10 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system.distributed import ProcessGroup
 
 if TYPE_CHECKING:
+    from vaa_cli.core.images.inputs import Inputs
     from vaa_cli.core.images.requests import ImageSource
     from vaa_cli.core.prediction.conditions import Condition
+    from vaa_cli.core.prediction.predictor import Predictor
 
 OutOption = Annotated[
     Path | None,
@@ -57,6 +59,13 @@ TopOption = Annotated[int, typer.Option("--top", min=1, help="Attributes in a li
 DecisionsOption = Annotated[
     bool,
     typer.Option("--decisions", help="1 or 0 by the model's thresholds, not probabilities."),
+]
+GroupsOption = Annotated[
+    bool,
+    typer.Option(
+        "--groups",
+        help="One column for each exclusive group, such as age, with what is decided: young.",
+    ),
 ]
 MinConfidenceOption = Annotated[
     float,
@@ -121,6 +130,7 @@ def predict(
     pretty: PrettyOption = False,
     top: TopOption = 5,
     decisions: DecisionsOption = False,
+    groups: GroupsOption = False,
     min_confidence: MinConfidenceOption = 0.0,
     tta: MirrorOption = False,
     shard: ShardOption = None,
@@ -143,7 +153,7 @@ def predict(
     """
     from vaa_cli.core.images.decoding_pool import start_decoding_early
     from vaa_cli.core.images.inputs import find_inputs
-    from vaa_cli.core.prediction.formats import Columns
+    from vaa_cli.core.prediction.columns import Columns
     from vaa_cli.core.prediction.predictor import open_predictor
 
     group = this_process()
@@ -153,45 +163,48 @@ def predict(
         workers=workers, mirror=tta, time_limit=time_limit, group=group,
     )  # fmt: skip
     chosen, part = _format(out, format, resume, pretty, bool(where)), _shard(shard)
-    positions, conditions = _chosen(attributes, where, predictor.attributes)
+    positions, conditions = _chosen(attributes, where, groups, predictor)
     out = _checked_output(out, chosen, [*images, predictor.path], group)
     inputs = find_inputs(images, names_on_stdin(images)) if group.world_size == 1 else None
-    name = predictor.engine.name
     with group.connected():
         inputs = inputs or find_inputs(images, _names_in_group(images, group))
         boxes, card = inputs.has_boxes, predictor.card
-        columns = Columns.of(card, boxes, decisions, min_confidence, positions, safe_csv)
+        columns = Columns.of(card, boxes, decisions, min_confidence, positions, safe_csv, groups)
         settings = _settings(
-            name, group, boxes, format=chosen, batch_size=batch_size, decisions=decisions, tta=tta,
+            predictor, boxes, format=chosen, batch_size=batch_size, decisions=decisions, tta=tta,
             min_confidence=min_confidence, shard=shard, attributes=attributes, safe_csv=safe_csv,
+            groups=groups,
         )  # fmt: skip
-        count = None if inputs.count is None else len(range(part.start, inputs.count, part.step))
-        shown = top if pretty else None
-        output = OutputOptions(out, chosen, columns, settings, resume, shown, conditions, count)
-        code = write_predictions(predictor, _part_of(inputs.sources, part), output)
+        sources, count = _part_of(inputs, part)
+        lines = top if pretty else None
+        output = OutputOptions(out, chosen, columns, settings, resume, lines, conditions, count)
+        code = write_predictions(predictor, sources, output)
         say_passed_over(inputs.passed_over)
     raise typer.Exit(code)
 
 
 def _chosen(
-    attributes: str | None, where: list[str] | None, names: Sequence[str]
+    attributes: str | None, where: list[str] | None, groups: bool, predictor: "Predictor"
 ) -> tuple[list[int] | None, list["Condition"]]:
     """The positions of the attributes to write, None for all; and conditions on the pictures."""
     from vaa_cli.core.labels.attributes import positions_of
     from vaa_cli.core.prediction.conditions import parse_condition
 
+    if groups and not predictor.card.groups:
+        raise VAAError(f"--groups: {predictor.path} has no exclusive groups; leave it out")
+    names = predictor.attributes
     positions = None if attributes is None else positions_of(attributes, names)
     return positions, [parse_condition(text, names) for text in where or ()]
 
 
-def _settings(engine: str, group: ProcessGroup, boxes: bool, **options: Any) -> dict[str, Any]:
+def _settings(predictor: "Predictor", boxes: bool, **options: Any) -> dict[str, Any]:
     """What the rows depend on, by the names that messages have for it."""
     from importlib.metadata import version
 
     return {
         "vaa": version("vaa-cli"),
-        "engine": engine,
-        "processes": group.world_size,
+        "engine": predictor.engine.name,
+        "processes": predictor.group.world_size,
         "boxes": boxes,
         **{f"--{name.replace('_', '-')}": value for name, value in options.items()},
     }
@@ -230,8 +243,10 @@ def _checked_output(
     )
 
 
-def _part_of(sources: Iterator["ImageSource"], part: range) -> Iterator["ImageSource"]:
-    return islice(sources, part.start, None, part.step)
+def _part_of(inputs: "Inputs", part: range) -> tuple[Iterator["ImageSource"], int | None]:
+    """The pictures of a part of a job, and their number where it is known."""
+    count = None if inputs.count is None else len(range(part.start, inputs.count, part.step))
+    return islice(inputs.sources, part.start, None, part.step), count
 
 
 def _shard(shard: str | None) -> range:

@@ -13,8 +13,9 @@ from vaa_cli.core.system.distributed import ProcessGroup
 
 if TYPE_CHECKING:
     from vaa_cli.core.images.requests import ImageSource
+    from vaa_cli.core.prediction.columns import Columns
     from vaa_cli.core.prediction.conditions import Condition
-    from vaa_cli.core.prediction.formats import Columns, Rows
+    from vaa_cli.core.prediction.formats import Rows
     from vaa_cli.core.prediction.job import Job, Output
     from vaa_cli.core.prediction.predictor import Prediction, Predictor
 

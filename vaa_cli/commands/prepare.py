@@ -9,10 +9,12 @@ import typer
 
 from vaa_cli.commands.console import quote, say, show_table, track, warn
 from vaa_cli.commands.options import PREPARED, SeedOption
+from vaa_cli.commands.prepare_preview import show_preview
 from vaa_cli.core.errors import VAAError
 
 if TYPE_CHECKING:
     from vaa_cli.core.datasets.pipeline import PreparedResult
+    from vaa_cli.core.labels.table import LabelTable
 
 PathsArgument = Annotated[
     list[Path],
@@ -144,8 +146,26 @@ IgnoreOption = Annotated[
         show_default=False,
     ),
 ]
+SheetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sheet",
+        metavar="NAME",
+        help="Sheet of an .xlsx workbook. Default: the first.",
+        show_default=False,
+    ),
+]
+EmptyOption = Annotated[
+    Literal["unspecified", "absent"],
+    typer.Option("--empty", help="What an empty cell of a label table means."),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be read; open no picture, write nothing.")
+]
 # Seconds of a training from which on another backbone is suggested.
 _LONG = 3600.0
+# Positives of an attribute in a part below which it is named, and the number of names.
+_FEW, _NAMED = 5, 10
 
 
 def prepare(
@@ -168,6 +188,9 @@ def prepare(
     force: ForceOption = False,
     image_column: ImageColumnOption = None,
     ignore: IgnoreOption = None,
+    sheet: SheetOption = None,
+    empty: EmptyOption = "unspecified",
+    dry_run: DryRunOption = False,
 ) -> None:
     """Check a dataset; write its label CSVs and attribute priors.
 
@@ -180,6 +203,7 @@ def prepare(
     """
     from vaa_cli.core.datasets.options import PrepareOptions
     from vaa_cli.core.datasets.pipeline import prepare as prepare_dataset
+    from vaa_cli.core.datasets.source import preview
     from vaa_cli.core.reports.matplotlib_setup import require_matplotlib
     from vaa_cli.core.reports.statistics_figure import statistics_figure
 
@@ -191,8 +215,12 @@ def prepare(
     options = PrepareOptions(
         format, partition, attributes, merge, box_margin, crops, short_side,
         "none" if no_check else check, strict, follow_links, val_share, stats, seed, resplit, force,
-        image_column, tuple(name.strip() for name in ignore.split(",")) if ignore else (),
+        image_column, tuple(name.strip() for name in ignore.split(",")) if ignore else (), sheet,
+        empty,
     )  # fmt: skip
+    if dry_run:
+        show_preview(preview(sources, options))
+        return
     result = prepare_dataset(sources, out, options, draw=statistics_figure, track=track)
     _print_result(result)
 
@@ -228,6 +256,7 @@ def _print_result(result: "PreparedResult") -> None:
     constant = list(compress(result.priors.attributes, result.priors.constant))
     if constant:
         warn(f"constant in train, so that they cannot be learned: {', '.join(constant)}")
+    _warn_of_rare(result.table)
     for split in SPLITS[1:]:
         if not len(parts[split]):
             needed = "; vaa train needs one" if split == "val" else ""
@@ -246,6 +275,27 @@ def _print_result(result: "PreparedResult") -> None:
         )
     where = "" if out == PREPARED else f" --data {quote(out)}"
     say(f"wrote {out}; next: vaa train{where}{_expectation(len(parts['train']))}")
+
+
+def _warn_of_rare(table: "LabelTable") -> None:
+    """Name the attributes that a part has few positives of, with their numbers."""
+    from vaa_cli.core.labels.splits import positives_of_parts
+    from vaa_cli.core.labels.table import SPLITS
+
+    counts = positives_of_parts(table)
+    there = [number for number, part in enumerate(SPLITS) if len(table.split(part))]
+    few = [c for c in range(len(table.attributes)) if (counts[there, c] < _FEW).any()]
+    if not few:
+        return
+    named = [
+        f"{table.attributes[c]} ({', '.join(f'{SPLITS[p]} {counts[p, c]}' for p in there)})"
+        for c in few[:_NAMED]
+    ]
+    more = f" and {len(few) - _NAMED} more" if len(few) > _NAMED else ""
+    warn(
+        f"fewer than {_FEW} positives in a part, on which its figures say little: "
+        f"{', '.join(named)}{more}"
+    )
 
 
 def _expectation(pictures: int) -> str:

@@ -30,6 +30,7 @@ CARD = ModelCard(
     epoch=1,
     validation={"mA": 0.5, "mAP": None},
     temperatures=(1.0, 2.0),
+    groups={"worn": ("hat", "bag")},
 )
 WRONG: list[tuple[str, Any]] = [
     ("attributes", []), ("attributes", ["hat", "hat"]), ("attributes", ["hat", ""]),
@@ -45,6 +46,9 @@ WRONG: list[tuple[str, Any]] = [
     ("validation", {"mA": "good"}), ("box_margin", -1), ("box_margin", "0"),
     ("output_stride", 8), ("temperatures", [1.0]), ("temperatures", [0.0, 1.0]),
     ("temperatures", None), ("backbone", None), ("backbone", "vgg16"), ("unknown", 1),
+    ("groups", []), ("groups", {"a": ["hat"]}), ("groups", {"a": ["hat", "cap"]}),
+    ("groups", {"a": "hat"}), ("groups", {"a": ["hat", "bag"], "b": ["hat", "bag"]}),
+    ("groups", {"a": ["hat", 3]}), ("groups", {"a": ["hat", ["bag"]]}),
 ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,16 @@ from hypothesis import strategies as st
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.requests import Request
 from vaa_cli.core.labels.boxes import Box
-from vaa_cli.core.prediction.formats import Columns, format_for, open_rows, prediction_line
+from vaa_cli.core.prediction.columns import Column, Columns
+from vaa_cli.core.prediction.decisions import DecisionRule
+from vaa_cli.core.prediction.formats import format_for, open_rows, prediction_line
 from vaa_cli.core.prediction.predictor import Prediction
 
 ATTRIBUTES = ("hat", "bag, large", 'the "best"')
-COLUMNS = Columns(ATTRIBUTES, (0.5, 0.25, 0.75))
+COLUMNS = Columns(
+    tuple(Column(name, (position,)) for position, name in enumerate(ATTRIBUTES)),
+    DecisionRule((0.5, 0.25, 0.75)),
+)
 
 
 def predicted(path: str, *probabilities: float, box: Box | None = None) -> Prediction:
@@ -232,3 +238,44 @@ def test_a_line_for_people() -> None:
     sure = with_(min_confidence=0.75)
     assert prediction_line(prediction, sure, 9).plain.endswith("hat 98%  (bag, large 20%)")
     assert prediction_line(failed("b.jpg", "broken"), COLUMNS, 2).plain == "b.jpg  broken"
+
+
+# Groups
+
+GROUPED = Columns(
+    (
+        Column("hat", (0,)),
+        Column("age", (1, 2), ("young", "=old")),
+    ),
+    DecisionRule((0.5, 0.25, 0.75), groups=((1, 2),)),
+)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "word"),
+    [((0.9, 0.5, 0.1), "young"), ((0.9, 0.3, 0.9), "=old"), ((0.9, 0.1, 0.5), "")],
+)
+def test_a_group_has_one_column_with_its_word(probabilities: tuple[float, ...], word: str) -> None:
+    prediction = predicted("a.jpg", *probabilities)
+    header, row = cells(prediction, columns=GROUPED)
+    assert header == ["image", "hat", "age", "error"]
+    assert (float(row[1]), row[2]) == (0.9, word)
+    (line,) = lines(prediction, columns=GROUPED)
+    expected = {"hat": 0.9, "age": word} if word else {"hat": 0.9}
+    assert line["attributes"] == expected
+    safe = cells(prediction, columns=replace(GROUPED, safe=True))[1][2]
+    assert safe == ("'=old" if word == "=old" else word)
+
+
+def test_words_in_parquet() -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rows = [predicted("a.jpg", 0.9, 0.5, 0.1), predicted("b.jpg", 0.9, 0.1, 0.5)]
+    table = parquet.read_table(io.BytesIO(file_of("parquet", *rows, columns=GROUPED)))
+    assert table.column("age").to_pylist() == ["young", None]
+
+
+def test_decisions_hold_one_of_a_group_at_most() -> None:
+    columns = Columns(
+        COLUMNS.columns, DecisionRule((0.5, 0.25, 0.75), groups=((1, 2),)), decisions=True
+    )
+    assert cells(predicted("a.jpg", 0.9, 0.9, 0.8), columns=columns)[1][1:4] == ["1", "1", "0"]

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from tests.helpers.command import contents
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.requests import Request
-from vaa_cli.core.prediction.formats import Columns, CSVRows, open_rows
+from vaa_cli.core.prediction.columns import Column, Columns
+from vaa_cli.core.prediction.decisions import DecisionRule
+from vaa_cli.core.prediction.formats import CSVRows, open_rows
 from vaa_cli.core.prediction.job import Job, job_file, kept_pictures, standard_output
 from vaa_cli.core.prediction.predictor import Prediction
 
-COLUMNS = Columns(("hat", 'a "bag"'), (0.5, 0.5))
+COLUMNS = Columns((Column("hat", (0,)), Column('a "bag"', (1,))), DecisionRule((0.5, 0.5)))
 NAMES = [
     "a.jpg", "with, comma.jpg", 'with "quotes".jpg', "two\nlines.jpg", "\r\n\r.jpg", '"\n"\n".jpg',
     os.fsdecode(b"\xff\n\xfe.jpg"), "Straße.jpg", "'.jpg", '""', "end.jpg",

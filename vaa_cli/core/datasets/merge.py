@@ -52,6 +52,7 @@ def merged_table(folders: Sequence[Prepared]) -> LabelTable:
         np.concatenate(splits),
         np.concatenate(boxes) if has_boxes else None,
         _identities(parts),
+        groups=_groups(folders),
     )
     repeats = np.flatnonzero(repeated_rows(merged))
     if len(repeats):
@@ -76,6 +77,15 @@ def _identities(parts: Sequence[tuple[LabelTable, int, Prepared]]) -> NDArray[np
             return None
         found += [f"{folder.name}/{person}" for person in table.identities.tolist()]
     return np.array(found, dtype=object)
+
+
+def _groups(folders: Sequence[Prepared]) -> dict[str, tuple[str, ...]]:
+    """The groups of all folders; those of the same name are joined."""
+    groups: dict[str, tuple[str, ...]] = {}
+    for folder in folders:
+        for name, members in folder.groups.items():
+            groups[name] = tuple(dict.fromkeys((*groups.get(name, ()), *members)))
+    return groups
 
 
 def merged_margin(folders: Sequence[Prepared]) -> float:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.labels.label_csv import TableOptions
+from vaa_cli.core.labels.label_header import EmptyMeaning, TableOptions
 
 AUTO = "auto"
 CheckName = Literal["quick", "full", "none"]
@@ -32,8 +32,10 @@ class PrepareOptions:
         resplit: split anew where the folder to write was prepared before, whose splits stay else.
         force: replace a folder that was prepared from another dataset.
         image_column: name of the column of a label CSV with the pictures' paths; None for a usual
-            name, see `label_csv.IMAGE_COLUMNS`.
-        ignore: names of columns of a label CSV that are no attributes.
+            name, see `label_header.IMAGE_COLUMNS`.
+        ignore: names of columns of a label table that are no attributes.
+        sheet: name of the sheet of a workbook with labels; None for the first.
+        empty: what an empty cell of a label table means, `unspecified` or `absent`.
 
     Example:
         >>> from vaa_cli.core.datasets.options import PrepareOptions
@@ -58,11 +60,13 @@ class PrepareOptions:
     force: bool = False
     image_column: str | None = None
     ignore: tuple[str, ...] = ()
+    sheet: str | None = None
+    empty: EmptyMeaning = "unspecified"
 
     @property
     def of_table(self) -> TableOptions:
         """How a label CSV is read."""
-        return TableOptions(self.image_column, self.ignore)
+        return TableOptions(self.image_column, self.ignore, self.sheet, self.empty)
 
     def require_sound(self) -> None:
         """Check the options against each other.

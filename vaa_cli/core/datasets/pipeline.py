@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from os.path import dirname
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -16,10 +15,7 @@ from vaa_cli.core.datasets.crops import (
     staging_folder,
     write_crops,
 )
-from vaa_cli.core.datasets.formats import csv_folder
-from vaa_cli.core.datasets.formats.registry import detect, format_named
-from vaa_cli.core.datasets.merge import merged_margin, merged_table
-from vaa_cli.core.datasets.options import AUTO, PrepareOptions
+from vaa_cli.core.datasets.options import PrepareOptions
 from vaa_cli.core.datasets.prepared import (
     CROPS,
     DEFAULT_FOLDER,
@@ -31,11 +27,9 @@ from vaa_cli.core.datasets.prepared import (
     write_prepared,
     written_alone,
 )
-from vaa_cli.core.datasets.safe_paths import require_inside, require_labels_inside
+from vaa_cli.core.datasets.source import Source, chosen_rows
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.check import check_pictures
-from vaa_cli.core.labels.attributes import choose_attributes
-from vaa_cli.core.labels.label_csv import TableOptions, require_column_names
 from vaa_cli.core.labels.priors import Priors
 from vaa_cli.core.labels.splits import (
     EarlierSplits,
@@ -93,25 +87,6 @@ class PreparedResult:
     staging: Path | None
 
 
-@dataclass(frozen=True)
-class _Source:
-    """The origin of the rows.
-
-    Attributes:
-        name: name of the dataset.
-        format: name of its format.
-        folder: the dataset folder, which no picture may leave.
-        box_margin: context around boxes.
-        checked: whether the pictures were checked before.
-    """
-
-    name: str
-    format: str
-    folder: Path
-    box_margin: float
-    checked: bool = False
-
-
 def _untracked(items: Iterable[Item], doing: str, total: int, /) -> Iterable[Item]:
     return items
 
@@ -152,7 +127,7 @@ def prepare(
     require_apart(out, sources)
     if options.check != "none" or options.crops:
         start_early(["vaa_cli.__main__", *MODULES])
-    table, origin = _chosen_rows(sources, out, options)
+    table, origin = chosen_rows(sources, out, options)
     earlier = _earlier(out)
     if earlier is not None and not options.force:
         _require_same_dataset(earlier, origin, table)
@@ -169,7 +144,7 @@ def _earlier(out: Path) -> Prepared | None:
         return None
 
 
-def _require_same_dataset(earlier: Prepared, origin: "_Source", table: LabelTable) -> None:
+def _require_same_dataset(earlier: Prepared, origin: Source, table: LabelTable) -> None:
     """Check that a prepared folder may be replaced.
 
     Raises:
@@ -189,7 +164,7 @@ def _require_same_dataset(earlier: Prepared, origin: "_Source", table: LabelTabl
 
 def _prepare(
     table: LabelTable,
-    origin: "_Source",
+    origin: Source,
     out: Path,
     options: PrepareOptions,
     earlier: Prepared | None,
@@ -217,67 +192,6 @@ def _prepare(
     return PreparedResult(
         out, origin.name, table, priors, rows, dropped, statistics, has_own_splits, staging
     )
-
-
-def _chosen_rows(
-    sources: Sequence[Path], out: Path, options: PrepareOptions
-) -> tuple[LabelTable, _Source]:
-    """Read the rows with the chosen attributes; no picture is opened."""
-    read = _merge if options.merge else _read
-    table, origin = read(sources, options)
-    table = choose_attributes(table, options.attributes)
-    require_column_names(table)
-    require_apart(out, [table.root / name for name in set(map(dirname, table.row_images))])
-    if not options.follow_links:
-        require_inside(origin.folder, table.root, table.distinct_images.names)
-    return table, origin
-
-
-def _read(sources: Sequence[Path], options: PrepareOptions) -> tuple[LabelTable, _Source]:
-    if len(sources) != 1:
-        raise VAAError(
-            f"{len(sources)} folders given; one is prepared, unless `merge` joins several"
-        )
-    (path,) = sources
-    if options.format == AUTO and options.image_column is not None:
-        chosen = csv_folder.FORMAT  # the others have no such column
-    elif options.format == AUTO:
-        detection = detect(path)
-        chosen = detection.format
-        _LOGGER.info(
-            "reading %s as %s (%s): found %s; `format` chooses another",
-            path, chosen.name, chosen.title, detection.evidence,
-        )  # fmt: skip
-    else:
-        chosen = format_named(options.format)
-    if chosen is csv_folder.FORMAT and options.partition is None:
-        table = csv_folder.read(path, options.of_table)
-    elif options.of_table != TableOptions():
-        raise VAAError(f"`image_column` and `ignore` are for label CSVs, not for {chosen.title}")
-    elif options.partition is None:
-        table = chosen.read(path)
-    elif chosen.read_partition is None:
-        raise VAAError(f"`partition={options.partition}`: {chosen.title} has one partition only")
-    else:
-        table = chosen.read_partition(path, options.partition)
-    for note in table.notes:
-        _LOGGER.info("note: %s", note)
-    folder = path.parent if path.is_file() else path
-    if path.is_dir() and not options.follow_links:
-        require_labels_inside(folder)
-    margin = options.box_margin or 0.0
-    return table, _Source(folder.resolve().name, chosen.name, folder, margin)
-
-
-def _merge(sources: Sequence[Path], options: PrepareOptions) -> tuple[LabelTable, _Source]:
-    prepared = [read_prepared(folder) for folder in sources]
-    if not options.follow_links:
-        for folder in prepared:
-            for part in folder.splits.values():
-                require_inside(part.root, part.root, part.distinct_images.names)
-    table = merged_table(prepared)
-    name = " + ".join(dict.fromkeys(folder.name for folder in prepared))
-    return table, _Source(name, "merged", table.root, merged_margin(prepared), checked=True)
 
 
 def _usable(

@@ -6,12 +6,14 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from vaa_cli.core.datasets.cleaning import Dropped
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.labels.label_csv import (
+from vaa_cli.core.labels.groups import Groups
+from vaa_cli.core.labels.label_file import (
     read_prepared_csv,
     require_column_names,
     table_cells,
@@ -81,6 +83,11 @@ class Prepared:
     def attributes(self) -> tuple[str, ...]:
         """The attributes, in the order of the label columns."""
         return self.priors.attributes
+
+    @property
+    def groups(self) -> Groups:
+        """Names of attributes of which a person has one at most, by the name of each group."""
+        return self.splits["train"].groups
 
     def split(self, name: str) -> LabelTable:
         """The rows of a split.
@@ -167,6 +174,7 @@ def write_prepared(
         "root": CROPS if crops else str(table.root.resolve()),
         "box_margin": origin.box_margin,
         "attributes": list(table.attributes),
+        "groups": {group: list(members) for group, members in table.groups.items()},
         "counts": {split: len(part) for split, part in parts.items()},
         "dropped": [asdict(drop) for drop in origin.dropped],
     }
@@ -212,6 +220,7 @@ def read_prepared(folder: Path | str) -> Prepared:
         root, name = folder / description["root"], str(description["name"])
         box_margin = float(description.get("box_margin", 0.0))
         schema, attributes = description["schema"], tuple(description["attributes"])
+        groups = _groups(description.get("groups", {}), attributes)
     except (ValueError, KeyError, TypeError) as error:
         raise VAAError(f"{path} is broken ({error!r}); run vaa prepare again") from error
     if schema != SCHEMA:
@@ -219,9 +228,23 @@ def read_prepared(folder: Path | str) -> Prepared:
             f"{path} has schema {schema}, this vaa reads {SCHEMA}; run vaa prepare again"
         )
     splits = {
-        split: read_prepared_csv(folder / f"{split}.csv", root, attributes) for split in SPLITS
+        split: replace(read_prepared_csv(folder / f"{split}.csv", root, attributes), groups=groups)
+        for split in SPLITS
     }
     return Prepared(folder, name, splits, Priors.of(splits["train"]), box_margin)
+
+
+def _groups(found: Any, attributes: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """The groups of a description.
+
+    Raises:
+        ValueError: they are of another form, or hold what is no attribute.
+    """
+    groups = {str(name): tuple(members) for name, members in dict(found).items()}
+    for name, members in groups.items():
+        if not set(members) <= set(attributes):
+            raise ValueError(f"the group {name!r} holds what is no attribute")
+    return groups
 
 
 def picture_digests(data: Prepared) -> dict[str, str]:

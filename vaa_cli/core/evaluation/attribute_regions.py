@@ -13,7 +13,8 @@ from vaa_cli.core.evaluation.pointing_game import Booleans, Region
 from vaa_cli.core.images.check import check_picture
 from vaa_cli.core.images.decode import opened_picture
 from vaa_cli.core.labels.boxes import Box, crop_region
-from vaa_cli.core.labels.label_csv import box_columns, image_column, parse_boxes
+from vaa_cli.core.labels.label_file import parse_boxes
+from vaa_cli.core.labels.label_header import box_columns, image_column
 from vaa_cli.core.labels.table import PRESENT, LabelTable
 from vaa_cli.core.system.csv_reader import read_csv
 

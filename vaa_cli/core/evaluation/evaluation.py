@@ -1,5 +1,6 @@
 """Evaluating a run: its predictions of a split, and all figures of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
@@ -12,6 +13,7 @@ from vaa_cli.core.engines.base import EngineOptions
 from vaa_cli.core.engines.formats import format_of
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.evaluation.calibration import calibration_totals, logits_of
+from vaa_cli.core.evaluation.group_scores import GroupScores, score_groups
 from vaa_cli.core.evaluation.labelled_split import LabelledSplit, read_split
 from vaa_cli.core.evaluation.localisation import read_regions, score_attention
 from vaa_cli.core.evaluation.metrics import Scores, score
@@ -48,6 +50,7 @@ class Evaluation:
         calibration: the totals with and without calibration; empty if the model is not calibrated.
         pointing: scores of the attention maps; None if no regions were given.
         reader: the model, for its attention maps; None unless they were asked for.
+        groups: the figures of exclusive groups.
     """
 
     split: LabelledSplit
@@ -57,6 +60,7 @@ class Evaluation:
     calibration: list[Record]
     pointing: PointingResult | None = None
     reader: "AttentionReader | None" = None
+    groups: Sequence[GroupScores] = ()
 
     @property
     def records(self) -> list[Record]:
@@ -180,7 +184,8 @@ def _scored(split: LabelledSplit, probabilities: NDArray[np.float32]) -> Evaluat
         totals = calibration_totals(split.name, logits, probabilities, limits, labels)
     scores = score(probabilities, labels, card.thresholds)
     at_half = score(expit(logits), labels, UNCALIBRATED_THRESHOLD)
-    return Evaluation(split, probabilities, scores, at_half, totals)
+    groups = score_groups(card, probabilities, labels)
+    return Evaluation(split, probabilities, scores, at_half, totals, groups=groups)
 
 
 def _path(path: Path | str | None) -> Path | None:

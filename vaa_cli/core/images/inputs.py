@@ -179,7 +179,8 @@ def _taken(entries: list[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
 
 
 def _table(path: Path) -> tuple[list[ImageSource], bool]:
-    from vaa_cli.core.labels.label_csv import box_columns, image_column, parse_boxes
+    from vaa_cli.core.labels.label_file import parse_boxes
+    from vaa_cli.core.labels.label_header import box_columns, image_column
     from vaa_cli.core.labels.picture_root import find_pictures, prepared_root
     from vaa_cli.core.system.csv_reader import read_csv  # with pandas, for tables alone
 

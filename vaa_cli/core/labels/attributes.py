@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 
 from vaa_cli.core.errors import VAAError, brief, one_line
+from vaa_cli.core.labels.groups import member_name, remaining_groups
 from vaa_cli.core.labels.table import ABSENT, PRESENT, UNSPECIFIED, LabelTable
 from vaa_cli.core.system.input_files import parse_json, read_text
 
@@ -64,14 +65,23 @@ def choose_attributes(table: LabelTable, request: str | None) -> LabelTable:
             PRESENT,
             np.where((chosen == ABSENT).all(axis=1), ABSENT, UNSPECIFIED),
         )
-    return replace(table, attributes=tuple(choice), labels=labels, benchmark=None, problems={})
+    # An attribute that joins several is none of their group.
+    kept = [new for new, olds in choice.items() if list(olds) == [new]]
+    return replace(
+        table,
+        attributes=tuple(choice),
+        labels=labels,
+        benchmark=None,
+        groups=remaining_groups(table.groups, kept),
+        problems={},
+    )
 
 
 def _with_words(names: Sequence[str], attributes: Sequence[str]) -> list[str]:
     """Names of attributes, with those of all its words for a column of words."""
     found: list[str] = []
     for name in names:
-        words = [one for one in attributes if one.startswith(f"{name.strip()}=")]
+        words = [one for one in attributes if one.startswith(member_name(name.strip(), ""))]
         found += words if words and name.strip() not in attributes else [name]
     return found
 

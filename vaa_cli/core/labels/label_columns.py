@@ -9,6 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vaa_cli.core.errors import brief
+from vaa_cli.core.labels.groups import member_name
+from vaa_cli.core.labels.label_header import EmptyMeaning
 from vaa_cli.core.labels.table import ABSENT, PRESENT, UNSPECIFIED
 from vaa_cli.core.labels.words import MISSING, NO, YES
 
@@ -31,6 +33,7 @@ class ParsedColumns:
         problems: cells of an attribute that are neither yes nor no, by its name.
         notes: columns that are read in another way than as one attribute, for the user.
         left_out: names of columns that are no attributes.
+        groups: the attributes of each column of words.
     """
 
     attributes: tuple[str, ...]
@@ -38,6 +41,7 @@ class ParsedColumns:
     problems: dict[str, list[str]]
     notes: tuple[str, ...]
     left_out: tuple[str, ...]
+    groups: dict[str, tuple[str, ...]]
 
 
 @dataclass
@@ -47,6 +51,7 @@ class _Column:
     Attributes:
         labels: `[k]` of each chunk.
         answers: number of cells that are yes or no.
+        empties: number of empty cells.
         words: number of the other cells, by what they say.
         first_rows: number of the first row of each of these words.
         codes: position of each cell's word in `words`, -1 for none; dropped where there are too
@@ -55,6 +60,7 @@ class _Column:
 
     labels: list[NDArray[np.int8]] = field(default_factory=list)
     answers: int = 0
+    empties: int = 0
     words: Counter[str] = field(default_factory=Counter)
     first_rows: dict[str, int] = field(default_factory=dict)
     codes: list[NDArray[np.int16]] = field(default_factory=list)
@@ -85,10 +91,14 @@ class LabelColumns:
     Args:
         names: names of the columns.
         place: the file, for messages.
+        empty: what an empty cell means.
     """
 
-    def __init__(self, names: tuple[str, ...], place: object) -> None:
+    def __init__(
+        self, names: tuple[str, ...], place: object, empty: EmptyMeaning = "unspecified"
+    ) -> None:
         self._place = place
+        self._empty = ABSENT if empty == "absent" else UNSPECIFIED
         self._columns = {name: _Column() for name in names}
 
     def add(self, frame: pd.DataFrame) -> None:
@@ -96,7 +106,7 @@ class LabelColumns:
         for name, column in self._columns.items():
             codes, texts = pd.factorize(frame[name])
             words = [text.strip() for text in texts]
-            meaning = [label_of(word) for word in words]
+            meaning = [label_of(word) if word else self._empty for word in words]
             counts = np.bincount(codes, minlength=len(words))
             for number, (word, label) in enumerate(zip(words, meaning, strict=True)):
                 if label is None:
@@ -104,6 +114,8 @@ class LabelColumns:
                         row = int(np.flatnonzero(codes == number)[0])
                         column.first_rows[word] = int(frame.index[row])
                     column.words[word] += int(counts[number])
+                elif not word:
+                    column.empties += int(counts[number])
                 elif label != UNSPECIFIED:
                     column.answers += int(counts[number])
             known = [UNSPECIFIED if label is None else label for label in meaning]
@@ -133,6 +145,8 @@ class LabelColumns:
         problems: dict[str, list[str]] = {}
         notes: list[str] = []
         left_out: list[str] = []
+        groups: dict[str, tuple[str, ...]] = {}
+        only_yes: list[str] = []
         for name, column in self._columns.items():
             if column.is_left_out:
                 example = next(iter(column.words))
@@ -146,17 +160,28 @@ class LabelColumns:
                 order = {word: number for number, word in enumerate(column.words)}
                 for word in words:
                     values = np.where(codes == order[word], PRESENT, ABSENT).astype(np.int8)
-                    names.append(f"{name}={word}")
+                    names.append(member_name(name, word))
                     labels.append(np.where(codes < 0, UNSPECIFIED, values).astype(np.int8))
                 notes.append(f"{name} is an attribute a word: {', '.join(words)}")
+                groups[name] = tuple(member_name(name, word) for word in words)
                 continue
             if column.words:
                 problems[name] = self._wrong_cells(name, column)
             names.append(name)
             labels.append(np.concatenate(column.labels))
+            found = labels[-1]
+            if self._empty == UNSPECIFIED and column.empties and (found != ABSENT).all():
+                only_yes.append(name)
+        if only_yes:
+            notes.append(
+                f"{', '.join(only_yes)}: cells say yes or nothing, and what says nothing is not "
+                "known; if it means no, set `empty` to absent"
+            )
         whole = np.stack(labels, axis=1) if labels else np.empty((0, 0), dtype=np.int8)
         resolved = resolve_minus_ones(whole)
-        return ParsedColumns(tuple(names), resolved, problems, tuple(notes), tuple(left_out))
+        return ParsedColumns(
+            tuple(names), resolved, problems, tuple(notes), tuple(left_out), groups
+        )
 
     def _wrong_cells(self, name: str, column: _Column) -> list[str]:
         return [

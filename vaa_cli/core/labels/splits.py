@@ -112,6 +112,18 @@ def pictures_in_two_splits(table: LabelTable) -> list[str]:
     return [pictures.names[position] for position in np.flatnonzero(lowest < highest)]
 
 
+def positives_of_parts(table: LabelTable) -> NDArray[np.int64]:
+    """The number of positives `[parts x c]` in each part of `SPLITS`.
+
+    Raises:
+        ValueError: the table has no splits.
+    """
+    if table.splits is None:
+        raise ValueError("the table has no splits yet")
+    present = table.labels == PRESENT
+    return np.stack([present[table.splits == part].sum(axis=0) for part in range(len(SPLITS))])
+
+
 def hashed_parts(
     table: LabelTable,
     fractions: Sequence[float] = FRACTIONS,

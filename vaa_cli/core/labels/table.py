@@ -49,6 +49,7 @@ class LabelTable:
             dataset has no identities.
         benchmark: the attributes that the dataset's benchmark scores, where it labels more; None
             for all. These are kept where the user chooses nothing else.
+        groups: names of attributes of which a row has one at most, by the name of each such group.
         notes: notes of the reader on what it left out.
         problems: the cells of an attribute's column that are no labels, by its name; the column is
             of no use then, which matters where it is chosen.
@@ -62,6 +63,7 @@ class LabelTable:
     boxes: NDArray[np.float64] | None = None
     identities: NDArray[Any] | None = None
     benchmark: tuple[str, ...] | None = None
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     problems: Mapping[str, Sequence[str]] = field(default_factory=dict)
 

@@ -2,9 +2,9 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -47,6 +47,7 @@ class ModelCard:
         shifts: C numbers that are added after that; none for zeros.
         attention: `learned`, or `uniform` for the control of an ablation.
         confidence: whether the confidence branch weights the attention.
+        groups: names of attributes of which a person has one at most, by the name of each group.
     """
 
     backbone: str
@@ -68,6 +69,7 @@ class ModelCard:
     shifts: tuple[float, ...] = ()
     attention: AttentionName = "learned"
     confidence: bool = True
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The card as text, for the metadata of a model file."""
@@ -86,7 +88,14 @@ class ModelCard:
         schema = fields.pop("schema", None)
         if schema != SCHEMA:
             raise ValueError(f"schema {schema}, this vaa reads {SCHEMA}")
-        lists = {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
+        lists: dict[str, Any] = {
+            key: tuple(value) for key, value in fields.items() if isinstance(value, list)
+        }
+        if isinstance(groups := fields.get("groups"), dict):
+            lists["groups"] = {
+                name: tuple(members) if isinstance(members, list) else members
+                for name, members in groups.items()
+            }
         try:
             card = cls(**{**fields, **lists})
         except TypeError as error:
@@ -95,6 +104,8 @@ class ModelCard:
         for name, is_right in _CHECKS.items():
             if not is_right(getattr(card, name), count):
                 raise ValueError(f"its card has {name} {brief(getattr(card, name))}")
+        if not _are_groups(card.groups, card.attributes):
+            raise ValueError(f"its card has groups {brief(card.groups)}")
         return card
 
 
@@ -129,6 +140,16 @@ def _are_figures(values: Any) -> bool:
     return isinstance(values, dict) and all(
         value is None or _is_number(value) for value in values.values()
     )
+
+
+def _are_groups(value: Any, attributes: tuple[str, ...]) -> bool:
+    """Whether groups hold attributes, each one in one group at most."""
+    if not isinstance(value, dict):
+        return False
+    are_lists = all(isinstance(group, tuple) and len(group) > 1 for group in value.values())
+    members = [name for group in value.values() for name in group] if are_lists else []
+    is_known = all(name in attributes for name in members)
+    return are_lists and is_known and len(set(members)) == len(members)
 
 
 # Whether each field's value can be: a model file from elsewhere could have any. The functions take

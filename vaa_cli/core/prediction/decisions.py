@@ -1,10 +1,60 @@
 """Decisions on attributes by their thresholds, and which attributes to name first."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vaa_cli.core.labels.groups import group_positions
+from vaa_cli.core.models.card import ModelCard
+
 # Probabilities nearer to 0 or 1 have no logit.
 _LOWEST = 1e-7
+
+
+@dataclass(frozen=True)
+class DecisionRule:
+    """How probabilities become decisions.
+
+    An attribute is present at or above its threshold. Of an exclusive group, at most one is: the
+    one that is furthest above its threshold, as a rare one is decided at a small probability.
+
+    Attributes:
+        thresholds: C probabilities.
+        groups: positions of the attributes of each group.
+
+    Example:
+        >>> rule = DecisionRule((0.5, 0.5, 0.1), groups=((1, 2),))
+        >>> rule.decide([0.9, 0.6, 0.3]).tolist()
+        [True, False, True]
+    """
+
+    thresholds: tuple[float, ...]
+    groups: tuple[tuple[int, ...], ...] = ()
+
+    @classmethod
+    def of(cls, card: ModelCard) -> "DecisionRule":
+        """The rule of a model."""
+        groups = group_positions(card.groups, card.attributes).values()
+        return cls(card.thresholds, tuple(map(tuple, groups)))
+
+    def decide(self, probabilities: ArrayLike) -> NDArray[np.bool_]:
+        """Whether each attribute is present.
+
+        Args:
+            probabilities: `[C]` or `[n x C]`.
+
+        Returns:
+            The same shape.
+        """
+        found = np.asarray(probabilities)
+        present: NDArray[np.bool_] = found >= np.asarray(self.thresholds)
+        for group in self.groups:
+            members = list(group)
+            margin = _logit(found[..., members]) - _logit(np.asarray(self.thresholds)[members])
+            likeliest = np.arange(len(members)) == margin.argmax(axis=-1)[..., None]
+            present[..., members] &= likeliest
+        return present
 
 
 def by_margin(probabilities: ArrayLike, thresholds: ArrayLike) -> list[int]:

@@ -1,19 +1,15 @@
 """Predictions as CSV, JSON lines or Parquet, written as they come."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
 from vaa_cli.core.errors import VAAError, printable
 from vaa_cli.core.labels.boxes import BOX_COLUMNS
-from vaa_cli.core.models.card import ModelCard
+from vaa_cli.core.prediction.columns import Columns, Value
 from vaa_cli.core.prediction.decisions import by_margin
 from vaa_cli.core.prediction.predictor import Prediction
 from vaa_cli.core.system.csv_writer import CSVFormatter, number_text
@@ -57,70 +53,6 @@ def has_format(format: str, start: bytes) -> bool:
     return line.startswith(b"image,") and line.endswith(b",error")
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The columns of each row.
-
-    Attributes:
-        attributes: names of the C attributes.
-        thresholds: C probabilities at or above which one is decided to be present.
-        boxes: whether rows have boxes.
-        decisions: whether rows have decisions by the thresholds, 1 or 0, in place of probabilities.
-        min_confidence: leave out what is less sure; the confidence of a probability p is
-            max(p, 1 - p).
-        positions: positions of these attributes among the model's; None for all.
-        safe: put an apostrophe before names in a CSV that a spreadsheet would take for formulas.
-    """
-
-    attributes: tuple[str, ...]
-    thresholds: tuple[float, ...]
-    boxes: bool = False
-    decisions: bool = False
-    min_confidence: float = 0.0
-    positions: tuple[int, ...] | None = None
-    safe: bool = False
-
-    @classmethod
-    def of(
-        cls,
-        card: ModelCard,
-        boxes: bool = False,
-        decisions: bool = False,
-        min_confidence: float = 0.0,
-        positions: Sequence[int] | None = None,
-        safe: bool = False,
-    ) -> "Columns":
-        """The columns of a model's attributes, or of those at some positions."""
-        chosen = range(len(card.attributes)) if positions is None else positions
-        return cls(
-            tuple(card.attributes[position] for position in chosen),
-            tuple(card.thresholds[position] for position in chosen),
-            boxes,
-            decisions,
-            min_confidence,
-            None if positions is None else tuple(positions),
-            safe,
-        )
-
-    def probabilities(self, prediction: Prediction) -> NDArray[np.float32] | None:
-        """The probabilities of these attributes; None for a broken picture."""
-        if prediction.probabilities is None or self.positions is None:
-            return prediction.probabilities
-        return prediction.probabilities[list(self.positions)]
-
-    def values(self, prediction: Prediction) -> list[float | int | None]:
-        """The values of the attributes; None for broken pictures and for values left out."""
-        found = self.probabilities(prediction)
-        if found is None:
-            return [None] * len(self.attributes)
-        if self.decisions:
-            values = (found >= np.array(self.thresholds)).astype(int).tolist()
-        else:
-            values = found.tolist()
-        sure = np.maximum(found, 1 - found) >= self.min_confidence
-        return [value if kept else None for value, kept in zip(values, sure, strict=True)]
-
-
 class Rows(Protocol):
     """Writes predictions as rows."""
 
@@ -155,8 +87,8 @@ class CSVRows:
     def header_of(columns: Columns) -> bytes:
         """The first line of the file."""
         boxes = BOX_COLUMNS if columns.boxes else ()
-        attributes = map(_unexecuted, columns.attributes) if columns.safe else columns.attributes
-        return _bytes(CSVFormatter().line(["image", *boxes, *attributes, "error"]))
+        names = map(_unexecuted, columns.names) if columns.safe else columns.names
+        return _bytes(CSVFormatter().line(["image", *boxes, *names, "error"]))
 
     def write(self, prediction: Prediction) -> None:
         """Write a row, the first time after the header."""
@@ -165,13 +97,17 @@ class CSVRows:
         sides: list[str] = []
         if self._columns.boxes:
             sides = [number_text(side) for side in request.box] if request.box else [""] * 4
-        values = self._columns.values(prediction)
-        cells = ["" if value is None else self._form.format(value) for value in values]
+        cells = list(map(self._cell, self._columns.values(prediction)))
         name, problem = request.path, prediction.problem
         if self._columns.safe:
             name, problem = _unexecuted(name), _unexecuted(problem or "")
         row = [name, *sides, *cells, problem]
         self._file.write(_bytes(self._formatter.line(row)))
+
+    def _cell(self, value: Value) -> str:
+        if isinstance(value, str):
+            return _unexecuted(value) if self._columns.safe else value
+        return "" if value is None else self._form.format(value)
 
     def flush(self) -> None:
         """Let all rows reach the file."""
@@ -216,8 +152,12 @@ class JSONRows:
         row: dict[str, Any] = {"image": request.path}
         if columns.boxes:
             row["box"] = list(request.box) if request.box else None
-        named = zip(columns.attributes, columns.values(prediction), strict=True)
-        values = {name: round(value, _DIGITS) for name, value in named if value is not None}
+        named = zip(columns.names, columns.values(prediction), strict=True)
+        values = {
+            name: value if isinstance(value, str) else round(value, _DIGITS)
+            for name, value in named
+            if value is not None
+        }
         row["attributes"] = None if prediction.probabilities is None else values
         row["error"] = prediction.problem
         try:
@@ -258,7 +198,10 @@ class ParquetRows:
             [
                 ("image", pa.string()),
                 *((side, pa.float64()) for side in (BOX_COLUMNS if columns.boxes else ())),
-                *((name, kind) for name in columns.attributes),
+                *(
+                    (column.name, kind if column.words is None else pa.string())
+                    for column in columns.columns
+                ),
                 ("error", pa.string()),
             ]
         )
@@ -313,7 +256,7 @@ class PrettyRows:
 
     Args:
         console: the console to print on.
-        columns: the attributes; those below their thresholds stand in parentheses.
+        columns: the attributes; those that are decided to be absent stand in parentheses.
         top: number of attributes in a line.
     """
 
@@ -337,22 +280,26 @@ def prediction_line(prediction: Prediction, columns: Columns, top: int) -> Text:
 
     Args:
         prediction: the prediction of one picture.
-        columns: the columns; attributes below their thresholds stand in parentheses.
+        columns: the columns; attributes that are decided to be absent stand in parentheses.
         top: number of attributes.
     """
     request = prediction.request
     line = Text(printable(request.path), style="bold")
     line.append(f" {request.box}" if request.box else "", style="dim")
-    found = columns.probabilities(prediction)
+    found = prediction.probabilities
     if found is None:
         return line.append(f"  {printable(prediction.problem or '')}", style="red")
+    decided, thresholds = columns.rule.decide(found), columns.rule.thresholds
+    shown = [column for column in columns.columns if column.words is None]
+    positions = [column.positions[0] for column in shown]
     values = columns.values(prediction)
-    for position in by_margin(found, columns.thresholds)[:top]:
-        if values[position] is None:  # not sure enough
+    margins = by_margin(found[positions], [thresholds[position] for position in positions])
+    for column in [shown[number] for number in margins[:top]]:
+        if values[columns.columns.index(column)] is None:  # not sure enough
             continue
-        probability = found[position]
-        text = f"{printable(columns.attributes[position])} {100 * probability:.0f}%"
-        is_present = probability >= columns.thresholds[position]
+        (position,) = column.positions
+        text = f"{printable(column.name)} {100 * found[position]:.0f}%"
+        is_present = decided[position]
         line.append("  ", style="not bold")
         line.append(text if is_present else f"({text})", style="green" if is_present else "dim")
     return line

@@ -10,6 +10,7 @@ from PIL import Image
 from vaa_cli.core.images.overlay import COLOURS, Pixels, overlay
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.prediction.attention import Explanation, Floats
+from vaa_cli.core.prediction.decisions import DecisionRule
 from vaa_cli.core.reports.matplotlib_setup import drawing, png, require_matplotlib, short_label
 
 if TYPE_CHECKING:
@@ -198,6 +199,7 @@ def _draw_block(
     prediction = explained.explanation.prediction
     probabilities = prediction.probabilities
     assert probabilities is not None
+    decided = DecisionRule.of(card).decide(probabilities)
     pixels: Pixels = np.asarray(explained.picture)
     path, box = prediction.request.path, prediction.request.box
     title = short_label(path if box is None else f"{path}  {box}", _LONGEST_TITLE)
@@ -212,7 +214,7 @@ def _draw_block(
         for c, heat in zip(explained.attributes, row.heats, strict=True):
             axes = canvas.axes(left, top, size.map, _HEIGHT)
             axes.imshow(overlay(pixels, heat, row.top, row.has_cells))
-            is_present = probabilities[c] >= card.thresholds[c]
+            is_present = bool(decided[c])
             axes.set_title(
                 f"{'✓' if is_present else '✗'} {short_label(card.attributes[c], 22)} "
                 f"{probabilities[c]:.0%}",

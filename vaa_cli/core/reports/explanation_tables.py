@@ -8,6 +8,7 @@ from rich.text import Text
 
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.prediction.attention import Explanation, Floats
+from vaa_cli.core.prediction.decisions import DecisionRule
 from vaa_cli.core.reports.figures_table import FigureColumn, FiguresTable, name_text
 
 _DOWN, _ACROSS = ("top", "middle", "bottom"), ("left", "centre", "right")
@@ -28,9 +29,8 @@ def explanation_table(
     request = explanation.prediction.request
     title = request.path if request.box is None else f"{request.path} {request.box}"
     maps = [explanation.combined(c) for c in attributes]
-    decisions = [
-        "present" if probabilities[c] >= card.thresholds[c] else "absent" for c in attributes
-    ]
+    decided = DecisionRule.of(card).decide(probabilities)
+    decisions = ["present" if decided[c] else "absent" for c in attributes]
     columns = [
         FigureColumn("probability", [f"{probabilities[c]:.3f}" for c in attributes], 1),
         FigureColumn("threshold", [f"{card.thresholds[c]:.3f}" for c in attributes], 3),

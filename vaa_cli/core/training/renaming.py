@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.labels.label_csv import require_attribute_names
+from vaa_cli.core.labels.label_file import require_attribute_names
 from vaa_cli.core.models.card import read_card
 from vaa_cli.core.models.model_file import copy_with_card
 from vaa_cli.core.runs.lookup import model_file, require_not_starter
@@ -32,7 +32,13 @@ def rename_attributes(run: Path | str | None, names: Mapping[str, str]) -> Path:
     path = model_file(run)
     require_not_starter(path)
     card = read_card(path)
-    renamed = replace(card, attributes=_renamed(card.attributes, names, path))
+    attributes = _renamed(card.attributes, names, path)
+    new_names = dict(zip(card.attributes, attributes, strict=True))
+    groups = {
+        group: tuple(new_names[member] for member in members)
+        for group, members in card.groups.items()
+    }
+    renamed = replace(card, attributes=attributes, groups=groups)
     copy_with_card(path, path, renamed)
     return path
 

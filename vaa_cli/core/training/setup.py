@@ -44,6 +44,7 @@ def model_card(data: Prepared, options: TrainingOptions) -> ModelCard:
         confidence=options.confidence,
         hidden=options.hidden,
         output_stride=options.output_stride,
+        groups=dict(data.groups),
         data=str(data.folder.resolve()),
         epoch=0,
         validation={},

@@ -288,7 +288,35 @@ def test_people_without_attributes_are_counted(form: Format, root: Path) -> None
 
 
 def test_nothing_left_out_is_nothing_noted(root: Path) -> None:
-    assert duke.read(make_duke(root)).notes == ()
+    notes = duke.read(make_duke(root)).notes
+    assert [note for note in notes if "exclusive group" not in note] == []
+
+
+def test_colours_are_groups_where_each_person_has_one(form: Format, root: Path) -> None:
+    fields = list(form.halves["train"].values)
+    colours = {
+        part: [name for name in fields if name.startswith(part) and len(name) > len(part)]
+        for part in ("up", "down")
+    }
+    halves = dict(form.halves)
+    for name, half in halves.items():
+        for part in colours.values():
+            for number, colour in enumerate(part):
+                chosen = [i % len(part) == number for i in range(len(half.identities))]
+                half = half.changed(colour, [1 + is_chosen for is_chosen in chosen])
+        halves[name] = half
+    table = form.read(form.make(root, halves=halves))
+    expected = {"upcolor": colours["up"], "downcolor": colours["down"]}
+    if "young" in table.attributes:
+        expected["age"] = list(AGES)
+    found = {group: sorted(names) for group, names in table.groups.items()}
+    assert found == {group: sorted(names) for group, names in expected.items()}
+
+
+def test_groups_that_the_labels_contradict_are_none(form: Format, root: Path) -> None:
+    table = form.read(form.make(root))
+    assert "upcolor" not in table.groups
+    assert any("upcolor" in note for note in table.notes)
 
 
 def counted(table: LabelTable, *counts: int) -> bool:

@@ -7,16 +7,16 @@ import numpy as np
 
 from vaa_cli.core.datasets.formats.base import DatasetFormat
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.labels.label_csv import (
+from vaa_cli.core.labels.label_file import read_label_file
+from vaa_cli.core.labels.label_header import (
     IMAGE_COLUMNS,
     SPLIT_NAMES,
     TableOptions,
     image_column,
-    table_from_csv,
 )
 from vaa_cli.core.labels.picture_root import PICTURE_FOLDERS, find_pictures
 from vaa_cli.core.labels.table import LabelTable, leaves_folder
-from vaa_cli.core.system.csv_reader import read_header
+from vaa_cli.core.labels.text_table import ENDINGS, header_of
 
 LABELS_NAME = "labels.csv"
 
@@ -44,7 +44,7 @@ def read(source: Path, options: TableOptions = TableOptions()) -> LabelTable:  #
 
 
 def _read_table(path: Path, options: TableOptions) -> LabelTable:
-    table = table_from_csv(path, options)
+    table = read_label_file(path, options)
     found = find_pictures(path, table.row_images)
     if found is None:
         first = path.parent / table.row_images[0]
@@ -72,10 +72,10 @@ def find_tables(source: Path, options: TableOptions = TableOptions()) -> list[Pa
         raise VAAError(f"{source}: no such folder; name the folder that holds the label CSV")
     fitting = _fitting(source, options.image_column)
     if not fitting:
-        tables = len(list(source.glob("*.csv")))
+        tables = len(tables_in(source))
         found = f"{tables} without an image column" if tables else "none"
         raise VAAError(
-            f"{source} has no labels: looked for a CSV with a column named "
+            f"{source} has no labels: looked for a CSV or .xlsx with a column named "
             f"{', '.join(IMAGE_COLUMNS[:-1])} or {IMAGE_COLUMNS[-1]} and found {found}"
         )
     splits = [SPLIT_NAMES.get(path.stem.lower()) for path in fitting]
@@ -115,6 +115,7 @@ def _joined(tables: dict[Path, LabelTable]) -> LabelTable:
         np.concatenate([part.labels for part in parts]),
         np.repeat(np.array(splits, dtype=np.int8), [len(part) for part in parts]),
         None if first.boxes is None else np.concatenate([part.boxes for part in parts]),
+        groups=first.groups,
         problems={name: texts for part in parts for name, texts in part.problems.items()},
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
     )
@@ -123,18 +124,27 @@ def _joined(tables: dict[Path, LabelTable]) -> LabelTable:
 def _fitting(source: Path, image_column: str | None = None) -> list[Path]:
     if (source / LABELS_NAME).exists():
         return [source / LABELS_NAME]
-    tables = sorted(path for path in source.glob("*.csv") if not path.name.startswith("."))
-    return [path for path in tables if _names_pictures(path, image_column)]
+    return [path for path in tables_in(source) if _names_pictures(path, image_column)]
+
+
+def tables_in(source: Path) -> list[Path]:
+    """The CSV files and workbooks of a folder, whatever is in them."""
+    # A spreadsheet program keeps a ~$NAME.xlsx beside a workbook that it has open.
+    return sorted(
+        path
+        for path in source.iterdir()
+        if path.suffix.lower() in ENDINGS and not path.name.startswith((".", "~$"))
+    )
 
 
 def _names_pictures(path: Path, wanted: str | None) -> bool:
     try:
-        header, _ = read_header(path)
+        header = header_of(path)
         return image_column(header) is not None if wanted is None else wanted in header
     except VAAError:
         return False  # some other file that happens to end in .csv
 
 
 FORMAT = DatasetFormat(
-    "csv", "a label CSV", f"a CSV with a column {', '.join(IMAGE_COLUMNS)}", find, read
+    "csv", "a label table", f"a CSV or .xlsx with a column {', '.join(IMAGE_COLUMNS)}", find, read
 )

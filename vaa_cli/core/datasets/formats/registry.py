@@ -17,6 +17,7 @@ from vaa_cli.core.datasets.formats import (
 )
 from vaa_cli.core.datasets.formats.base import DatasetFormat
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.labels.text_table import header_of
 
 FORMATS: tuple[DatasetFormat, ...] = tuple(
     module.FORMAT
@@ -51,11 +52,26 @@ def detect(source: Path) -> Detection:
     ]
     if not found:
         looks = "; ".join(f"{format.name}: {format.looks_for}" for format in FORMATS)
-        raise VAAError(f"{source} is in no known format; looked for {looks}")
+        raise VAAError(f"{source} is in no known format; {_hint(source)}looked for {looks}")
     if len(found) > 1:
         names = " and ".join(f"{one.format.name} ({one.evidence})" for one in found)
         raise VAAError(f"{source} could be {names}; choose with `format`")
     return found[0]
+
+
+def _hint(source: Path) -> str:
+    """What is missing, where a folder has one table that would do but for the name of a column."""
+    tables = csv_folder.tables_in(source)
+    if len(tables) != 1:
+        return ""
+    try:
+        header = header_of(tables[0])
+    except VAAError:
+        return ""  # some other file
+    return (
+        f"{tables[0].name} has no image column, so say which of its columns it is with "
+        f"`image_column` ({', '.join(header[:8])}); "
+    )
 
 
 def format_named(name: str) -> DatasetFormat:

@@ -13,6 +13,7 @@ from vaa_cli.core.datasets.matlab import values
 from vaa_cli.core.datasets.matlab.reader import read_mat
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.decode import is_picture
+from vaa_cli.core.labels.groups import exclusive_where_labels_are, remaining_groups
 from vaa_cli.core.labels.table import ABSENT, PRESENT, SPLITS, LabelTable
 
 # Whose pictures are in each folder, and the split that it becomes.
@@ -21,6 +22,11 @@ HALVES = ("train", "test")
 INDEX = "image_index"
 AGE, AGES = "age", ("young", "teenager", "adult", "old")
 _NO, _YES = 1, 2
+# Of the colours of upper and of lower clothing, the publishers label one for each person.
+_COLOURS = {"upcolor": "up", "downcolor": "down"}
+_COLOUR_WORDS = frozenset(
+    {"black", "white", "red", "purple", "yellow", "gray", "blue", "green", "brown", "pink"}
+)
 # Parts of a person that a detector found, and people who are in no gallery.
 JUNK, DISTRACTORS = -1, 0
 
@@ -147,7 +153,7 @@ def _pictures(
             f"{root}: no picture in {', '.join(FOLDERS)} is of a person in {path.name}; looked for "
             "names such as 0002_c1s1_000451_03.jpg"
         )
-    return LabelTable(
+    table = LabelTable(
         root,
         images,
         attributes,
@@ -160,3 +166,16 @@ def _pictures(
             (strangers, "pictures of people without attributes left out"),
         ),
     )
+    return exclusive_where_labels_are(table, _groups(attributes))
+
+
+def _groups(attributes: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """The ages and the colours of clothing, of which a person has one each."""
+    groups: dict[str, tuple[str, ...]] = {AGE: AGES}
+    for group, prefix in _COLOURS.items():
+        groups[group] = tuple(
+            name
+            for name in attributes
+            if name.startswith(prefix) and name.removeprefix(prefix) in _COLOUR_WORDS
+        )
+    return remaining_groups(groups, attributes)

@@ -1,8 +1,8 @@
-"""The CSV form of a label table: a row a picture or a box in one, a column an attribute."""
+"""Label tables as files: a row a picture or a box in one, a column an attribute."""
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from posixpath import normpath
 
@@ -12,11 +12,22 @@ from numpy.typing import NDArray
 
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.boxes import BOX_COLUMNS, Box
+from vaa_cli.core.labels.groups import named_groups, rows_with_several
 from vaa_cli.core.labels.label_columns import (
     LabelColumns,
     ParsedColumns,
     label_of,
     resolve_minus_ones,
+)
+from vaa_cli.core.labels.label_header import (
+    IDENTITY_COLUMN,
+    IMAGE_COLUMNS,
+    PROBLEM_COLUMN,
+    SPLIT_COLUMN,
+    SPLIT_NAMES,
+    LabelHeader,
+    TableOptions,
+    box_columns,
 )
 from vaa_cli.core.labels.table import (
     ABSENT,
@@ -27,117 +38,35 @@ from vaa_cli.core.labels.table import (
     leaves_folder,
     repeated_rows,
 )
-from vaa_cli.core.system.csv_reader import (
-    CSVDialect,
-    csv_chunks,
-    dialect_of,
-    read_header,
-    require_distinct_columns,
-)
+from vaa_cli.core.labels.text_table import open_text_table
+from vaa_cli.core.system.csv_reader import csv_chunks
 from vaa_cli.core.system.csv_writer import number_text
-
-SPLIT_NAMES = {
-    "train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2,
-    "testing": 2,
-}  # fmt: skip
-IMAGE_COLUMNS = (
-    "image", "file", "filename", "path", "file_name", "image_path", "img", "picture",
-)  # fmt: skip
-SPLIT_COLUMN = "split"
-# Who is on a picture: rows of one person stay in one part.
-IDENTITY_COLUMN = "identity"
-# The last column of predictions, empty where all went well.
-PROBLEM_COLUMN = "error"
 
 _CELLS = {PRESENT: "1", ABSENT: "0", UNSPECIFIED: ""}
 
 
-def image_column(columns: Sequence[str]) -> str | None:
-    """The name of the column that holds the pictures' paths, if there is one."""
-    return next((found for name in IMAGE_COLUMNS if (found := _column(columns, name))), None)
+def read_label_file(path: Path, options: TableOptions = TableOptions()) -> LabelTable:  # noqa: B008
+    """Read a label CSV or sheet: images, perhaps splits, identities, boxes, the rest attributes.
 
-
-def box_columns(columns: Sequence[str]) -> list[str]:
-    """The names of the four box columns, or none: a lone `top` is a piece of clothing."""
-    found = [column for name in BOX_COLUMNS if (column := _column(columns, name))]
-    return found if len(found) == len(BOX_COLUMNS) else []
-
-
-def _column(columns: Sequence[str], wanted: str) -> str | None:
-    """The column of a name, in whatever case; if there are several, the one spelt alike."""
-    alike = [name for name in columns if name.lower() == wanted]
-    return wanted if wanted in alike else next(iter(alike), None)
-
-
-@dataclass(frozen=True)
-class _Header:
-    """The columns of a label CSV by what they hold, None where there is none."""
-
-    images: str
-    split: str | None
-    identity: str | None
-    problems: str | None
-    boxes: list[str]
-    attributes: tuple[str, ...]
-
-    @classmethod
-    def of(cls, path: Path, dialect: CSVDialect, options: "TableOptions") -> "_Header":
-        """Read a header.
-
-        Raises:
-            VAAError: it is none of a label CSV.
-        """
-        header, _ = read_header(path, dialect)
-        require_distinct_columns(header, path)
-        images = _images_from(header, path, options)
-        split, identity, problems = (
-            _column(header, name) for name in (SPLIT_COLUMN, IDENTITY_COLUMN, PROBLEM_COLUMN)
-        )
-        boxes = box_columns(header)
-        special = {images, split, identity, problems, *boxes, *_ignored(header, path, options)}
-        attributes = tuple(name for name in header if name not in special)
-        if not attributes:
-            raise VAAError(f"{path} has no attribute columns beside {images!r}")
-        if "" in attributes:
-            position = header.index("") + 1
-            raise VAAError(f"{path}: column {position} has no name; name it or delete it")
-        return cls(images, split, identity, problems, boxes, attributes)
-
-
-@dataclass(frozen=True)
-class TableOptions:
-    """How a label CSV is read.
-
-    Attributes:
-        image_column: name of the column with the pictures' paths; None for one of `IMAGE_COLUMNS`.
-        ignore: names of columns that are no attributes.
-    """
-
-    image_column: str | None = None
-    ignore: tuple[str, ...] = ()
-
-
-def table_from_csv(path: Path, options: TableOptions = TableOptions()) -> LabelTable:
-    """Read a label CSV: images, perhaps splits, identities and boxes, the rest attributes.
-
-    Columns of words become an attribute a word; those of numbers or text are none, which notes say.
+    Columns of words become a group, an attribute a word; those of numbers or text are none, which
+    notes say.
 
     Args:
-        path: the CSV; its folder is the root that image paths start from.
+        path: the file; its folder is the root that image paths start from.
         options: how it is read.
 
     Raises:
         VAAError: the file, a row or a cell is not of that form; names file, row and column. Rows
             are counted as a spreadsheet shows them: the header is row 1.
     """
-    dialect = dialect_of(path)
-    header = _Header.of(path, dialect, options)
+    text = open_text_table(path, options.sheet)
+    header = LabelHeader.of(text.header, path, options)
     images_from, split_from, boxes_from = header.images, header.split, header.boxes
     images: list[str] = []
     names: dict[str, str] = {}  # one text for all rows of a picture, which saves much memory
     rows, splits, boxes, identities = [], [], [], []
-    columns = LabelColumns(header.attributes, path)
-    for frame in csv_chunks(path, dialect=dialect):
+    columns = LabelColumns(header.attributes, path, options.empty)
+    for frame in text.chunks:
         rows.append(frame.index.to_numpy())
         images += [names.setdefault(name, name) for name in _parse_images(frame[images_from], path)]
         columns.add(frame)
@@ -161,11 +90,14 @@ def table_from_csv(path: Path, options: TableOptions = TableOptions()) -> LabelT
         splits=np.concatenate(splits) if splits else None,
         boxes=np.concatenate(boxes) if boxes else None,
         identities=np.concatenate(identities) if identities else None,
+        groups=named_groups(parsed.attributes) | parsed.groups,
         problems=parsed.problems,
-        notes=(*(() if dialect.is_usual else (f"{path.name} is {dialect}",)), *parsed.notes),
+        notes=(*((text.note,) if text.note else ()), *parsed.notes),
     )
-    _require_no_contradictions(table, np.concatenate(rows), path)
-    return table
+    numbers = np.concatenate(rows)
+    _require_no_contradictions(table, numbers, path)
+    contradictions = _group_contradictions(table, numbers, path)
+    return replace(table, problems={**contradictions, **table.problems})
 
 
 def _require_attributes(parsed: ParsedColumns, path: Path) -> None:
@@ -319,32 +251,6 @@ def _parse_labels(frame: pd.DataFrame, path: Path) -> NDArray[np.int8]:
     return labels
 
 
-def _images_from(header: Sequence[str], path: Path, options: TableOptions) -> str:
-    """The name of the column with the pictures' paths."""
-    wanted = options.image_column
-    if wanted is not None:
-        if wanted not in header:
-            raise VAAError(f"{path} has no column {wanted!r}; it has {', '.join(header)}")
-        return wanted
-    alike = [name for name in header if name.lower() in IMAGE_COLUMNS]
-    if not alike:
-        raise VAAError(
-            f"{path} has no image column; name one of {', '.join(IMAGE_COLUMNS)}, or say which of "
-            f"its columns it is with `image_column`: {', '.join(header[:8])}"
-        )
-    found = image_column(header)
-    assert found is not None
-    return found
-
-
-def _ignored(header: Sequence[str], path: Path, options: TableOptions) -> set[str]:
-    """The names of columns that are no attributes."""
-    for name in options.ignore:
-        if name not in header:
-            raise VAAError(f"{path} has no column {name!r} to ignore; it has {', '.join(header)}")
-    return set(options.ignore)
-
-
 def _parse_identities(column: "pd.Series[str]", path: Path) -> NDArray[np.object_]:
     """The person of each row; one text for all rows of a person, which saves much memory."""
     codes, people = pd.factorize(column)
@@ -388,6 +294,22 @@ def _require_no_contradictions(table: LabelTable, rows: NDArray[np.int64], path:
             f"{path}: rows {rows[first]} and {rows[second]} are the same picture {what}"
             f"{table.row_images[second]!r} with other labels or another split; keep the right one"
         )
+
+
+def _group_contradictions(
+    table: LabelTable, rows: NDArray[np.int64], path: Path
+) -> dict[str, list[str]]:
+    """The rows that have two attributes of a group, by the name of the second one."""
+    problems: dict[str, list[str]] = {}
+    for group, members in table.groups.items():
+        for row in rows_with_several(table, members):
+            labels = table.labels[row]
+            there = [name for name in members if labels[table.attributes.index(name)] == PRESENT]
+            problems.setdefault(there[1], []).append(
+                f"{path}: row {rows[row]} has both {there[0]} and {there[1]}, which exclude each "
+                f"other; correct it, or rename these columns if {group} is no group"
+            )
+    return problems
 
 
 def _cell_error(path: Path, column: "pd.Series[str]", row: int, problem: str) -> VAAError:

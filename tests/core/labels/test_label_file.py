@@ -12,12 +12,12 @@ from vaa_cli.core.datasets.prepared import Origin, read_prepared, write_prepared
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.attributes import choose_attributes
 from vaa_cli.core.labels.boxes import Box
-from vaa_cli.core.labels.label_csv import (
-    TableOptions,
+from vaa_cli.core.labels.label_file import (
+    read_label_file,
     read_prepared_csv,
     require_column_names,
-    table_from_csv,
 )
+from vaa_cli.core.labels.label_header import TableOptions
 from vaa_cli.core.labels.table import LabelTable
 from vaa_cli.core.system import csv_reader
 from vaa_cli.core.system.csv_reader import read_csv
@@ -31,14 +31,14 @@ def path(tmp_path: Path) -> Path:
 def table_of(path: Path, text: str) -> LabelTable:
     """The table that a CSV of this text gives."""
     path.write_text(text, encoding="utf-8", newline="")
-    return table_from_csv(path)
+    return read_label_file(path)
 
 
 def refusal(path: Path, text: str | bytes) -> str:
     """The message with which a CSV is refused; it is one line and names the file."""
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(VAAError) as caught:
-        choose_attributes(table_from_csv(path), None)
+        choose_attributes(read_label_file(path), None)
     message = str(caught.value)
     assert str(path) in message
     assert len(message.splitlines()) == 1
@@ -107,10 +107,10 @@ def test_numbers_and_text_are_no_attributes(path: Path) -> None:
         "note is text such as 'seen on day 0', and no attribute",
         "id is an attribute a word: p0, p1",
     )
-    table = table_from_csv(path, TableOptions(ignore=("id", "note")))
+    table = read_label_file(path, TableOptions(ignore=("id", "note")))
     assert (table.attributes, len(table.notes)) == (("hat",), 1)
     with pytest.raises(VAAError, match="no column 'nota' to ignore; it has image, hat"):
-        table_from_csv(path, TableOptions(ignore=("nota",)))
+        read_label_file(path, TableOptions(ignore=("nota",)))
 
 
 def test_words_become_an_attribute_each(path: Path) -> None:
@@ -149,10 +149,10 @@ def test_names_of_the_image_column(path: Path, column: str) -> None:
 def test_no_image_column(path: Path) -> None:
     message = refusal(path, "Bild,hat\na.jpg,1\n")
     assert all(name in message for name in ("image", "file", "filename", "path", "Bild, hat"))
-    table = table_from_csv(path, TableOptions(image_column="Bild"))
+    table = read_label_file(path, TableOptions(image_column="Bild"))
     assert (table.row_images, table.attributes) == (["a.jpg"], ("hat",))
     with pytest.raises(VAAError, match="no column 'bild'; it has Bild, hat"):
-        table_from_csv(path, TableOptions(image_column="bild"))
+        read_label_file(path, TableOptions(image_column="bild"))
 
 
 def test_attributes_keep_their_order_and_lose_spaces_around_them(path: Path) -> None:
@@ -375,7 +375,7 @@ def test_tables_as_spreadsheets_write_them(path: Path, mark: str, coding: str) -
     ]
     content = "\r\n".join(mark.join(row) for row in rows)
     path.write_bytes(content.encode(coding))
-    table = table_from_csv(path)
+    table = read_label_file(path)
     assert table.row_images == ["Straße.jpg", "b.jpg"]
     assert table.attributes == ("hat; or, cap",)
     assert table.labels.tolist() == [[1], [0]]
@@ -393,12 +393,12 @@ def test_tables_as_spreadsheets_write_them(path: Path, mark: str, coding: str) -
 def test_another_encoding_far_down(path: Path) -> None:
     rows = "".join(f"{i}.jpg,1\n" for i in range(20_000))
     path.write_bytes(f"image,hat\n{rows}Straße.jpg,1\n".encode("cp1252"))
-    assert table_from_csv(path).row_images[-1] == "Straße.jpg"
+    assert read_label_file(path).row_images[-1] == "Straße.jpg"
 
 
 def test_a_byte_order_mark_is_no_part_of_the_name(path: Path) -> None:
     path.write_bytes("\ufeffimage,hat\nStraße.jpg,1\n".encode())
-    table = table_from_csv(path)
+    table = read_label_file(path)
     assert table.row_images == ["Straße.jpg"]
     assert table.attributes == ("hat",)
 
@@ -484,7 +484,7 @@ def test_a_blank_line_before_the_header(path: Path) -> None:
 
 def test_a_file_that_is_not_there(path: Path) -> None:
     with pytest.raises(VAAError, match=r"labels\.csv"):
-        table_from_csv(path)
+        read_label_file(path)
 
 
 def test_read_csv_gives_text_as_it_stands(path: Path) -> None:

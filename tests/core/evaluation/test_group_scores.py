@@ -1,0 +1,49 @@
+"""Figures of exclusive groups, against counting by hand."""
+
+import math
+
+import numpy as np
+
+from vaa_cli.core.evaluation.group_scores import NONE, score_groups
+from vaa_cli.core.models.card import ModelCard
+
+CARD = ModelCard(
+    backbone="resnet18",
+    attributes=("age=young", "hat", "age=old"),
+    thresholds=(0.5, 0.5, 0.25),
+    priors=(0.5, 0.5, 0.5),
+    image_size=(64, 32),
+    mean=(0.5, 0.5, 0.5),
+    std=(0.2, 0.2, 0.2),
+    stages=(3, 4),
+    classifier="pooled",
+    hidden=16,
+    data="prepared",
+    epoch=1,
+    validation={},
+    groups={"age": ("age=young", "age=old")},
+)
+
+
+def test_accuracy_and_confusion() -> None:
+    labels = np.array(
+        [[1, 0, 0], [1, 0, 0], [0, 1, 1], [0, 1, 0], [-1, 1, 0], [1, 0, -1]], dtype=np.int8
+    )
+    probabilities = [
+        [0.9, 0.1, 0.1],  # young as young
+        [0.4, 0.1, 0.3],  # young as old
+        [0.6, 0.1, 0.7],  # old as old: further above its threshold
+        [0.1, 0.1, 0.1],  # neither as neither
+        [0.9, 0.1, 0.1],  # not known
+        [0.1, 0.1, 0.2],  # young, of which one says so, as neither
+    ]
+    (age,) = score_groups(CARD, probabilities, labels)
+    assert age.words == ("young", "old", NONE)
+    assert age.confusion.tolist() == [[1, 1, 1], [0, 1, 0], [0, 0, 1]]
+    assert age.record == {"group": "age", "rows": 5, "accuracy": 3 / 5}
+
+
+def test_a_group_without_labels_has_no_accuracy() -> None:
+    (age,) = score_groups(CARD, [[0.5, 0.5, 0.5]], np.full((1, 3), -1, dtype=np.int8))
+    assert age.rows == 0
+    assert math.isnan(age.accuracy)
