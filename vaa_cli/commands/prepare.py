@@ -29,8 +29,9 @@ FormatOption = Annotated[
     str,
     typer.Option(
         "--format",
-        help="csv, wider, peta, pa100k, rap, rap2, market1501, duke, celeba, ccp; or auto: "
-        "detected by the files in the folder.",
+        help="csv (.xlsx too), wider, peta, pa100k, rap, rap2, market1501, duke, celeba, ccp, "
+        "par, cvat, coco, labelstudio, roboflow, imagefolder, fiftyone, mmpretrain, paddle, "
+        "folders; or auto: detected by the files in the folder.",
     ),
 ]
 PartitionOption = Annotated[
@@ -39,6 +40,16 @@ PartitionOption = Annotated[
         "--partition",
         min=0,
         help="Partition of a dataset that has several (PETA, RAP). Default: 0.",
+        show_default=False,
+    ),
+]
+LabelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--label",
+        metavar="NAME",
+        help="Label of the boxes that are people, in CVAT, COCO and Label Studio exports. "
+        "Default: person, or the only one.",
         show_default=False,
     ),
 ]
@@ -190,6 +201,7 @@ def prepare(
     ignore: IgnoreOption = None,
     sheet: SheetOption = None,
     empty: EmptyOption = "unspecified",
+    label: LabelOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
     """Check a dataset; write its label CSVs and attribute priors.
@@ -216,7 +228,7 @@ def prepare(
         format, partition, attributes, merge, box_margin, crops, short_side,
         "none" if no_check else check, strict, follow_links, val_share, stats, seed, resplit, force,
         image_column, tuple(name.strip() for name in ignore.split(",")) if ignore else (), sheet,
-        empty,
+        empty, label,
     )  # fmt: skip
     if dry_run:
         show_preview(preview(sources, options))

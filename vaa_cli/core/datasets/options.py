@@ -17,6 +17,8 @@ class PrepareOptions:
     Attributes:
         format: name of the dataset's format, or `auto` to detect it by the files in the folder.
         partition: number of the partition, from 0, where the dataset has several.
+        label: label of the boxes that are rows, where boxes have labels; None for `person`, or the
+            only one there is.
         attributes: attributes to keep, see `choose_attributes`.
         merge: join prepared folders by the names of their attributes.
         box_margin: context on each side of a box, as a fraction of its width and height; None is 0.
@@ -62,6 +64,7 @@ class PrepareOptions:
     ignore: tuple[str, ...] = ()
     sheet: str | None = None
     empty: EmptyMeaning = "unspecified"
+    label: str | None = None
 
     @property
     def of_table(self) -> TableOptions:

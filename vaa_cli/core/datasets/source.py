@@ -116,19 +116,16 @@ def _read(sources: Sequence[Path], options: PrepareOptions) -> tuple[LabelTable,
         )  # fmt: skip
     else:
         chosen = format_named(options.format)
-    if chosen is csv_folder.FORMAT and options.partition is None:
-        table = csv_folder.read(path, options.of_table)
-    elif options.of_table != TableOptions():
+    of_format = {"partition": options.partition, "label": options.label}
+    if options.of_table != TableOptions() and chosen is not csv_folder.FORMAT:
         raise VAAError(
             "`image_column`, `ignore`, `sheet` and `empty` are for label tables, not for "
             f"{chosen.title}"
         )
-    elif options.partition is None:
-        table = chosen.read(path)
-    elif chosen.read_partition is None:
-        raise VAAError(f"`partition={options.partition}`: {chosen.title} has one partition only")
+    if chosen is csv_folder.FORMAT and set(of_format.values()) == {None}:
+        table = csv_folder.read(path, options.of_table)
     else:
-        table = chosen.read_partition(path, options.partition)
+        table = chosen.read_with(path, **of_format)
     for note in table.notes:
         _LOGGER.info("note: %s", note)
     folder = path.parent if path.is_file() else path

@@ -10,7 +10,9 @@ from vaa_cli.core.datasets.formats import ccp, celeba, duke, market1501, wider
 from vaa_cli.core.datasets.formats.registry import FORMATS, detect
 
 NAMES = (
-    "csv", "wider", "peta", "pa100k", "rap", "rap2", "market1501", "duke", "celeba", "ccp"
+    "csv", "wider", "peta", "pa100k", "rap", "rap2", "market1501", "duke", "celeba", "ccp", "par",
+    "cvat", "coco", "labelstudio", "roboflow", "imagefolder", "fiftyone", "mmpretrain", "paddle",
+    "folders",
 )  # fmt: skip
 
 

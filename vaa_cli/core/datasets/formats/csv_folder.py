@@ -124,7 +124,9 @@ def _joined(tables: dict[Path, LabelTable]) -> LabelTable:
 def _fitting(source: Path, image_column: str | None = None) -> list[Path]:
     if (source / LABELS_NAME).exists():
         return [source / LABELS_NAME]
-    return [path for path in tables_in(source) if _names_pictures(path, image_column)]
+    # A metadata.csv is Hugging Face's, which has its own reader.
+    tables = [path for path in tables_in(source) if path.name != "metadata.csv"]
+    return [path for path in tables if _names_pictures(path, image_column)]
 
 
 def tables_in(source: Path) -> list[Path]:

@@ -188,5 +188,10 @@ def _owners(pictures: Sequence[str], people: Sequence[str]) -> list[str | None]:
 
 
 FORMAT = DatasetFormat(
-    "peta", "PETA", f"{MATLAB_FILE} or {TREE}/<SET>/archive/{LABELS}", find, read, read
+    "peta",
+    "PETA",
+    f"{MATLAB_FILE} or {TREE}/<SET>/archive/{LABELS}",
+    find,
+    read,
+    options=frozenset({"partition"}),
 )

@@ -49,4 +49,11 @@ def read(root: Path, partition: int = 0) -> LabelTable:
     return rap_table(table, attributes[:BENCHMARK], {"train": train, "test": test}, place)
 
 
-FORMAT = DatasetFormat("rap", "RAP v1", f"{FILE} with fields by position", find, read, read)
+FORMAT = DatasetFormat(
+    "rap",
+    "RAP v1",
+    f"{FILE} with fields by position",
+    find,
+    read,
+    options=frozenset({"partition"}),
+)

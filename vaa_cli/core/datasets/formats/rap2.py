@@ -55,4 +55,11 @@ def read(root: Path, partition: int = 0) -> LabelTable:
     return rap_table(table, [attributes[position] for position in chosen], parts, place)
 
 
-FORMAT = DatasetFormat("rap2", "RAP v2", f"{FILE} with {SECOND_RELEASE}", find, read, read)
+FORMAT = DatasetFormat(
+    "rap2",
+    "RAP v2",
+    f"{FILE} with {SECOND_RELEASE}",
+    find,
+    read,
+    options=frozenset({"partition"}),
+)

@@ -6,23 +6,34 @@ from pathlib import Path
 from vaa_cli.core.datasets.formats import (
     ccp,
     celeba,
+    coco,
     csv_folder,
+    cvat,
     duke,
+    fiftyone,
+    folders,
+    imagefolder,
+    labelstudio,
     market1501,
+    mmpretrain,
     pa100k,
+    paddle,
+    par_pickles,
     peta,
     rap,
     rap2,
+    roboflow,
     wider,
 )
 from vaa_cli.core.datasets.formats.base import DatasetFormat
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.text_table import header_of
 
-FORMATS: tuple[DatasetFormat, ...] = tuple(
-    module.FORMAT
-    for module in (csv_folder, wider, peta, pa100k, rap, rap2, market1501, duke, celeba, ccp)
-)
+_MODULES = (
+    csv_folder, wider, peta, pa100k, rap, rap2, market1501, duke, celeba, ccp, par_pickles, cvat,
+    coco, labelstudio, roboflow, imagefolder, fiftyone, mmpretrain, paddle, folders,
+)  # fmt: skip
+FORMATS: tuple[DatasetFormat, ...] = tuple(module.FORMAT for module in _MODULES)
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,7 @@ class Detection:
 
 
 def detect(source: Path) -> Detection:
-    """Detect the format of a dataset by its files; a single file is a CSV.
+    """Detect the format of a dataset by its files; a single file is a table, or an export.
 
     Raises:
         VAAError: there is no such folder, or none or several of the formats are in it.
@@ -42,7 +53,9 @@ def detect(source: Path) -> Detection:
     if source.is_file():
         if source.suffix.lower() == ".mat":
             raise VAAError(f"{source} is one file of a dataset; name the folder that holds it")
-        return Detection(csv_folder.FORMAT, source)
+        of_file = (format for format in FORMATS if format.reads_files)
+        chosen = next((format for format in of_file if format.find(source)), csv_folder.FORMAT)
+        return Detection(chosen, source)
     if not source.is_dir():
         raise VAAError(f"{source}: no such folder; name the folder that holds the dataset")
     found = [
@@ -53,6 +66,8 @@ def detect(source: Path) -> Detection:
     if not found:
         looks = "; ".join(f"{format.name}: {format.looks_for}" for format in FORMATS)
         raise VAAError(f"{source} is in no known format; {_hint(source)}looked for {looks}")
+    firm = [one for one in found if not one.format.is_last]
+    found = firm or found
     if len(found) > 1:
         names = " and ".join(f"{one.format.name} ({one.evidence})" for one in found)
         raise VAAError(f"{source} could be {names}; choose with `format`")
