@@ -405,7 +405,7 @@ BROKEN: dict[str, Case] = {
         lambda f: (make_wider(f) / "map.yaml").write_text("headwear: [Hatt]"),
         ("--attributes", "data/map.yaml"), ("data/map.yaml", "'headwear'", "'Hatt'", "'Hat'"),
     ),
-    "unknown format": (make_wider, ("--format", "coco"), ("'coco'", "wider")),
+    "unknown format": (make_wider, ("--format", "yolo"), ("'yolo'", "wider")),
     "format of another": (make_wider, ("--format", "peta"), ("PETA.mat", "data")),
     "partition": (make_wider, ("--partition", "1"), ("--partition 1", "one partition only")),
     "checks": (make_wider, ("--check", "full", "--no-check"), ("--check", "--no-check")),

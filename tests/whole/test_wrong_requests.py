@@ -52,7 +52,7 @@ def test_no_such_folder(tmp_path: Path) -> None:
 
 def test_a_folder_without_labels(dataset: Path) -> None:
     (dataset / "labels.csv").unlink()
-    prepare_must_refuse(dataset, "no known format", "csv: a CSV with a column image, file")
+    prepare_must_refuse(dataset, "no known format", "csv: a CSV or .xlsx with a column image, file")
 
 
 def test_several_label_tables(dataset: Path) -> None:

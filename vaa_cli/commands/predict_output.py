@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vaa_cli.core.prediction.formats import Rows
     from vaa_cli.core.prediction.job import Job, Output
     from vaa_cli.core.prediction.predictor import Prediction, Predictor
+    from vaa_cli.core.prediction.uncertainty import UncertainPictures
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class OutputOptions:
         top: number of attributes in a line for people; None for rows of the format.
         conditions: conditions on the pictures whose rows are written.
         count: number of pictures; None where it is not known.
+        uncertain: number of pictures to write, those that are least sure; None for all.
     """
 
     path: Path | None
@@ -43,13 +45,14 @@ class OutputOptions:
     top: int | None
     conditions: Sequence["Condition"]
     count: int | None
+    uncertain: int | None = None
 
 
 def write_predictions(
     predictor: "Predictor", sources: Iterator["ImageSource"], options: OutputOptions
 ) -> int:
     """Predict pictures and write the rows; the exit code."""
-    from vaa_cli.core.prediction.formats import PrettyRows, open_rows
+    from vaa_cli.core.prediction.formats import ANNOTATIONS, PrettyRows, open_rows
     from vaa_cli.core.prediction.job import skip_kept
     from vaa_cli.core.prediction.multi_process import predict_in_group
 
@@ -67,12 +70,22 @@ def write_predictions(
             rows: Rows = PrettyRows(console, options.columns, options.top)
         else:
             rows = open_rows(options.format, output.file, options.columns, output.begun)
-        written, failed_now = _write(predictions, rows, batch_size, kept, options)
+        chooser = _chooser(predictor, options)
+        written, failed_now = _write(predictions, rows, batch_size, kept, options, chooser)
     if failed + failed_now:
-        where = "" if options.top is not None else "; see the column error"
+        has_rows = options.format not in ANNOTATIONS and options.uncertain is None
+        where = "; see the column error" if has_rows and options.top is None else ""
         say(f"{failed + failed_now:,} of {kept + written:,} pictures could not be read{where}")
         return 1
     return 0
+
+
+def _chooser(predictor: "Predictor", options: OutputOptions) -> "UncertainPictures | None":
+    """What chooses the pictures that are written, if not all of them are."""
+    from vaa_cli.core.prediction.uncertainty import UncertainPictures
+
+    count = options.uncertain
+    return None if count is None else UncertainPictures(predictor.card, count)
 
 
 def _job(predictor: "Predictor", options: OutputOptions) -> "Job | None":
@@ -115,6 +128,7 @@ def _write(
     batch_size: int,
     kept: int,
     options: OutputOptions,
+    chooser: "UncertainPictures | None",
 ) -> tuple[int, int]:
     """Write predictions as they come: the number of pictures, and of those with an error."""
     from rich.progress import (
@@ -136,7 +150,7 @@ def _write(
         for prediction in predictions:
             if all(condition.is_fulfilled(prediction) for condition in options.conditions):
                 fulfilled += 1
-                rows.write(prediction)
+                (chooser.add if chooser else rows.write)(prediction)
             written += 1
             failed += prediction.problem is not None
             if written % batch_size == 0 or is_watched:
@@ -145,6 +159,8 @@ def _write(
                 frames_mentioned = True
                 say(f"{prediction.request.path} has several frames; of such, the first is taken")
             bar.update(task, completed=kept + written)
+        for prediction in chooser.chosen() if chooser else ():
+            rows.write(prediction)
         rows.finish()
         rows.flush()
     if options.conditions:

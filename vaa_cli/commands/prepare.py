@@ -29,7 +29,7 @@ FormatOption = Annotated[
     str,
     typer.Option(
         "--format",
-        help="csv (.xlsx too), wider, peta, pa100k, rap, rap2, market1501, duke, celeba, ccp, "
+        help="csv, wider, peta, pa100k, rap, rap2, market1501, duke, celeba, ccp, "
         "par, cvat, coco, labelstudio, roboflow, imagefolder, fiftyone, mmpretrain, paddle, "
         "folders; or auto: detected by the files in the folder.",
     ),
@@ -206,12 +206,13 @@ def prepare(
 ) -> None:
     """Check a dataset; write its label CSVs and attribute priors.
 
-    Reads WIDER-Attribute, PETA, PA-100K, RAP, Market-1501, DukeMTMC, CelebA and Clothing
-    Co-Parsing as published, and any CSV that has a column with the pictures' paths (image, file,
-    filename or path), perhaps one named split and box columns (left, top, width, height); all
-    others are attributes with cells 1/0, true/false, yes/no, or empty for unspecified. Without a
-    split, rows are split 70/10/20 by a hash of the picture's name, so that they stay where they are
-    when rows are added; pictures of one person stay together where there is a column identity.
+    Reads WIDER-Attribute, PETA, PA-100K, RAP, Market-1501, DukeMTMC, CelebA, Clothing Co-Parsing,
+    UPAR and MSP60K as published; exports of CVAT, Label Studio, COCO, Roboflow, Hugging Face,
+    FiftyOne, MMPretrain and PaddleClas; a folder a class; and any CSV or .xlsx that has a column
+    with the pictures' paths (such as image, file or path), perhaps split, identity and box columns
+    (left, top, width, height); all others are attributes: yes or no, or words that exclude each
+    other. Without a split, rows are split 70/10/20 by a hash of the picture's name, so that they
+    stay where they are when rows are added; a person stays in one part where there is an identity.
     """
     from vaa_cli.core.datasets.options import PrepareOptions
     from vaa_cli.core.datasets.pipeline import prepare as prepare_dataset

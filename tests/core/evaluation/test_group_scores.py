@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from vaa_cli.core.evaluation.group_scores import NONE, score_groups
+from vaa_cli.core.evaluation.group_scores import score_groups
 from vaa_cli.core.models.card import ModelCard
 
 CARD = ModelCard(
@@ -38,7 +38,7 @@ def test_accuracy_and_confusion() -> None:
         [0.1, 0.1, 0.2],  # young, of which one says so, as neither
     ]
     (age,) = score_groups(CARD, probabilities, labels)
-    assert age.words == ("young", "old", NONE)
+    assert age.words == ("young", "old", "(none)")
     assert age.confusion.tolist() == [[1, 1, 1], [0, 1, 0], [0, 0, 1]]
     assert age.record == {"group": "age", "rows": 5, "accuracy": 3 / 5}
 

@@ -253,7 +253,7 @@ GROUPED = Columns(
 
 @pytest.mark.parametrize(
     ("probabilities", "word"),
-    [((0.9, 0.5, 0.1), "young"), ((0.9, 0.3, 0.9), "=old"), ((0.9, 0.1, 0.5), "")],
+    [((0.9, 0.5, 0.1), "young"), ((0.9, 0.3, 0.9), "=old"), ((0.9, 0.1, 0.5), "(none)")],
 )
 def test_a_group_has_one_column_with_its_word(probabilities: tuple[float, ...], word: str) -> None:
     prediction = predicted("a.jpg", *probabilities)
@@ -261,8 +261,7 @@ def test_a_group_has_one_column_with_its_word(probabilities: tuple[float, ...], 
     assert header == ["image", "hat", "age", "error"]
     assert (float(row[1]), row[2]) == (0.9, word)
     (line,) = lines(prediction, columns=GROUPED)
-    expected = {"hat": 0.9, "age": word} if word else {"hat": 0.9}
-    assert line["attributes"] == expected
+    assert line["attributes"] == {"hat": 0.9, "age": word}
     safe = cells(prediction, columns=replace(GROUPED, safe=True))[1][2]
     assert safe == ("'=old" if word == "=old" else word)
 
@@ -271,7 +270,7 @@ def test_words_in_parquet() -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     rows = [predicted("a.jpg", 0.9, 0.5, 0.1), predicted("b.jpg", 0.9, 0.1, 0.5)]
     table = parquet.read_table(io.BytesIO(file_of("parquet", *rows, columns=GROUPED)))
-    assert table.column("age").to_pylist() == ["young", None]
+    assert table.column("age").to_pylist() == ["young", "(none)"]
 
 
 def test_decisions_hold_one_of_a_group_at_most() -> None:

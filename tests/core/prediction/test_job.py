@@ -146,7 +146,7 @@ def test_a_job_is_gone_on_with_only_as_it_was_begun(tmp_path: Path) -> None:
     (tmp_path / "out.csv.part.json").unlink()
     with pytest.raises(VAAError, match="missing or broken"):
         write(job, resume=True)
-    with pytest.raises(VAAError, match="Parquet"):
+    with pytest.raises(VAAError, match="parquet cannot be gone on with"):
         write(make_job(tmp_path / "out.parquet", "parquet"), resume=True)
 
 

@@ -9,10 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from vaa_cli.core.evaluation.records import Record
 from vaa_cli.core.labels.groups import group_positions, group_values, word_of
 from vaa_cli.core.labels.table import PRESENT
+from vaa_cli.core.labels.words import NONE_OF_GROUP
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.prediction.decisions import DecisionRule
-
-NONE = "(none)"
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,6 @@ def score_groups(
         size = len(members) + 1
         known = truth >= 0
         confusion = np.bincount(truth[known] * size + found[known], minlength=size * size)
-        words = (*(word_of(name, card.attributes[member]) for member in members), NONE)
+        words = (*(word_of(name, card.attributes[member]) for member in members), NONE_OF_GROUP)
         scores.append(GroupScores(name, words, confusion.reshape(size, size)))
     return scores

@@ -12,7 +12,7 @@ from vaa_cli.core.errors import brief
 from vaa_cli.core.labels.groups import member_name
 from vaa_cli.core.labels.label_header import EmptyMeaning
 from vaa_cli.core.labels.table import ABSENT, PRESENT, UNSPECIFIED
-from vaa_cli.core.labels.words import MISSING, NO, YES
+from vaa_cli.core.labels.words import MISSING, NO, NONE_OF_GROUP, YES
 
 _MINUS_ONES = {"-1", "-1.0"}
 # What a -1 means shows only when the whole table has been seen.
@@ -156,14 +156,15 @@ class LabelColumns:
                 continue
             if column.is_categorical:
                 codes = np.concatenate(column.codes)
-                words = sorted(column.words)
+                words = sorted(column.words.keys() - {NONE_OF_GROUP})
                 order = {word: number for number, word in enumerate(column.words)}
                 for word in words:
                     values = np.where(codes == order[word], PRESENT, ABSENT).astype(np.int8)
                     names.append(member_name(name, word))
                     labels.append(np.where(codes < 0, UNSPECIFIED, values).astype(np.int8))
                 notes.append(f"{name} is an attribute a word: {', '.join(words)}")
-                groups[name] = tuple(member_name(name, word) for word in words)
+                if len(words) > 1:
+                    groups[name] = tuple(member_name(name, word) for word in words)
                 continue
             if column.words:
                 problems[name] = self._wrong_cells(name, column)

@@ -13,3 +13,5 @@ NO = frozenset(
     }
 )  # fmt: skip
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
+# Of an exclusive group of attributes, that none is present.
+NONE_OF_GROUP = "(none)"

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaa_cli.core.labels.groups import group_positions, word_of
+from vaa_cli.core.labels.words import NONE_OF_GROUP
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.prediction.decisions import DecisionRule
 from vaa_cli.core.prediction.predictor import Prediction
@@ -109,9 +110,9 @@ class Columns:
         ]
 
     def _word(self, column: Column, found: NDArray[np.float32], sure: Sequence[bool]) -> str | None:
-        """What a group says; None where it says nothing, or is not sure."""
+        """What a group says, `(none)` where none of it is present; None where that is not sure."""
         if column.words is None or not all(sure[position] for position in column.positions):
             return None
         decided = self.rule.decide(found)
         words = zip(column.words, column.positions, strict=True)
-        return next((word for word, position in words if decided[position]), None)
+        return next((word for word, position in words if decided[position]), NONE_OF_GROUP)

@@ -51,8 +51,8 @@ class DecisionRule:
         present: NDArray[np.bool_] = found >= np.asarray(self.thresholds)
         for group in self.groups:
             members = list(group)
-            margin = _logit(found[..., members]) - _logit(np.asarray(self.thresholds)[members])
-            likeliest = np.arange(len(members)) == margin.argmax(axis=-1)[..., None]
+            above = margins(found[..., members], np.asarray(self.thresholds)[members])
+            likeliest = np.arange(len(members)) == above.argmax(axis=-1)[..., None]
             present[..., members] &= likeliest
         return present
 
@@ -67,9 +67,19 @@ def by_margin(probabilities: ArrayLike, thresholds: ArrayLike) -> list[int]:
         probabilities: `[c]`.
         thresholds: `[c]`.
     """
-    margin = _logit(probabilities) - _logit(thresholds)
-    order: list[int] = np.argsort(-margin, kind="stable").tolist()
+    order: list[int] = np.argsort(-margins(probabilities, thresholds), kind="stable").tolist()
     return order
+
+
+def margins(probabilities: ArrayLike, thresholds: ArrayLike) -> NDArray[np.float64]:
+    """How far probabilities are above their thresholds, as differences of logits.
+
+    Args:
+        probabilities: `[... x c]`.
+        thresholds: `[c]`.
+    """
+    found: NDArray[np.float64] = _logit(probabilities) - _logit(thresholds)
+    return found
 
 
 def _logit(values: ArrayLike) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
-"""Predictions as CSV, JSON lines or Parquet, written as they come."""
+"""Predictions as CSV, JSON lines, Parquet or annotations, written as they come."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -9,12 +10,17 @@ from rich.text import Text
 
 from vaa_cli.core.errors import VAAError, printable
 from vaa_cli.core.labels.boxes import BOX_COLUMNS
+from vaa_cli.core.prediction.annotation_rows import CVATRows, LabelStudioRows
 from vaa_cli.core.prediction.columns import Columns, Value
 from vaa_cli.core.prediction.decisions import by_margin
 from vaa_cli.core.prediction.predictor import Prediction
 from vaa_cli.core.system.csv_writer import CSVFormatter, number_text
 
-FORMATS = ("csv", "jsonl", "parquet")
+FORMATS = ("csv", "jsonl", "parquet", "cvat", "labelstudio")
+# Of which the rows cannot be gone on with.
+WHOLE_FORMATS = ("parquet", "cvat", "labelstudio")
+# Which hold decisions, for people to correct.
+ANNOTATIONS = ("cvat", "labelstudio")
 _ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _DIGITS = 6
 # With what a cell begins that spreadsheets run.
@@ -47,7 +53,11 @@ def has_format(format: str, start: bytes) -> bool:
     """Whether a file that begins with some bytes has predictions of a format, or has begun to."""
     if format == "parquet":
         return start.startswith(b"PAR1")
+    if format == "cvat":
+        return b"<annotations>" in start[:200]
     line = start.split(b"\n")[0]
+    if format == "labelstudio":
+        return line.startswith(b'[{"data": {"image": ') or line == b"[]"
     if format == "jsonl":
         return line.startswith(b'{"image": ') and b'"attributes": ' in line
     return line.startswith(b"image,") and line.endswith(b",error")
@@ -248,7 +258,10 @@ def open_rows(format: str, file: BinaryIO, columns: Columns, begun: bool = False
     """A writer of a format; `begun` if rows of it are in the file already."""
     if format == "csv":
         return CSVRows(file, columns, begun)
-    return JSONRows(file, columns) if format == "jsonl" else ParquetRows(file, columns)
+    writers: dict[str, Callable[[BinaryIO, Columns], Rows]] = {
+        "jsonl": JSONRows, "parquet": ParquetRows, "cvat": CVATRows, "labelstudio": LabelStudioRows,
+    }  # fmt: skip
+    return writers[format](file, columns)
 
 
 class PrettyRows:

@@ -17,6 +17,7 @@ import numpy as np
 
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.requests import ImageSource
+from vaa_cli.core.prediction.formats import WHOLE_FORMATS
 from vaa_cli.core.system.files import replace_whole, write_text, writing_errors
 from vaa_cli.core.system.input_files import parse_json, read_text
 from vaa_cli.core.system.interruption import cleanup
@@ -51,7 +52,7 @@ class Job:
 
     Attributes:
         path: the file.
-        format: `csv`, `jsonl` or `parquet`.
+        format: one of `formats.FORMATS`.
         header: the first line of a CSV; empty for other formats.
         settings: values that the rows depend on; a job is resumed with the same ones only.
         batch_size: number of rows that are computed together. They are kept or computed again
@@ -101,8 +102,8 @@ def job_file(job: Job, resume: bool) -> Iterator[Output]:
             settings.
     """
     part, settings = _beside(job.path, _PART), _beside(job.path, _SETTINGS)
-    if resume and job.format == "parquet":
-        raise VAAError("a Parquet file cannot be gone on with; write csv or jsonl")
+    if resume and job.format in WHOLE_FORMATS:
+        raise VAAError(f"a file of {job.format} cannot be gone on with; write csv or jsonl")
     with _locked(job.path), writing_errors(job.path):
         kept, end = 0, 0
         if resume and part.exists():

@@ -19,6 +19,7 @@ from vaa_cli.core.labels.label_columns import LabelColumns
 from vaa_cli.core.labels.label_header import SPLIT_NAMES
 from vaa_cli.core.labels.picture_root import find_pictures
 from vaa_cli.core.labels.table import LabelTable, leaves_folder
+from vaa_cli.core.labels.words import NONE_OF_GROUP
 from vaa_cli.core.system.input_files import LARGEST_TABLE, opened_file, parse_json, read_text
 
 # Yes or no, a word, a number, or nothing.
@@ -160,8 +161,9 @@ def one_of(name: str, word: str | None) -> dict[str, Value]:
 
 
 def group_of(name: str, words: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """A group with its attributes."""
-    return {name: tuple(member_name(name, word) for word in words)}
+    """A group with its attributes; nothing where there is one alone."""
+    named = [word for word in words if word != NONE_OF_GROUP]
+    return {name: tuple(member_name(name, word) for word in named)} if len(named) > 1 else {}
 
 
 def split_named(name: str) -> int | None:
