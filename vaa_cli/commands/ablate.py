@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from vaa_cli.commands.console import progress, quote, results_console, say, warn, write_results
+from vaa_cli.commands.console import progress, results_console, say, warn, write_results
 from vaa_cli.commands.evaluate import BoxesOption, MasksOption
 from vaa_cli.commands.options import PREPARED, SplitOption
-from vaa_cli.commands.train import ConfigOption, DataOption, SettingsOption, say_stopping
+from vaa_cli.commands.series_display import train_shown
+from vaa_cli.commands.train import ConfigOption, DataOption, SettingsOption
 from vaa_cli.commands.train_parameters import with_training_options
 from vaa_cli.commands.train_plan import named_options
 from vaa_cli.core.errors import VAAError
@@ -83,6 +84,7 @@ def ablate(
 
     from vaa_cli.core.datasets.prepared import read_prepared
     from vaa_cli.core.system.output_files import require_output
+    from vaa_cli.core.training.ablation import ablation_runs
     from vaa_cli.core.training.option_sources import require_consistent
     from vaa_cli.core.training.trained_weights import like_trained
 
@@ -101,9 +103,8 @@ def ablate(
         warn(f"in {epochs} epochs the history has no effect; it begins to in epoch {first}")
     # Each model's engine and device are no news here.
     logging.getLogger("vaa_cli").setLevel(logging.WARNING)
-    stopped = _train(variants, seed_numbers, prepared, out)
-    if stopped:
-        say(f"stopped; the same command goes on with {quote(out)}")
+    say(f"{len(variants)} variants, {len(seed_numbers)} seeds")
+    if stopped := train_shown(ablation_runs(variants, seed_numbers, prepared, out), out):
         raise typer.Exit(128 + stopped)
     ablation = _score(variants, seed_numbers, prepared, out, split, boxes, masks, samples, chosen)
     _write(ablation, out, format)
@@ -148,24 +149,6 @@ def _variants(options: "TrainingOptions", only: str | None) -> "list[Variant]":
     return [variant for variant in variants.values() if variant.name in names]
 
 
-def _train(variants: "list[Variant]", seeds: list[int], prepared: "Prepared", out: Path) -> int:
-    """Train what is not trained yet; returns the signal that stopped it, or 0."""
-    from vaa_cli.commands.ablation_display import AblationDisplay
-    from vaa_cli.core.training.ablation import ablation_runs, is_finished, train_ablation
-    from vaa_cli.core.training.stop_request import StopRequest
-
-    runs = ablation_runs(variants, seeds, out)
-    left = [run for run in runs if not is_finished(run, prepared)]
-    say(
-        f"{len(variants)} variants, {len(seeds)} seeds: {len(runs)} trainings in {out}, of which "
-        f"{len(runs) - len(left)} are done"
-    )
-    display = AblationDisplay(len(runs), len(runs) - len(left))
-    with display, StopRequest(say_stopping) as stop:
-        end = train_ablation(left, prepared, stop, display.begin, display.show)
-    return end.signal if end else 0
-
-
 def _score(
     variants: "list[Variant]",
     seeds: list[int],
@@ -187,7 +170,7 @@ def _score(
         TrainedVariant(
             variant.name,
             variant.about,
-            [run.folder for run in ablation_runs([variant], seeds, out)],
+            [run.folder for run in ablation_runs([variant], seeds, prepared, out)],
         )
         for variant in variants
     ]

@@ -6,6 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from vaa_cli.commands.console import results_console, say, this_process, warn, write_results
+from vaa_cli.commands.evaluate_mistakes import (
+    mistakes_file,
+    write_cross_fitted,
+    write_mistakes,
+)
 from vaa_cli.commands.options import (
     BatchSizeOption,
     DataOption,
@@ -54,6 +59,28 @@ ReportOption = Annotated[
     ),
 ]
 
+MistakesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--mistakes",
+        metavar="FILE.csv",
+        help="List the labels that the model contradicts, the surest first: wrong labels are "
+        "among them.",
+        show_default=False,
+    ),
+]
+FoldsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--folds",
+        min=2,
+        metavar="K",
+        help="For --mistakes: train K models as the run was, each without a K-th of all pictures, "
+        "which it then predicts. They are kept in RUN/folds-K.",
+        show_default=False,
+    ),
+]
+
 
 def evaluate(
     data: DataOption = None,
@@ -63,6 +90,8 @@ def evaluate(
     boxes: BoxesOption = None,
     masks: MasksOption = None,
     report: ReportOption = None,
+    mistakes: MistakesOption = None,
+    folds: FoldsOption = None,
     batch_size: BatchSizeOption = 32,
     engine: EngineOption = "auto",
     precision: InferencePrecisionOption = "auto",
@@ -80,6 +109,7 @@ def evaluate(
     group = this_process()
     if report is not None:
         require_replaceable(report, CONTENTS)
+    mistakes = mistakes_file(mistakes, folds, group)
     options = engine_options(engine, precision, device, batch_size, workers)
     evaluation = evaluate_run(
         run, data, split, boxes=boxes, masks=masks, attention=report is not None,
@@ -93,6 +123,10 @@ def evaluate(
     if report is not None:
         write_report(report, evaluation)
         say(f"wrote {report / REPORT} and {report / MISTAKES}")
+    if mistakes is not None and folds is None:
+        write_mistakes(mistakes, evaluation)
+    elif mistakes is not None and folds is not None:
+        write_cross_fitted(mistakes, evaluation, folds, options)
     if evaluation.unscored:
         warn(
             f"cannot be scored on {split}, without a positive or without a negative, and "

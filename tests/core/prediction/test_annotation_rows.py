@@ -1,6 +1,7 @@
 """The labelling round trip: predictions to a tool, corrected there, and read back as labels."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def test_corrections_come_back(folder: Path, format: str) -> None:
     assert found == expected
 
 
-def by_name(rows: list[tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+def by_name(rows: Sequence[tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
     return dict(zip(NAMES, zip(*rows, strict=True), strict=True))
 
 

@@ -12,16 +12,20 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.models.names import ClassifierName
 from vaa_cli.core.runs.folder import create_run
 from vaa_cli.core.training.ablation import (
-    AblationRun,
     Variant,
     ablation_runs,
     ablation_variants,
-    is_finished,
 )
 from vaa_cli.core.training.options import TrainingOptions
+from vaa_cli.core.training.run_series import PlannedRun, is_finished
 
 LADDER = ["baseline", "uniform-heads", "attention", "confidence", "focal", "weights", "full"]
 WITHOUT = ["no-heads", "no-attention", "no-confidence", "no-focal", "no-weights"]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Prepared:
+    return make_prepared(tmp_path, 8, 4)
 
 
 def effect(options: TrainingOptions) -> dict[str, object]:
@@ -78,9 +82,9 @@ def test_a_method_with_nothing_to_take_away(options: dict[str, object]) -> None:
         ablation_variants(TrainingOptions(**options))  # type: ignore[arg-type]
 
 
-def test_a_seed_is_whole_before_the_next_begins() -> None:
+def test_a_seed_is_whole_before_the_next_begins(data: Prepared) -> None:
     variants = ablation_variants(TrainingOptions(classifier="pooled"))[:2]
-    runs = ablation_runs(variants, [3, 5], Path("out"))
+    runs = ablation_runs(variants, [3, 5], data, Path("out"))
     assert [str(run.folder) for run in runs] == [
         "out/baseline/seed-3", "out/uniform-heads/seed-3", "out/baseline/seed-5",
         "out/uniform-heads/seed-5",
@@ -88,12 +92,7 @@ def test_a_seed_is_whole_before_the_next_begins() -> None:
     assert [run.options.seed for run in runs] == [3, 3, 5, 5]
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Prepared:
-    return make_prepared(tmp_path, 8, 4)
-
-
-def begun(run: AblationRun, data: Prepared, **options: object) -> None:
+def begun(run: PlannedRun, data: Prepared, **options: object) -> None:
     """A run folder that a training was begun in."""
     kept = asdict(replace(run.options, **options))  # type: ignore[arg-type]
     create_run(run.folder, {"options": kept, "data": str(data.folder)})
@@ -101,13 +100,13 @@ def begun(run: AblationRun, data: Prepared, **options: object) -> None:
 
 def test_runs_of_other_options_or_data_are_refused(data: Prepared, tmp_path: Path) -> None:
     (variant, *_) = ablation_variants(TrainingOptions(epochs=2))
-    (run,) = ablation_runs([variant], [1], tmp_path / "ablation")
-    assert not is_finished(run, data)
+    (run,) = ablation_runs([variant], [1], data, tmp_path / "ablation")
+    assert not is_finished(run)
     begun(run, data, workers=3, device="cpu")  # which change nothing that is learned
-    assert not is_finished(run, data)
+    assert not is_finished(run)
     begun(run, data, epochs=3)
     with pytest.raises(VAAError, match="seed-1 was trained with epochs 3, not 2; name another"):
-        is_finished(run, data)
+        is_finished(run)
     begun(run, replace(data, folder=tmp_path / "other"))
     with pytest.raises(VAAError, match=r"seed-1 was trained on .*other, not .*prepared"):
-        is_finished(run, data)
+        is_finished(run)

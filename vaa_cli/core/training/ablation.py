@@ -1,22 +1,16 @@
 """The trainings of an ablation: the plain baseline, the method part by part, and without each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vaa_cli.core.datasets.prepared import Prepared
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.models.card import read_card
 from vaa_cli.core.models.names import heads_problem
-from vaa_cli.core.runs.folder import BEST, checkpoints, has_begun, kept_config
-from vaa_cli.core.runs.log import read_log
-from vaa_cli.core.runs.lookup import resume_point
-from vaa_cli.core.training.events import Event, Stopped
-from vaa_cli.core.training.loop import train
-from vaa_cli.core.training.option_sources import checked_options, with_values
-from vaa_cli.core.training.options import ATTENTION_OPTIONS, CHANGEABLE, TrainingOptions
-from vaa_cli.core.training.stop_request import StopRequest
+from vaa_cli.core.training.option_sources import checked_options
+from vaa_cli.core.training.options import ATTENTION_OPTIONS, TrainingOptions
+from vaa_cli.core.training.run_series import PlannedRun
 
 BASELINE, UNIFORM, FULL = "baseline", "uniform-heads", "full"
 
@@ -34,20 +28,6 @@ class Variant:
     name: str
     about: str
     options: TrainingOptions
-
-
-@dataclass(frozen=True)
-class AblationRun:
-    """One training of an ablation: a variant with a seed, in a run folder of its own."""
-
-    variant: Variant
-    seed: int
-    folder: Path
-
-    @property
-    def options(self) -> TrainingOptions:
-        """The options with the seed."""
-        return replace(self.variant.options, seed=self.seed)
 
 
 def ablation_variants(full: TrainingOptions) -> list[Variant]:
@@ -106,86 +86,23 @@ def _key(options: TrainingOptions) -> str:
 
 
 def ablation_runs(
-    variants: Sequence[Variant], seeds: Sequence[int], folder: Path
-) -> list[AblationRun]:
-    """The trainings of an ablation; all variants of a seed come before the next seed."""
+    variants: Sequence[Variant], seeds: Sequence[int], data: Prepared, folder: Path
+) -> list[PlannedRun]:
+    """The trainings of an ablation; all variants of a seed come before the next seed.
+
+    Args:
+        variants: the variants.
+        seeds: the seeds.
+        data: the prepared folder.
+        folder: the folder of their run folders, VARIANT/seed-N.
+    """
     return [
-        AblationRun(variant, seed, folder / variant.name / f"seed-{seed}")
+        PlannedRun(
+            f"{variant.name}, seed {seed}",
+            folder / variant.name / f"seed-{seed}",
+            replace(variant.options, seed=seed),
+            data,
+        )
         for seed in seeds
         for variant in variants
     ]
-
-
-def is_finished(run: AblationRun, data: Prepared) -> bool:
-    """Whether a training of an ablation was done before, in this folder.
-
-    Raises:
-        VAAError: the folder has a run of other options or data.
-    """
-    if not has_begun(run.folder):
-        return False
-    kept, kept_data = kept_config(run.folder)
-    started = with_values(TrainingOptions(), kept, str(run.folder))
-    wanted = run.options
-    for name, value in asdict(started).items():
-        if name not in CHANGEABLE and value != getattr(wanted, name):
-            raise VAAError(
-                f"{run.folder} was trained with {name} {value}, not {getattr(wanted, name)}; name "
-                "another folder, or remove that one"
-            )
-    if kept_data.resolve() != data.folder.resolve():
-        raise VAAError(
-            f"{run.folder} was trained on {kept_data}, not {data.folder}; name another folder"
-        )
-    best = run.folder / BEST
-    if not best.is_file():
-        return False
-    if not checkpoints(run.folder):  # they go when a training is finished
-        return True
-    is_whole = len(read_log(run.folder)) >= wanted.resolved().epochs
-    return is_whole and bool(read_card(best).temperatures)
-
-
-def checkpoint_of(run: AblationRun) -> Path | None:
-    """The checkpoint that a training of an ablation goes on from; None to start it."""
-    return resume_point(run.folder).checkpoint if has_begun(run.folder) else None
-
-
-def drop_checkpoints(run: AblationRun) -> None:
-    """Remove the checkpoints of a finished training, each three times as large as its model."""
-    for path in checkpoints(run.folder):
-        path.unlink(missing_ok=True)
-
-
-def train_ablation(
-    runs: Sequence[AblationRun],
-    data: Prepared,
-    stop: StopRequest,
-    on_run: Callable[[AblationRun], None],
-    on_event: Callable[[Event], None],
-) -> Stopped | None:
-    """Train variants with seeds, one after the other.
-
-    Args:
-        runs: the trainings, without those that are finished.
-        data: the prepared folder.
-        stop: a request to save and stop.
-        on_run: called before each training.
-        on_event: called with each event, see `loop.train`.
-
-    Returns:
-        The position that a training was stopped at; None if all are finished.
-
-    Raises:
-        VAAError: a training failed.
-    """
-    for run in runs:
-        on_run(run)
-        checkpoint = checkpoint_of(run)
-        end = train(
-            data, run.options, run.folder, checkpoint=checkpoint, stop=stop, on_event=on_event
-        )
-        if isinstance(end, Stopped):
-            return end
-        drop_checkpoints(run)
-    return None

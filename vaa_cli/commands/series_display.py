@@ -1,11 +1,14 @@
-"""An ablation on the terminal: a bar for the training that goes on, and a line for each."""
+"""Trainings in series on the terminal: a bar for the one that goes on, and a line for each."""
 
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 
-from vaa_cli.commands.console import progress, say, warn
+from vaa_cli.commands.console import progress, quote, say, warn
+from vaa_cli.commands.train import say_stopping
 from vaa_cli.core.training.events import (
     Event,
     Finished,
@@ -15,11 +18,11 @@ from vaa_cli.core.training.events import (
 )
 
 if TYPE_CHECKING:
-    from vaa_cli.core.training.ablation import AblationRun
+    from vaa_cli.core.training.run_series import PlannedRun
 
 
-class AblationDisplay:
-    """Shows the trainings of an ablation while it is entered.
+class SeriesDisplay:
+    """Shows the trainings of a series while it is entered.
 
     Args:
         total: number of trainings.
@@ -39,17 +42,17 @@ class AblationDisplay:
             TimeRemainingColumn(),
         )
 
-    def __enter__(self) -> "AblationDisplay":
+    def __enter__(self) -> "SeriesDisplay":
         self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def begin(self, run: "AblationRun") -> None:
+    def begin(self, run: "PlannedRun") -> None:
         """Note the training that begins."""
         self._done += 1
-        self._name = f"{self._done}/{self._total} {run.variant.name}, seed {run.seed}"
+        self._name = f"{self._done}/{self._total} {run.name}"
         self._started = time.monotonic()
 
     def show(self, event: Event) -> None:
@@ -74,3 +77,26 @@ class AblationDisplay:
                     f"{self._name}: val {event.best_score:.4f} in epoch {event.best_epoch}, "
                     f"{seconds:,.0f} s"
                 )
+
+
+def train_shown(runs: "Sequence[PlannedRun]", where: Path) -> int:
+    """Train those runs of a series that are not trained yet.
+
+    Args:
+        runs: all of them.
+        where: the folder that they are in.
+
+    Returns:
+        The signal that stopped it, or 0.
+    """
+    from vaa_cli.core.training.run_series import is_finished, train_series
+    from vaa_cli.core.training.stop_request import StopRequest
+
+    left = [run for run in runs if not is_finished(run)]
+    say(f"{len(runs)} trainings in {where}, of which {len(runs) - len(left)} are done")
+    display = SeriesDisplay(len(runs), len(runs) - len(left))
+    with display, StopRequest(say_stopping) as stop:
+        end = train_series(left, stop, display.begin, display.show)
+    if end:
+        say(f"stopped; the same command goes on with {quote(where)}")
+    return end.signal if end else 0
