@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,3 +131,45 @@ def test_scores_on_pictures_of_the_training_are_marked(workspace: Path) -> None:
     outcome = run_vaa("evaluate", "--split", "train", *TORCH_FP32, cwd=workspace)
     assert re.search(r"was trained on (\d+) of these \1 pictures; its figures", outcome.err)
     assert "was trained on" not in run_vaa("evaluate", *TORCH_FP32, cwd=workspace).err
+
+
+def test_mistakes_are_listed(workspace: Path, tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    outcome = run_vaa("evaluate", *TORCH_FP32, "--mistakes", path, cwd=workspace)
+    assert outcome.code == 0, outcome.err
+    assert str(path) in outcome.err
+    rows = read_rows(path.read_text())
+    evaluation = vaa.evaluate(
+        next((workspace / "runs").iterdir()), workspace / "prepared",
+        options=EngineOptions("torch", "fp32"),
+    )  # fmt: skip
+    card, table = evaluation.split.card, evaluation.split.table
+    decided = evaluation.probabilities >= np.array(card.thresholds)
+    expected = {
+        (table.row_images[row], card.attributes[c], str(table.labels[row, c]))
+        for row, c in zip(*np.nonzero(decided != (table.labels == 1)), strict=True)
+    }
+    assert {(row["image"], row["attribute"], row["label"]) for row in rows} == expected
+    assert {row["split"] for row in rows} <= {"test"}
+    again = run_vaa("evaluate", *TORCH_FP32, "--mistakes", path, cwd=workspace)
+    assert again.code == 0, again.err
+    path.write_text("image,hat\n")
+    refused = run_vaa("evaluate", *TORCH_FP32, "--mistakes", path, cwd=workspace)
+    assert_one_line_error(refused, "is not a list of mistakes", "out.csv")
+    alone = run_vaa("evaluate", "--folds", "3", cwd=workspace)
+    assert_one_line_error(alone, "--folds", "--mistakes")
+
+
+def test_mistakes_by_folds(workspace: Path, tmp_path: Path) -> None:
+    """The trainings are kept, so that the same command again is quick."""
+    run = tmp_path / "run"
+    shutil.copytree(next((workspace / "runs").iterdir()), run)
+    arguments = ("evaluate", *TORCH_FP32, "--run", run, "--mistakes", tmp_path / "out.csv")
+    outcome = run_vaa(*arguments, "--folds", "2", "--workers", "0", cwd=workspace)
+    assert outcome.code == 0, outcome.err
+    assert "2 trainings in" in outcome.err and "of which 0 are done" in outcome.err
+    rows = read_rows((tmp_path / "out.csv").read_text())
+    assert {row["split"] for row in rows} <= {"train", "val", "test"}
+    again = run_vaa(*arguments, "--folds", "2", "--workers", "0", cwd=workspace)
+    assert "of which 2 are done" in again.err, again.err
+    assert read_rows((tmp_path / "out.csv").read_text()) == rows

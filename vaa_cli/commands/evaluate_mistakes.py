@@ -65,7 +65,7 @@ def write_cross_fitted(
         VAAError: the run has no options to train with, or a training failed.
     """
     from vaa_cli.commands.series_display import train_shown
-    from vaa_cli.core.evaluation.label_errors import label_error_cells, suspected
+    from vaa_cli.core.evaluation.label_errors import label_error_cells, likely_errors
     from vaa_cli.core.labels.table import SPLITS
     from vaa_cli.core.system.csv_writer import write_csv
     from vaa_cli.core.training.cross_fitting import make_folds
@@ -76,13 +76,16 @@ def write_cross_fitted(
     if stopped := train_shown([part.run for part in parts], where):
         raise typer.Exit(128 + stopped)
     probabilities = _held_out(parts, len(table), options)
-    errors = suspected(probabilities, table.labels)
+    errors = likely_errors(probabilities, table.labels)
     assert table.splits is not None
     splits = [SPLITS[position] for position in table.splits]
     write_csv(path, label_error_cells(errors, table, splits))
+    assert errors.suspect is not None
+    labels = int((table.labels >= 0).sum())
     say(
-        f"wrote {path}: {len(errors):,} suspect labels of {int((table.labels >= 0).sum()):,}, the "
-        f"likeliest errors first, by {folds} models that did not see them"
+        f"wrote {path}: {len(errors):,} of {labels:,} labels, the likeliest errors first, "
+        f"{int(errors.suspect.sum()):,} of them suspect; by {folds} models that were not trained "
+        "on them"
     )
 
 

@@ -1,13 +1,14 @@
 """Labels that a model contradicts, the likeliest errors first.
 
-With probabilities of models that were not trained on the rows, the criterion is that of confident
-learning (Northcutt et al., Confident Learning, JAIR 2021), attribute by attribute: a label is
-suspect where the probability of the other side is at least the mean probability that rows labelled
-as the other side have of it.
+With probabilities of models that were not trained on the rows, a label is suspect by the criterion
+of confident learning (Northcutt et al., Confident Learning, JAIR 2021), attribute by attribute:
+where the probability of the other side is at least the mean probability that rows labelled as the
+other side have of it. Half of the errors of a rare attribute fall short of that mean, since they
+make it; so those of which the other side is likelier than their own are listed, too.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,12 +28,14 @@ class LabelErrors:
         attributes: `[k]` positions of attributes.
         probabilities: `[k]` of the attribute.
         labels: `[k]` 1 present, 0 absent.
+        suspect: `[k]` whether confident learning suspects it; None where it was not asked.
     """
 
     rows: NDArray[np.int64]
     attributes: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     labels: NDArray[np.int8]
+    suspect: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -54,8 +57,8 @@ def contradicted(
     return _sorted(wrong, np.abs(above), found, labels)
 
 
-def suspected(probabilities: ArrayLike, labels: NDArray[np.int8]) -> LabelErrors:
-    """The labels that confident learning suspects, the likeliest errors first.
+def likely_errors(probabilities: ArrayLike, labels: NDArray[np.int8]) -> LabelErrors:
+    """The labels whose other side is suspected or likelier, the likeliest errors first.
 
     Args:
         probabilities: `[n x c]`, of models that were not trained on these rows.
@@ -67,9 +70,11 @@ def suspected(probabilities: ArrayLike, labels: NDArray[np.int8]) -> LabelErrors
         of_present = (found * present).sum(axis=0) / present.sum(axis=0)
         of_absent = ((1 - found) * absent).sum(axis=0) / absent.sum(axis=0)
     # NaN, where a side has no rows, compares as False.
-    wrong = (absent & (found >= of_present)) | (present & (1 - found >= of_absent))
+    suspect = (absent & (found >= of_present)) | (present & (1 - found >= of_absent))
     other_side = np.where(present, 1 - found, found)
-    return _sorted(wrong, other_side, found, labels)
+    wrong = suspect | ((present | absent) & (other_side > 0.5))
+    errors = _sorted(wrong, other_side, found, labels)
+    return replace(errors, suspect=suspect[errors.rows, errors.attributes])
 
 
 def _sorted(
@@ -78,10 +83,10 @@ def _sorted(
     probabilities: NDArray[np.float64],
     labels: NDArray[np.int8],
 ) -> LabelErrors:
-    rows, attributes = np.nonzero(wrong)
-    order = np.argsort(-sureness[rows, attributes], kind="stable")
-    rows, attributes = rows[order], attributes[order]
-    return LabelErrors(rows, attributes, probabilities[rows, attributes], labels[rows, attributes])
+    rows, columns = np.nonzero(wrong)
+    order = np.argsort(-sureness[rows, columns], kind="stable")
+    rows, columns = rows[order], columns[order]
+    return LabelErrors(rows, columns, probabilities[rows, columns], labels[rows, columns])
 
 
 def label_error_cells(
@@ -89,20 +94,27 @@ def label_error_cells(
 ) -> Iterator[Sequence[Cell]]:
     """The errors as a table, header first: picture, box, split, attribute, label, probability.
 
+    Where confident learning was asked, a last column has 1 for what it suspects.
+
     Args:
         errors: the errors.
         table: the rows.
         splits: name of the split of each row.
     """
     boxes = () if table.boxes is None else BOX_COLUMNS
-    yield ("image", *boxes, "split", "attribute", "label", "probability")
-    for row, attribute, probability, label in zip(
-        errors.rows.tolist(),
-        errors.attributes.tolist(),
-        errors.probabilities.tolist(),
-        errors.labels.tolist(),
-        strict=True,
+    last = () if errors.suspect is None else ("suspect",)
+    yield ("image", *boxes, "split", "attribute", "label", "probability", *last)
+    for number, (row, attribute, probability, label) in enumerate(
+        zip(
+            errors.rows.tolist(),
+            errors.attributes.tolist(),
+            errors.probabilities.tolist(),
+            errors.labels.tolist(),
+            strict=True,
+        )
     ):
         box = () if table.boxes is None else map(number_text, table.boxes[row].tolist())
         name = table.attributes[attribute]
-        yield (table.row_images[row], *box, splits[row], name, str(label), f"{probability:.4f}")
+        mark = () if errors.suspect is None else (str(int(errors.suspect[number])),)
+        cells = (splits[row], name, str(label), f"{probability:.4f}", *mark)
+        yield (table.row_images[row], *box, *cells)
