@@ -18,6 +18,7 @@ from vaa_cli.commands.console import (
     start_console,
     was_stop_said,
 )
+from vaa_cli.commands.convert import convert
 from vaa_cli.commands.evaluate import evaluate
 from vaa_cli.commands.explain import explain
 from vaa_cli.commands.export import export
@@ -38,7 +39,7 @@ _ONCE = ("--run", "--data", "--out", "--config", "--report", "--engine")
 app = typer.Typer(
     name="vaa",
     help="Recognise attributes of people in pictures: prepare, train, evaluate, predict, explain, "
-    "calibrate, compare, ablate, export, rename, runs.",
+    "calibrate, compare, ablate, export, convert, rename, runs.",
     epilog="Each command works with no option after the one before it. "
     "A wrong request is one line on stderr and exit code 2; work done in part is exit code 1.",
     pretty_exceptions_enable=False,
@@ -54,6 +55,7 @@ for command in (
     compare,
     ablate,
     export,
+    convert,
     rename,
 ):
     app.command(help=paragraphs(command.__doc__))(command)
