@@ -47,11 +47,13 @@ def _is_list(start: bytes) -> bool:
 def write_mistakes(path: Path, evaluation: "Evaluation") -> None:
     """Write the labels of a split that a model decides otherwise, the surest first."""
     from vaa_cli.core.evaluation.label_errors import contradicted, label_error_cells
+    from vaa_cli.core.prediction.decisions import DecisionRule
     from vaa_cli.core.system.csv_writer import write_csv
 
     split = evaluation.split
     table = split.table
-    errors = contradicted(evaluation.probabilities, table.labels, split.card.thresholds)
+    rule = DecisionRule.of(split.card)
+    errors = contradicted(evaluation.probabilities, table.labels, rule)
     write_csv(path, label_error_cells(errors, table, [split.name] * len(table)))
     say(f"wrote {path}: {len(errors):,} labels that the model contradicts, the surest first")
 

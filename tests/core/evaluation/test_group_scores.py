@@ -4,8 +4,12 @@ import math
 
 import numpy as np
 
+from vaa_cli.core.evaluation.bootstrap import bootstrap
+from vaa_cli.core.evaluation.confusions import mistakes
 from vaa_cli.core.evaluation.group_scores import score_groups
+from vaa_cli.core.evaluation.metrics import score
 from vaa_cli.core.models.card import ModelCard
+from vaa_cli.core.prediction.decisions import DecisionRule
 
 CARD = ModelCard(
     backbone="resnet18",
@@ -41,6 +45,20 @@ def test_accuracy_and_confusion() -> None:
     assert age.words == ("young", "old", "(none)")
     assert age.confusion.tolist() == [[1, 1, 1], [0, 1, 0], [0, 0, 1]]
     assert age.record == {"group": "age", "rows": 5, "accuracy": 3 / 5}
+
+
+def test_figures_are_of_what_is_decided() -> None:
+    """Of two above their thresholds the one that is not decided is no prediction."""
+    labels = np.array([[1, 0, 0], [0, 0, 1]], dtype=np.int8)
+    probabilities = np.array([[0.6, 0.1, 0.26], [0.6, 0.1, 0.9]])
+    rule = DecisionRule.of(CARD)
+    scores = score(probabilities, labels, rule)
+    assert scores.mean_accuracy[[0, 2]].tolist() == [1.0, 1.0]
+    assert score(probabilities, labels, CARD.thresholds).mean_accuracy[0] == 0.5
+    missed, wrongly = mistakes(probabilities, labels, rule)
+    assert not missed.any() and not wrongly.any()
+    (draws,) = bootstrap([(probabilities, rule)], labels, samples=50)
+    assert np.nanmin(draws.mean_accuracy) == 1.0
 
 
 def test_a_group_without_labels_has_no_accuracy() -> None:

@@ -75,6 +75,31 @@ def test_a_prepared_folder_keeps_groups(tmp_path: Path) -> None:
     assert prepared.split("val").groups == groups
 
 
+def test_a_number_among_words_is_named(tmp_path: Path) -> None:
+    rows = [(f"{i}.png", ("young", "old")[i % 2], 1) for i in range(20)]
+    rows[7] = ("7.png", "37", 1)
+    table = read_label_file(write_rows(tmp_path / "a.csv", ("image", "age", "hat"), *rows))
+    assert table.groups == {"age": ("age=old", "age=young")}
+    found = r"a\.csv: row 9, column 'age': '37' is a number among words"
+    with pytest.raises(VAAError, match=found):
+        choose_attributes(table, None)
+    assert choose_attributes(table, "hat").attributes == ("hat",)
+
+
+def test_a_column_of_numbers_is_no_group(tmp_path: Path) -> None:
+    rows = [(f"{i}.png", ("38", "39", "L", "XL")[i % 4], 1) for i in range(20)]
+    table = read_label_file(write_rows(tmp_path / "a.csv", ("image", "size", "hat"), *rows))
+    assert table.attributes == ("hat",)
+    assert any("size" in note for note in table.notes)
+
+
+def test_none_of_a_group(tmp_path: Path) -> None:
+    rows = [("a.png", "young"), ("b.png", "(none)"), ("c.png", ""), ("d.png", "old")]
+    table = read_label_file(write_rows(tmp_path / "a.csv", ("image", "age"), *rows))
+    assert table.attributes == ("age=old", "age=young")
+    assert table.labels.tolist() == [[0, 1], [0, 0], [-1, -1], [1, 0]]
+
+
 def test_values_of_a_group() -> None:
     labels = np.array([[0, 1, 0], [0, 0, 0], [1, 1, 0], [-1, 0, 0], [1, -1, 0]], dtype=np.int8)
     assert group_values(labels, [0, 2]).tolist() == [2, 2, 0, -1, 0]

@@ -17,7 +17,7 @@ from vaa_cli.core.labels.label_file import (
     read_prepared_csv,
     require_column_names,
 )
-from vaa_cli.core.labels.label_header import TableOptions
+from vaa_cli.core.labels.label_header import EmptyMeaning, TableOptions
 from vaa_cli.core.labels.table import LabelTable
 from vaa_cli.core.system import csv_reader
 from vaa_cli.core.system.csv_reader import read_csv
@@ -493,3 +493,37 @@ def test_read_csv_gives_text_as_it_stands(path: Path) -> None:
     assert list(frame.columns) == ["a", "b"]
     assert frame.to_numpy().tolist() == [["007", "NA"], ["", "1.50"], ["x ", "null"]]
     assert read_csv(path, spaces=False).to_numpy().tolist()[2] == [" x ", "null"]
+
+
+def test_two_image_columns(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "a.csv", ("image", "file", "hat"), ("a.png", "b.png", 1))
+    with pytest.raises(VAAError, match="2 image columns, image and file"):
+        read_label_file(path)
+    assert read_label_file(path, TableOptions(ignore=("file",))).row_images == ["a.png"]
+    chosen = TableOptions(image_column="file", ignore=("image",))
+    assert read_label_file(path, chosen).row_images == ["b.png"]
+
+
+@pytest.mark.parametrize(("empty", "label"), [("unspecified", -1), ("absent", 0)])
+def test_what_an_empty_cell_means(tmp_path: Path, empty: EmptyMeaning, label: int) -> None:
+    rows = (("a.png", "x", "NA"), ("b.png", "", "0"), ("c.png", " ", "1"))
+    path = write_rows(tmp_path / "a.csv", ("image", "hat", "bag"), *rows)
+    table = read_label_file(path, TableOptions(empty=empty))
+    assert table.labels.tolist() == [[1, -1], [label, 0], [label, 1]]
+    assert any("`empty`" in note for note in table.notes) == (empty == "unspecified")
+
+
+def test_a_workbook_is_read_as_a_table(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (
+        ("Image", "hat", "age", "left", "top", "width", "height"),
+        ("a.png", "ja", "young", 1, 2.5, 3, 4),
+        ("b.png", "nein", "old", None, None, None, None),
+    ):
+        book.active.append(row)
+    book.save(tmp_path / "labels.xlsx")
+    table = read_label_file(tmp_path / "labels.xlsx")
+    assert table.attributes == ("hat", "age=old", "age=young")
+    assert table.labels.tolist() == [[1, 0, 1], [0, 1, 0]]
+    assert table.box(0) == Box(1, 2.5, 3, 4) and table.box(1) is None

@@ -44,6 +44,12 @@ def test_of_a_group_the_one_furthest_above_its_threshold_is_present(
         assert margins[chosen] >= max(margins[c] for c in members) - 1e-9
 
 
+def test_the_rule_of_some_attributes_in_another_order() -> None:
+    rule = DecisionRule((0.1, 0.2, 0.3, 0.4), groups=((0, 2, 3),)).of_some([3, 1, 2])
+    assert rule == DecisionRule((0.4, 0.2, 0.3), groups=((0, 2),))
+    assert rule.of_some([0, 1]).groups == ()
+
+
 def test_a_rare_member_wins_over_a_common_one_that_is_less_sure() -> None:
     rule = DecisionRule((0.5, 0.8, 0.05), groups=((1, 2),))
     assert rule.decide([[0.1, 0.85, 0.4], [0.9, 0.7, 0.04]]).tolist() == [

@@ -24,11 +24,13 @@ from tests.helpers.pictures import noise
 from vaa_cli.core.evaluation.bootstrap import bootstrap
 from vaa_cli.core.evaluation.confusions import Confusions
 from vaa_cli.core.evaluation.curves import precision_recall, reliability
+from vaa_cli.core.evaluation.group_scores import GroupScores
 from vaa_cli.core.evaluation.metrics import score
 from vaa_cli.core.evaluation.pointing_game import MapScores, PointingResult
 from vaa_cli.core.images.requests import Request
 from vaa_cli.core.labels.table import LabelTable
 from vaa_cli.core.prediction.attention import AttentionReader, Explanation, StageAttention
+from vaa_cli.core.prediction.decisions import DecisionRule
 from vaa_cli.core.prediction.predictor import Prediction
 from vaa_cli.core.reports.evaluation_page import evaluation_page
 from vaa_cli.core.reports.examples import (
@@ -129,12 +131,14 @@ def evaluation() -> PageContent:
         labels=labels,
         scores=score(probabilities, labels, limits),
         at_half=score(probabilities, labels, 0.5),
+        rule=DecisionRule(tuple(limits.tolist())),
         draws=bootstrap([(probabilities, limits)], labels, samples=100)[0],
         epochs=[
             {"epoch": 1, "loss": 9.0, "val_loss": 5.0, "val_mA": 0.5, "val_mAP": 0.2},
             {"epoch": 2, "loss": 7.0, "val_loss": 4.0, "val_mA": 0.6},
         ],
         calibration=[],
+        groups=[GroupScores("age <x>", ("young", "(none)"), np.array([[7, 2], [1, 3]]))],
         examples=[
             RenderedExample(Example(kind, row, c), f"images/<{row}>.jpg", source, (80, 48))
             for c in range(len(NAMES))

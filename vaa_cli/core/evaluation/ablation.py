@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vaa_cli.core.engines.base import EngineOptions
 from vaa_cli.core.errors import VAAError
@@ -15,6 +16,7 @@ from vaa_cli.core.evaluation.localisation import EXPLAINED
 from vaa_cli.core.evaluation.records import Record, number
 from vaa_cli.core.models.card import read_card
 from vaa_cli.core.models.model_file import parameter_count
+from vaa_cli.core.prediction.decisions import DecisionRule
 from vaa_cli.core.runs.log import read_log
 from vaa_cli.core.runs.lookup import model_file
 
@@ -135,7 +137,7 @@ def score_ablation(
         figures.append(_variant_figures(variant, evaluations))
         scored.append(evaluations)
     targets = scored[0][0].split.table.labels
-    predicted = [[(e.probabilities, e.split.card.thresholds) for e in group] for group in scored]
+    predicted = [list(map(_predicted, group)) for group in scored]
     draws = bootstrap_means(predicted, targets, samples, seed)
     values = [[_run_figures(e) for e in group] for group in scored]
     return Ablation(
@@ -185,6 +187,11 @@ def _variant_figures(variant: TrainedVariant, evaluations: Sequence[Evaluation])
         {name: float(np.mean([one[name] for one in heads])) for name in heads[0]},
         parameter_count(evaluations[0].split.card),
     )
+
+
+def _predicted(one: Evaluation) -> tuple[NDArray[np.float32], DecisionRule]:
+    """The probabilities of a run, and how it decides."""
+    return one.probabilities, DecisionRule.of(one.split.card)
 
 
 def _run_figures(evaluation: Evaluation) -> dict[str, float]:

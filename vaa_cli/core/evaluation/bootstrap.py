@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaa_cli.core.evaluation.metrics import Scores, ranking
 from vaa_cli.core.labels.table import ABSENT, PRESENT
+from vaa_cli.core.prediction.decisions import Limits, decided
 
 Floats = NDArray[np.float64]
 
@@ -48,7 +49,7 @@ class Draws:
 
 
 def bootstrap(
-    runs: Sequence[tuple[ArrayLike, ArrayLike | float]],
+    runs: Sequence[tuple[ArrayLike, Limits]],
     targets: ArrayLike,
     samples: int = SAMPLES,
     seed: int = 0,
@@ -56,7 +57,8 @@ def bootstrap(
     """The figures of one or several runs on the same draws of pictures.
 
     Args:
-        runs: probabilities `[n x c]` and thresholds, `[c]` or one for all, of each run.
+        runs: probabilities `[n x c]` of each run, and how it decides: a rule, or thresholds, `[c]`
+            or one for all.
         targets: `[n x c]`: 1 present, 0 absent, -1 unspecified.
         samples: number of draws.
         seed: seed of the draws.
@@ -78,7 +80,7 @@ def bootstrap(
 
 
 def bootstrap_means(
-    groups: Sequence[Sequence[tuple[ArrayLike, ArrayLike | float]]],
+    groups: Sequence[Sequence[tuple[ArrayLike, Limits]]],
     targets: ArrayLike,
     samples: int = SAMPLES,
     seed: int = 0,
@@ -170,12 +172,10 @@ def _draws(pictures: int, samples: int, seed: int) -> Iterator[Floats]:
 class _Scorer:
     """Scores the draws of one run; holds all that does not change between them."""
 
-    def __init__(
-        self, probabilities: Floats, truth: NDArray[np.int8], thresholds: ArrayLike | float
-    ) -> None:
+    def __init__(self, probabilities: Floats, truth: NDArray[np.int8], limits: Limits) -> None:
         self._probabilities = probabilities
         present, absent = truth == PRESENT, truth == ABSENT
-        predicted = (probabilities >= np.asarray(thresholds)) & (present | absent)
+        predicted = decided(probabilities, limits) & (present | absent)
         self._present, self._absent = present, absent
         self._hits = (present & predicted).astype(np.float64)
         self._spared = (absent & ~predicted).astype(np.float64)

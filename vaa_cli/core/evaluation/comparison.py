@@ -18,6 +18,7 @@ from vaa_cli.core.evaluation.bootstrap import (
 )
 from vaa_cli.core.evaluation.metrics import Scores, score
 from vaa_cli.core.evaluation.records import Record, number
+from vaa_cli.core.prediction.decisions import Limits
 
 # Digits of figures in tables.
 _DIGITS = 3
@@ -60,7 +61,7 @@ class Compared:
 
 
 def compare_predictions(
-    groups: Sequence[Sequence[tuple[ArrayLike, ArrayLike | float]]],
+    groups: Sequence[Sequence[tuple[ArrayLike, Limits]]],
     targets: ArrayLike,
     attributes: Sequence[str],
     samples: int = SAMPLES,
@@ -69,8 +70,8 @@ def compare_predictions(
     """Compare groups of runs on the same pictures: totals, then mA and AP of each attribute.
 
     Args:
-        groups: probabilities `[n x c]` and thresholds, `[c]` or one for all, of the runs of each
-            group; see `bootstrap_means`.
+        groups: probabilities `[n x c]` of the runs of each group, and how they decide; see
+            `bootstrap_means`.
         targets: `[n x c]`: 1 present, 0 absent, -1 unspecified.
         attributes: names of the attributes.
         samples: number of draws; each run is scored on the same.

@@ -7,20 +7,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from vaa_cli.core.evaluation.metrics import fractions
 from vaa_cli.core.labels.table import ABSENT, PRESENT
+from vaa_cli.core.prediction.decisions import Limits, decided
 
 
 def mistakes(
-    probabilities: ArrayLike, targets: ArrayLike, thresholds: ArrayLike
+    probabilities: ArrayLike, targets: ArrayLike, limits: Limits
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which attributes of which pictures were missed, and which wrongly predicted; `[n x c]` each.
 
     Args:
         probabilities: `[n x c]`.
         targets: `[n x c]`: 1 present, 0 absent, -1 unspecified.
-        thresholds: `[c]`.
+        limits: how it is decided: a rule, or thresholds `[c]`.
     """
     truth = np.asarray(targets)
-    predicted = np.asarray(probabilities) >= np.asarray(thresholds)
+    predicted = decided(probabilities, limits)
     return (truth == PRESENT) & ~predicted, (truth == ABSENT) & predicted
 
 
@@ -41,11 +42,9 @@ class Confusions:
     pictures: int
 
     @classmethod
-    def of(
-        cls, probabilities: ArrayLike, targets: ArrayLike, thresholds: ArrayLike
-    ) -> "Confusions":
-        """Count the mistakes of predictions `[n x c]` at thresholds `[c]`."""
-        missed, wrongly = mistakes(probabilities, targets, thresholds)
+    def of(cls, probabilities: ArrayLike, targets: ArrayLike, limits: Limits) -> "Confusions":
+        """Count the mistakes of predictions `[n x c]`, decided by a rule or at thresholds `[c]`."""
+        missed, wrongly = mistakes(probabilities, targets, limits)
         together = missed.astype(np.int64).T @ wrongly.astype(np.int64)
         return cls(together, missed.sum(axis=0), wrongly.sum(axis=0), len(missed))
 

@@ -26,6 +26,7 @@ from vaa_cli.core.evaluation.records import (
     unscored,
 )
 from vaa_cli.core.models.card import UNCALIBRATED_THRESHOLD
+from vaa_cli.core.prediction.decisions import DecisionRule
 from vaa_cli.core.prediction.multi_process import table_probabilities
 from vaa_cli.core.prediction.predictor import Predictor
 from vaa_cli.core.runs.lookup import model_file
@@ -45,7 +46,7 @@ class Evaluation:
     Attributes:
         split: the pictures and labels that were scored.
         probabilities: `[n x c]`.
-        scores: the figures, at the model's thresholds.
+        scores: the figures, as the model decides.
         scores_at_half: the figures of the model without calibration, decided at 0.5 as in papers.
         calibration: the totals with and without calibration; empty if the model is not calibrated.
         pointing: scores of the attention maps; None if no regions were given.
@@ -182,7 +183,7 @@ def _scored(split: LabelledSplit, probabilities: NDArray[np.float32]) -> Evaluat
     if card.temperatures:
         limits = card.thresholds
         totals = calibration_totals(split.name, logits, probabilities, limits, labels)
-    scores = score(probabilities, labels, card.thresholds)
+    scores = score(probabilities, labels, DecisionRule.of(card))
     at_half = score(expit(logits), labels, UNCALIBRATED_THRESHOLD)
     groups = score_groups(card, probabilities, labels)
     return Evaluation(split, probabilities, scores, at_half, totals, groups=groups)

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vaa_cli.core.evaluation.confusions import mistakes
 from vaa_cli.core.labels.boxes import BOX_COLUMNS
 from vaa_cli.core.labels.table import ABSENT, PRESENT, LabelTable
-from vaa_cli.core.prediction.decisions import margins
+from vaa_cli.core.prediction.decisions import Limits, margins, thresholds_of
 from vaa_cli.core.system.csv_writer import Cell, number_text
 
 
@@ -41,20 +42,17 @@ class LabelErrors:
         return len(self.rows)
 
 
-def contradicted(
-    probabilities: ArrayLike, labels: NDArray[np.int8], thresholds: ArrayLike
-) -> LabelErrors:
+def contradicted(probabilities: ArrayLike, labels: NDArray[np.int8], limits: Limits) -> LabelErrors:
     """The labels that a model decides otherwise, those first that are furthest from its threshold.
 
     Args:
         probabilities: `[n x c]`.
         labels: `[n x c]`: 1 present, 0 absent, -1 unspecified.
-        thresholds: `[c]`.
+        limits: how it is decided: a rule, or thresholds `[c]`.
     """
     found = np.asarray(probabilities, dtype=np.float64)
-    above = margins(found, thresholds)
-    wrong = ((labels == PRESENT) & (above < 0)) | ((labels == ABSENT) & (above >= 0))
-    return _sorted(wrong, np.abs(above), found, labels)
+    missed, wrongly = mistakes(found, labels, limits)
+    return _sorted(missed | wrongly, np.abs(margins(found, thresholds_of(limits))), found, labels)
 
 
 def likely_errors(probabilities: ArrayLike, labels: NDArray[np.int8]) -> LabelErrors:

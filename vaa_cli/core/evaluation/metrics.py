@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vaa_cli.core.prediction.decisions import Limits, decided, thresholds_of
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
@@ -57,15 +59,14 @@ class Scores:
     totals: Totals
 
 
-def score(
-    probabilities: ArrayLike, targets: ArrayLike, thresholds: ArrayLike | float = 0.5
-) -> Scores:
+def score(probabilities: ArrayLike, targets: ArrayLike, limits: Limits = 0.5) -> Scores:
     """Score predictions against labels.
 
     Args:
         probabilities: `[n x c]` in [0, 1].
         targets: `[n x c]`, 1 present, 0 absent, -1 unspecified.
-        thresholds: `[c]` or one for all; an attribute is predicted at or above its threshold.
+        limits: how it is decided: a rule, or thresholds, `[c]` or one for all, at or above which an
+            attribute is predicted.
 
     Raises:
         ValueError: shapes that do not match, or a probability that is NaN.
@@ -76,10 +77,10 @@ def score(
         raise ValueError(f"probabilities {probs.shape} and targets {truth.shape} do not match")
     if np.isnan(probs).any():
         raise ValueError("a probability is not a number")
-    limits = _thresholds(thresholds, probs.shape[1])
+    thresholds = _thresholds(limits, probs.shape[1])
 
     present, absent = truth == 1, truth == 0
-    predicted = (probs >= limits) & (present | absent)
+    predicted = decided(probs, limits) & (present | absent)
     positives, negatives = present.sum(axis=0), absent.sum(axis=0)
     scorable = (positives > 0) & (negatives > 0)
     hits = present & predicted
@@ -113,17 +114,17 @@ def score(
         precision=precision,
         f1=f1,
         average_precision=ap,
-        thresholds=limits,
+        thresholds=thresholds,
         totals=Totals(**means, **_pooled_totals(present, absent, predicted)),
     )
 
 
-def _thresholds(thresholds: ArrayLike | float, attributes: int) -> Floats:
+def _thresholds(limits: Limits, attributes: int) -> Floats:
     """A threshold for each attribute."""
-    limits = np.asarray(thresholds, dtype=np.float64)
-    if limits.shape not in ((), (attributes,)):
-        raise ValueError(f"{limits.shape} thresholds for {attributes} attributes")
-    return np.broadcast_to(limits, (attributes,)).copy()
+    thresholds = thresholds_of(limits)
+    if thresholds.shape not in ((), (attributes,)):
+        raise ValueError(f"{thresholds.shape} thresholds for {attributes} attributes")
+    return np.broadcast_to(thresholds, (attributes,)).copy()
 
 
 def _pooled_totals(present: Booleans, absent: Booleans, predicted: Booleans) -> dict[str, float]:

@@ -10,6 +10,7 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.evaluation.bootstrap import SAMPLES
 from vaa_cli.core.evaluation.comparison import Compared, compare_predictions
 from vaa_cli.core.evaluation.labelled_split import LabelledSplit, read_split
+from vaa_cli.core.prediction.decisions import DecisionRule
 from vaa_cli.core.prediction.multi_process import table_probabilities
 from vaa_cli.core.prediction.predictor import Predictor
 from vaa_cli.core.runs.lookup import model_file, runs_at
@@ -83,7 +84,7 @@ def compare_runs(
     for probabilities, one, chosen in zip(predicted, splits, columns, strict=True):
         if probabilities is None:
             return None
-        scored.append((probabilities[:, chosen], [one.card.thresholds[c] for c in chosen]))
+        scored.append((probabilities[:, chosen], DecisionRule.of(one.card).of_some(chosen)))
     first, seeds = splits[0], [len(folders) for folders in runs_of]
     labels = first.table.labels[:, columns[0]]
     left = iter(scored)

@@ -92,7 +92,8 @@ def _require_labels(table: LabelTable, chosen: Container[str]) -> None:
     Raises:
         VAAError: one is not.
     """
-    wrong = [text for name, texts in table.problems.items() if name in chosen for text in texts]
+    found = [text for name, texts in table.problems.items() if name in chosen for text in texts]
+    wrong = list(dict.fromkeys(found))  # words of one column have the same
     if len(wrong) > 1:
         for text in wrong[:_LISTED]:
             _LOGGER.warning("%s", text)

@@ -67,12 +67,11 @@ class _Column:
 
     @property
     def is_categorical(self) -> bool:
-        """Whether each of its words is an attribute."""
-        return (
-            not self.answers
-            and 2 <= len(self.words) <= _MOST_WORDS
-            and not any(map(_is_number, self.words))
-        )
+        """Whether each of its words is an attribute; a number among many words is a slip."""
+        numbers = sum(count for word, count in self.words.items() if _is_number(word))
+        words = sum(not _is_number(word) for word in self.words)
+        few = len(self.words) <= _MOST_WORDS and 10 * numbers <= self.words.total()
+        return not self.answers and few and words >= 2
 
     @property
     def is_left_out(self) -> bool:
@@ -156,13 +155,20 @@ class LabelColumns:
                 continue
             if column.is_categorical:
                 codes = np.concatenate(column.codes)
-                words = sorted(column.words.keys() - {NONE_OF_GROUP})
+                numbers = {word for word in column.words if _is_number(word)}
+                words = sorted(column.words.keys() - {NONE_OF_GROUP} - numbers)
                 order = {word: number for number, word in enumerate(column.words)}
                 for word in words:
                     values = np.where(codes == order[word], PRESENT, ABSENT).astype(np.int8)
                     names.append(member_name(name, word))
                     labels.append(np.where(codes < 0, UNSPECIFIED, values).astype(np.int8))
                 notes.append(f"{name} is an attribute a word: {', '.join(words)}")
+                slips = [
+                    f"{self._place}: row {column.first_rows[word]}, column {name!r}: {word!r} is a "
+                    f"number among words such as {words[0]!r}; correct it, or leave it empty"
+                    for word in sorted(numbers)
+                ]
+                problems |= {member_name(name, word): slips for word in words if slips}
                 if len(words) > 1:
                     groups[name] = tuple(member_name(name, word) for word in words)
                 continue

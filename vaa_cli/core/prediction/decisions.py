@@ -1,5 +1,6 @@
 """Decisions on attributes by their thresholds, and which attributes to name first."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,15 @@ class DecisionRule:
         groups = group_positions(card.groups, card.attributes).values()
         return cls(card.thresholds, tuple(map(tuple, groups)))
 
+    def of_some(self, positions: Sequence[int]) -> "DecisionRule":
+        """The rule of some of the attributes, in another order; the others are passed over."""
+        place = {position: number for number, position in enumerate(positions)}
+        groups = [tuple(place[one] for one in group if one in place) for group in self.groups]
+        return DecisionRule(
+            tuple(self.thresholds[position] for position in positions),
+            tuple(tuple(sorted(group)) for group in groups if len(group) > 1),
+        )
+
     def decide(self, probabilities: ArrayLike) -> NDArray[np.bool_]:
         """Whether each attribute is present.
 
@@ -55,6 +65,29 @@ class DecisionRule:
             likeliest = np.arange(len(members)) == above.argmax(axis=-1)[..., None]
             present[..., members] &= likeliest
         return present
+
+
+# How probabilities become decisions: by a rule, or at thresholds, one for each or one for all.
+Limits = DecisionRule | ArrayLike | float
+
+
+def decided(probabilities: ArrayLike, limits: Limits) -> NDArray[np.bool_]:
+    """Whether attributes are present, by a rule or at thresholds.
+
+    Args:
+        probabilities: `[n x c]`.
+        limits: the rule, or thresholds `[c]`, or one for all.
+    """
+    if isinstance(limits, DecisionRule):
+        return limits.decide(probabilities)
+    present: NDArray[np.bool_] = np.asarray(probabilities) >= np.asarray(limits)
+    return present
+
+
+def thresholds_of(limits: Limits) -> NDArray[np.float64]:
+    """The thresholds, `[c]` or one for all."""
+    found = limits.thresholds if isinstance(limits, DecisionRule) else limits
+    return np.asarray(found, dtype=np.float64)
 
 
 def by_margin(probabilities: ArrayLike, thresholds: ArrayLike) -> list[int]:

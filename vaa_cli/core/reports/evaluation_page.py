@@ -17,6 +17,7 @@ from vaa_cli.core.reports.evaluation_sections import (
     totals,
     training,
 )
+from vaa_cli.core.reports.group_sections import exclusive_groups
 from vaa_cli.core.reports.html import figure, text
 from vaa_cli.core.reports.page_content import PageContent
 
@@ -26,6 +27,7 @@ def evaluation_page(content: PageContent) -> str:
     sections = {
         "worst": ("Worst attributes", worst_attributes(content)),
         "attributes": ("Attributes", attributes_table(content)),
+        "groups": ("Groups", exclusive_groups(content)),
         "imbalance": ("Imbalance", imbalance(content)),
         "together": ("Mistaken together", confused_attributes(content)),
         "pointing": ("Pointing game", pointing_game(content)),

@@ -10,6 +10,7 @@ from vaa_cli.core.evaluation.bootstrap import bootstrap
 from vaa_cli.core.evaluation.confusions import mistakes
 from vaa_cli.core.evaluation.evaluation import Evaluation
 from vaa_cli.core.labels.boxes import BOX_COLUMNS
+from vaa_cli.core.prediction.decisions import DecisionRule
 from vaa_cli.core.reports.evaluation_page import evaluation_page
 from vaa_cli.core.reports.page_content import PageContent, worst_attributes
 from vaa_cli.core.runs.log import read_log
@@ -49,7 +50,8 @@ def write_report(folder: Path, evaluation: Evaluation) -> None:
     numbers = [each] * count
     for c in worst_attributes(scores):
         numbers[c] = _WORST_EXAMPLES
-    examples = choose_examples(probabilities, table.labels, card.thresholds, numbers, min(each, 2))
+    rule = DecisionRule.of(card)
+    examples = choose_examples(probabilities, table.labels, rule, numbers, min(each, 2))
     page = evaluation_page(
         PageContent(
             title=f"{split.model.parent.name or split.model.name} on {split.name}",
@@ -69,7 +71,8 @@ def write_report(folder: Path, evaluation: Evaluation) -> None:
             labels=table.labels,
             scores=scores,
             at_half=evaluation.scores_at_half,
-            draws=bootstrap([(probabilities, card.thresholds)], table.labels)[0],
+            rule=rule,
+            draws=bootstrap([(probabilities, rule)], table.labels)[0],
             epochs=read_log(split.model.parent),
             calibration=evaluation.calibration,
             examples=render_examples(
@@ -77,6 +80,7 @@ def write_report(folder: Path, evaluation: Evaluation) -> None:
             ),
             mistakes=MISTAKES,
             pointing=evaluation.pointing,
+            groups=evaluation.groups,
         )
     )
     with whole_folder(folder, CONTENTS) as beside:
@@ -89,7 +93,8 @@ def _mistakes(evaluation: Evaluation) -> Iterator[Sequence[Cell]]:
     split, table = evaluation.split, evaluation.split.table
     boxes = () if table.boxes is None else BOX_COLUMNS
     yield ("image", *boxes, "attribute", "mistake", "probability", "threshold")
-    missed, wrongly = mistakes(evaluation.probabilities, table.labels, split.card.thresholds)
+    rule = DecisionRule.of(split.card)
+    missed, wrongly = mistakes(evaluation.probabilities, table.labels, rule)
     for c, (name, threshold) in enumerate(
         zip(split.card.attributes, split.card.thresholds, strict=True)
     ):

@@ -87,7 +87,7 @@ def _round_below(value: float) -> float:
 
 def confused_attributes(content: PageContent) -> Iterator[str]:
     """Pairs of attributes of which one is missed where the other is wrongly predicted."""
-    confusions = Confusions.of(content.probabilities, content.labels, content.scores.thresholds)
+    confusions = Confusions.of(content.probabilities, content.labels, content.rule)
     names = [text(name) for name in content.attributes]
     lift = np.where(confusions.together >= _TOGETHER, np.nan_to_num(confusions.lift), 0.0)
     order = np.argsort(-lift, axis=None, kind="stable")[:_PAIRS]

@@ -14,6 +14,7 @@ from vaa_cli.core.images.decode import open_picture
 from vaa_cli.core.images.overlay import overlay, side_by_side
 from vaa_cli.core.images.requests import table_requests
 from vaa_cli.core.labels.table import ABSENT, PRESENT, UNSPECIFIED, LabelTable
+from vaa_cli.core.prediction.decisions import Limits, decided, thresholds_of
 
 if TYPE_CHECKING:
     from vaa_cli.core.prediction.attention import AttentionReader  # which loads torch
@@ -66,7 +67,7 @@ class RenderedExample:
 def choose_examples(
     probabilities: ArrayLike,
     targets: ArrayLike,
-    thresholds: ArrayLike,
+    limits: Limits,
     mistakes: Sequence[int],
     others: int,
 ) -> list[Example]:
@@ -75,21 +76,21 @@ def choose_examples(
     Args:
         probabilities: `[n x c]`.
         targets: `[n x c]`: 1 present, 0 absent, -1 unspecified.
-        thresholds: `[c]`.
+        limits: how it is decided: a rule, or thresholds `[c]`.
         mistakes: `c` numbers of each kind of mistake.
         others: number of each other kind.
     """
     probs = np.asarray(probabilities, dtype=np.float64)
-    truth, limits = np.asarray(targets), np.asarray(thresholds, dtype=np.float64)
+    truth, present, thresholds = np.asarray(targets), decided(probs, limits), thresholds_of(limits)
     chosen: list[Example] = []
     for c in range(probs.shape[1]):
         p, label = probs[:, c], truth[:, c]
-        seen = p >= limits[c]
+        seen = present[:, c]
         # By how sure, the surest first; of those right only positives, which are the rarer.
         kinds = {
             "missed": ((label == PRESENT) & ~seen, p),
             "wrongly seen": ((label == ABSENT) & seen, -p),
-            "unsure": (label != UNSPECIFIED, np.abs(p - limits[c])),
+            "unsure": (label != UNSPECIFIED, np.abs(p - thresholds[c])),
             "right": ((label == PRESENT) & seen, -p),
         }
         for kind, (rows, order) in kinds.items():

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaa_cli.core.evaluation.bootstrap import Draws
+from vaa_cli.core.evaluation.group_scores import GroupScores
 from vaa_cli.core.evaluation.metrics import Scores
 from vaa_cli.core.evaluation.pointing_game import PointingResult
+from vaa_cli.core.prediction.decisions import DecisionRule
 from vaa_cli.core.reports.examples import RenderedExample
 
 # The attributes whose pictures stand open on top of the page.
@@ -28,7 +30,8 @@ class PageContent:
         stages: those whose attention examples show.
         probabilities: `[n x c]`.
         labels: `[n x c]`.
-        scores: their figures, at the model's thresholds.
+        scores: their figures, as the model decides.
+        rule: how it decides.
         at_half: those without calibration, decided at 0.5.
         draws: draws of the bootstrap, for intervals.
         epochs: the rows of the training's log, oldest first; none if it is not there.
@@ -36,6 +39,7 @@ class PageContent:
         examples: pictures.
         mistakes: address of the list of all mistakes.
         pointing: scores of the attention maps; None if no regions were given.
+        groups: the figures of exclusive groups.
     """
 
     title: str
@@ -47,12 +51,14 @@ class PageContent:
     labels: NDArray[np.int8]
     scores: Scores
     at_half: Scores
+    rule: DecisionRule
     draws: Draws
     epochs: Sequence[Mapping[str, float]]
     calibration: Sequence[Mapping[str, object]]
     examples: Sequence[RenderedExample]
     mistakes: str
     pointing: PointingResult | None = None
+    groups: Sequence[GroupScores] = ()
 
     @cached_property
     def worst(self) -> list[int]:
