@@ -67,7 +67,11 @@ def write_cross_fitted(
         VAAError: the run has no options to train with, or a training failed.
     """
     from vaa_cli.commands.series_display import train_shown
-    from vaa_cli.core.evaluation.label_errors import label_error_cells, likely_errors
+    from vaa_cli.core.evaluation.label_errors import (
+        calibrated_on_labels,
+        label_error_cells,
+        likely_errors,
+    )
     from vaa_cli.core.labels.table import SPLITS
     from vaa_cli.core.system.csv_writer import write_csv
     from vaa_cli.core.training.cross_fitting import make_folds
@@ -78,7 +82,8 @@ def write_cross_fitted(
     if stopped := train_shown([part.run for part in parts], where):
         raise typer.Exit(128 + stopped)
     probabilities = _held_out(parts, len(table), options)
-    errors = likely_errors(probabilities, table.labels)
+    calibrated = calibrated_on_labels(probabilities, table.labels)
+    errors = likely_errors(calibrated, table.labels)
     assert table.splits is not None
     splits = [SPLITS[position] for position in table.splits]
     write_csv(path, label_error_cells(errors, table, splits))

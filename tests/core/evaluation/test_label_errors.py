@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from tests.helpers.pictures import make_table
 from vaa_cli.core.evaluation.label_errors import (
     LabelErrors,
+    calibrated_on_labels,
     contradicted,
     label_error_cells,
     likely_errors,
@@ -85,6 +87,24 @@ def test_flipped_labels_come_first() -> None:
     labels = np.where(flipped, 1 - truth, truth).astype(np.int8)
     first = cells(likely_errors(np.clip(predicted, 0.01, 0.99), labels))[: int(flipped.sum())]
     assert sum(bool(flipped[cell]) for cell in first) > 0.9 * flipped.sum()
+
+
+def test_calibration_on_labels_keeps_the_order_and_fits_the_rates() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.random((4000, 2)) < (0.3, 0.01)
+    logits = np.where(truth, 1.0, -1.0) + rng.normal(0, 1, truth.shape) + (2.0, -3.0)
+    probabilities = 1 / (1 + np.exp(-logits))
+    labels = truth.astype(np.int8)
+    labels[:500, 0] = -1
+    found = calibrated_on_labels(probabilities, labels)
+    for c in range(2):
+        known = labels[:, c] >= 0
+        assert found[known, c].mean() == pytest.approx(labels[known, c].mean(), rel=0.05)
+        assert (np.diff(found[np.argsort(probabilities[:, c]), c]) >= 0).all()
+    few = labels.copy()
+    few[:, 1] = 0
+    few[:3, 1] = 1
+    np.testing.assert_allclose(calibrated_on_labels(probabilities, few)[:, 1], probabilities[:, 1])
 
 
 def test_the_list() -> None:
