@@ -65,7 +65,7 @@ class _Tracer(fx.Tracer):
         return isinstance(m, _LEAVES) or super().is_leaf_module(m, module_qualified_name)
 
 
-_LEAVES = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+_LEAVES = (nn.Conv2d, nn.Linear, nn.MaxPool2d, nn.AvgPool2d)
 # Convolutions into which what follows may be folded; others compute their weights.
 _FOLDABLE = ("Conv2d", "Conv2dSame")
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vaa_cli.core.models.layers import pointwise
+from vaa_cli.core.models.layers import FullConv2d, pointwise
 from vaa_cli.core.models.names import AttentionName
 
 
@@ -61,7 +61,7 @@ class AttentionModule(nn.Module):
                 pointwise(hidden, hidden),
                 nn.Conv2d(hidden, attributes, 1),
             )
-        self.confidence = nn.Conv2d(channels, attributes, 1) if has_confidence else None
+        self.confidence = FullConv2d(channels, attributes, 1) if has_confidence else None
 
     def forward(self, features: Tensor) -> AttentionMaps:
         """Features `[n x f x h x w]` to the maps of all attributes."""

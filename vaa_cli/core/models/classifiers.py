@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from vaa_cli.core.models.attention import AttentionMaps
-from vaa_cli.core.models.layers import norm_relu, pointwise
+from vaa_cli.core.models.layers import FullLinear, norm_relu, pointwise
 from vaa_cli.core.models.names import ClassifierName
 
 
@@ -60,7 +60,7 @@ class SpatialClassifier(nn.Module):
         )
         self.mix = nn.Sequential(pointwise(attributes, hidden), pointwise(hidden, hidden))
         self.cover = norm_relu(cover, outputs)
-        self.linear = nn.Linear(outputs, attributes)
+        self.linear = FullLinear(outputs, attributes)
 
     def forward(self, maps: AttentionMaps) -> Tensor:
         """Maps to logits `[n x c]`."""

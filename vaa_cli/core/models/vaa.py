@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vaa_cli.core.models.attention import AttentionMaps, AttentionModule
 from vaa_cli.core.models.backbones import feature_shapes, make_backbone
 from vaa_cli.core.models.classifiers import final_bias, make_classifier
-from vaa_cli.core.models.layers import ChannelNorm
+from vaa_cli.core.models.layers import ChannelNorm, FullLinear
 from vaa_cli.core.models.names import AttentionName, ClassifierName, heads_problem
 
 CLASSIFIERS: tuple[ClassifierName, ...] = get_args(ClassifierName)
@@ -101,7 +101,7 @@ class VAA(nn.Module):
         if not self.backbone.is_normalised:
             used = sorted({*self.stages, len(shapes)})
             self.norms.update({str(stage): ChannelNorm(shapes[stage - 1][0]) for stage in used})
-        self.primary = nn.Linear(shapes[-1][0], attributes)
+        self.primary = FullLinear(shapes[-1][0], attributes)
         self.attention = nn.ModuleList()
         self.classifiers = nn.ModuleList()
         # The pooled logits are made of the confidences, whether these weight the maps or not.
