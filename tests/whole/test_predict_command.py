@@ -4,6 +4,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.helpers.command import Outcome, assert_one_line_error, contents, read_rows, run_vaa
+from tests.helpers.command import (
+    TORCH_FP32,
+    Outcome,
+    assert_one_line_error,
+    contents,
+    read_rows,
+    run_vaa,
+)
 from tests.helpers.figures import ATTRIBUTES
 from tests.helpers.pictures import noise
 
@@ -405,3 +413,71 @@ def test_names_that_a_spreadsheet_would_run(model: Path, images: Path, tmp_path:
     assert [row["image"] for row in plain] == list(names)
     safe = read_rows(predict(model, *names, "--safe-csv", cwd=tmp_path).out)
     assert [row["image"] for row in safe] == ["'=1+1.png", "'@a.png", "./-b.png", "c=1.png"]
+
+
+def test_parts_in_a_folder(workspace: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    folder = tmp_path / "rows"
+    arguments = ("predict", "dataset/images", *TORCH_FP32, "--out", f"{folder}/")
+    outcome = run_vaa(*arguments, cwd=workspace)
+    assert outcome.code == 0, outcome.err
+    table = parquet.read_table(folder / "part-00000.parquet")
+    assert table["image"].to_pylist() == [f"dataset/images/{i:03d}.png" for i in range(60)]
+    assert_one_line_error(run_vaa(*arguments, cwd=workspace), "holds parts of a job", "--resume")
+    again = run_vaa(*arguments, "--resume", cwd=workspace)
+    assert again.code == 0 and "whole already" in again.err
+    as_csv = run_vaa(*arguments, "--format", "csv", cwd=workspace)
+    assert_one_line_error(as_csv, "Parquet parts", "--format")
+    few = run_vaa(*arguments, "--uncertain", "3", cwd=workspace)
+    assert_one_line_error(few, "--uncertain", "name a file")
+
+
+@pytest.mark.slow
+def test_parts_survive_kills(model: Path, tmp_path: Path) -> None:
+    """20 times kill -9 at any time: the rows are those of an uninterrupted job."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    (tmp_path / "images").mkdir()
+    picture = tmp_path / "images/0000.png"
+    noise(64, 32).save(picture)
+    for number in range(1, 3000):
+        os.link(picture, tmp_path / f"images/{number:04d}.png")
+    rng = random.Random(0)
+
+    def job(out: str, *more: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "vaa_cli", "predict", "images", "--run", str(model)]
+        command += [
+            "--out",
+            out,
+            "--part-rows",
+            "96",
+            "--workers",
+            "1",
+            "--precision",
+            "fp32",
+            *more,
+        ]
+        return subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
+
+    assert job("whole/").wait() == 0
+    kept, killed = [], 0
+    while killed < 20:
+        begun = (tmp_path / "rows/manifest.json").exists()
+        process = job("rows/", *(["--resume"] if begun else []))
+        try:
+            process.wait(rng.uniform(0.7, 1.6))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            killed += 1
+        else:
+            assert process.returncode == 0, process.stderr and process.stderr.read()
+            shutil.rmtree(tmp_path / "rows")  # done before the last kill: once more
+        kept.append(len(list((tmp_path / "rows").glob("part-*"))))
+    assert job("rows/", "--resume").wait() == 0
+    assert max(kept) > 1
+    tables = [
+        parquet.ParquetDataset(sorted((tmp_path / name).glob("part-*"))).read().to_pylist()
+        for name in ("whole", "rows")
+    ]
+    assert len(tables[0]) == 3000
+    assert tables[0] == tables[1]

@@ -1,6 +1,5 @@
 """`vaa predict`: pictures to a table of attributes."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,8 +17,15 @@ from vaa_cli.commands.options import (
 from vaa_cli.commands.predict_job import RowOptions, predict_rows
 
 OutOption = Annotated[
-    Path | None,
-    typer.Option("--out", "-o", help="File to write. Default: stdout.", show_default=False),
+    str | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="File to write; or FOLDER/, with a slash, for Parquet parts of about 50,000 rows. "
+        "Default: stdout.",
+        show_default=False,
+    ),
 ]
 FormatOption = Annotated[
     str | None,
@@ -116,6 +122,10 @@ UncertainOption = Annotated[
     ),
 ]
 
+PartRowsOption = Annotated[
+    int, typer.Option("--part-rows", min=1, help="Rows of each part, where --out is a folder.")
+]
+
 
 def predict(
     images: ImagesArgument,
@@ -140,6 +150,7 @@ def predict(
     where: WhereOption = None,
     safe_csv: SafeOption = False,
     uncertain: UncertainOption = None,
+    part_rows: PartRowsOption = 50_000,
 ) -> None:
     """Recognise attributes: pictures in, a table out.
 
@@ -160,5 +171,6 @@ def predict(
     rows = RowOptions(
         out, format, resume, top if pretty else None, decisions, groups, min_confidence, tta, shard,
         attributes, tuple(where or ()), safe_csv, uncertain,
+        part_rows,
     )  # fmt: skip
     raise typer.Exit(predict_rows(predictor, images, rows))

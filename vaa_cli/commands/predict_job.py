@@ -1,6 +1,7 @@
 """The work of `vaa predict`: which pictures, which columns, which file."""
 
 import io
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class RowOptions:
     """The options of the rows, as `vaa predict` has them.
 
     Attributes:
-        out: the file; None for stdout.
+        out: the file, or with a slash behind it the folder of parts; None for stdout.
         format: its format; None to choose by its name.
         resume: go on with an interrupted job.
         top: number of attributes in a line for people; None for rows of the format.
@@ -40,9 +41,10 @@ class RowOptions:
         where: conditions on the pictures.
         safe_csv: keep spreadsheets from running names.
         uncertain: number of pictures that are least sure; None for all in their order.
+        part_rows: rows of a part, where parts are written.
     """
 
-    out: Path | None
+    out: str | None
     format: str | None
     resume: bool
     top: int | None
@@ -55,6 +57,17 @@ class RowOptions:
     where: tuple[str, ...]
     safe_csv: bool
     uncertain: int | None
+    part_rows: int
+
+    @property
+    def path(self) -> Path | None:
+        """The file or folder; None for stdout."""
+        return None if self.out is None else Path(self.out)
+
+    @property
+    def parts(self) -> bool:
+        """Whether rows are written as parts into a folder."""
+        return self.out is not None and self.out.endswith(("/", os.sep))
 
 
 def predict_rows(predictor: "Predictor", images: list[str], options: RowOptions) -> int:
@@ -67,7 +80,9 @@ def predict_rows(predictor: "Predictor", images: list[str], options: RowOptions)
     chosen, part = _format(options), _shard(options.shard)
     is_annotation = chosen in ANNOTATIONS
     positions, conditions = _chosen(options, predictor)
-    out = _checked_output(options.out, chosen, [*images, predictor.path], group)
+    out = options.path
+    if not options.parts:
+        out = _checked_output(out, chosen, [*images, predictor.path], group)
     inputs = find_inputs(images, names_on_stdin(images)) if group.world_size == 1 else None
     with group.connected():
         inputs = inputs or find_inputs(images, _names_in_group(images, group))
@@ -79,7 +94,7 @@ def predict_rows(predictor: "Predictor", images: list[str], options: RowOptions)
         sources, count = _part_of(inputs, part)
         output = OutputOptions(
             out, chosen, columns, settings, options.resume, options.top, conditions, count,
-            options.uncertain,
+            options.uncertain, options.part_rows if options.parts else None,
         )  # fmt: skip
         code = write_predictions(predictor, sources, output)
         say_passed_over(inputs.passed_over)
@@ -141,8 +156,16 @@ def _format(options: RowOptions) -> str:
     """The format of the rows; refuses options that contradict each other."""
     from vaa_cli.core.prediction.formats import format_for
 
-    out = options.out
-    chosen = format_for(out, options.format)
+    out = options.path
+    chosen = format_for(None if options.parts else out, options.format)
+    if options.parts:
+        if options.format not in (None, "parquet"):
+            raise VAAError(
+                f"--out {options.out} is a folder, for Parquet parts; leave out --format"
+            )
+        if options.uncertain is not None:
+            raise VAAError("--uncertain writes few rows; name a file with --out")
+        chosen = "parquet"
     if options.resume and out is None:
         raise VAAError("--resume goes on with a file; name it with --out")
     for name, is_asked in (("--where", options.where), ("--uncertain", options.uncertain)):

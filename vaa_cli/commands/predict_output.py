@@ -26,7 +26,7 @@ class OutputOptions:
     """How predictions are written.
 
     Attributes:
-        path: the file; None for stdout.
+        path: the file, or the folder of parts; None for stdout.
         format: csv, jsonl or parquet.
         columns: the columns of a row.
         settings: values that the rows depend on, by the names that messages have for them.
@@ -35,6 +35,7 @@ class OutputOptions:
         conditions: conditions on the pictures whose rows are written.
         count: number of pictures; None where it is not known.
         uncertain: number of pictures to write, those that are least sure; None for all.
+        part_rows: rows of a part, where the path is a folder of parts; None where it is a file.
     """
 
     path: Path | None
@@ -46,38 +47,65 @@ class OutputOptions:
     conditions: Sequence["Condition"]
     count: int | None
     uncertain: int | None = None
+    part_rows: int | None = None
 
 
 def write_predictions(
     predictor: "Predictor", sources: Iterator["ImageSource"], options: OutputOptions
 ) -> int:
     """Predict pictures and write the rows; the exit code."""
-    from vaa_cli.core.prediction.formats import ANNOTATIONS, PrettyRows, open_rows
-    from vaa_cli.core.prediction.job import skip_kept
+    from vaa_cli.core.prediction.formats import ANNOTATIONS, ParquetRows, PrettyRows, open_rows
     from vaa_cli.core.prediction.multi_process import predict_in_group
 
     group, batch_size = predictor.group, predictor.options.batch_size
     job = _job(predictor, options)
-    if options.resume and group.any(job is not None and job.is_complete):
+    if options.resume and group.any(job is not None and _is_whole(job, options)):
         say(f"{options.path} is whole already; nothing is left to do")
         return 0
-    with _destination(job, options.resume, group) as output:
+    with _destination(job, options, group) as output:
         kept = int(group.broadcast_text(str(output.kept)))
-        failed = skip_kept(sources, job, kept)
+        failed = _skip_kept(sources, job, kept, options)
         predictions = predict_in_group(predictor, sources, kept > 0, options.count)
         if options.top is not None:
             console = results_console(soft_wrap=True)
             rows: Rows = PrettyRows(console, options.columns, options.top)
+        elif output.rows is not None:
+            rows = output.rows
         else:
             rows = open_rows(options.format, output.file, options.columns, output.begun)
         chooser = _chooser(predictor, options)
-        written, failed_now = _write(predictions, rows, batch_size, kept, options, chooser)
+        try:
+            written, failed_now = _write(predictions, rows, batch_size, kept, options, chooser)
+        except BaseException:
+            if isinstance(rows, ParquetRows):
+                rows.abandon()
+            raise
     if failed + failed_now:
         has_rows = options.format not in ANNOTATIONS and options.uncertain is None
         where = "; see the column error" if has_rows and options.top is None else ""
         say(f"{failed + failed_now:,} of {kept + written:,} pictures could not be read{where}")
         return 1
     return 0
+
+
+def _is_whole(job: "Job", options: OutputOptions) -> bool:
+    from vaa_cli.core.prediction.parts import is_complete
+
+    return job.is_complete if options.part_rows is None else is_complete(job.path)
+
+
+def _skip_kept(
+    sources: Iterator["ImageSource"], job: "Job | None", kept: int, options: OutputOptions
+) -> int:
+    """Pass over the pictures whose rows are kept; the number of those with an error."""
+    from vaa_cli.core.prediction import parts
+    from vaa_cli.core.prediction.job import kept_pictures, skip_kept
+
+    if job is None:
+        return skip_kept(sources, None, (), kept)
+    is_file = options.part_rows is None
+    of_job = kept_pictures(job, kept) if is_file else parts.kept_pictures(job.path)
+    return skip_kept(sources, job.path, of_job, kept)
 
 
 def _chooser(predictor: "Predictor", options: OutputOptions) -> "UncertainPictures | None":
@@ -104,9 +132,12 @@ def _job(predictor: "Predictor", options: OutputOptions) -> "Job | None":
 
 
 @contextmanager
-def _destination(job: "Job | None", resume: bool, group: ProcessGroup) -> Iterator["Output"]:
+def _destination(
+    job: "Job | None", options: OutputOptions, group: ProcessGroup
+) -> Iterator["Output"]:
     """The output of the rows: the job's file, stdout, or none in all processes but the first."""
     from vaa_cli.core.prediction.job import Output, job_file, standard_output
+    from vaa_cli.core.prediction.parts import parts_folder
 
     if not group.is_main:
         yield Output(io.BytesIO())
@@ -115,8 +146,13 @@ def _destination(job: "Job | None", resume: bool, group: ProcessGroup) -> Iterat
             yield Output(file)
     else:
         try:
-            with job_file(job, resume) as output:
-                yield output
+            if options.part_rows is not None:
+                columns, part_rows = options.columns, options.part_rows
+                with parts_folder(job, columns, options.resume, part_rows) as parts:
+                    yield Output(io.BytesIO(), parts.kept, rows=parts.rows)
+            else:
+                with job_file(job, options.resume) as output:
+                    yield output
         except KeyboardInterrupt:
             say(f"interrupted; the same command with --resume goes on with {job.path}")
             raise

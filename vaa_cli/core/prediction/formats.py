@@ -1,5 +1,6 @@
 """Predictions as CSV, JSON lines, Parquet or annotations, written as they come."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -243,6 +244,11 @@ class ParquetRows:
         if self._rows:
             self._write_group()
         self._writer.close()
+
+    def abandon(self) -> None:
+        """Let the file go, unfinished; else pyarrow would finish it when that is closed."""
+        with contextlib.suppress(Exception):
+            self._writer.close()
 
     def _write_group(self) -> None:
         cells = zip(*self._rows, strict=True)

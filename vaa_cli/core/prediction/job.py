@@ -6,7 +6,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -17,7 +17,7 @@ import numpy as np
 
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.requests import ImageSource
-from vaa_cli.core.prediction.formats import WHOLE_FORMATS
+from vaa_cli.core.prediction.formats import WHOLE_FORMATS, Rows
 from vaa_cli.core.system.files import replace_whole, write_text, writing_errors
 from vaa_cli.core.system.input_files import parse_json, read_text
 from vaa_cli.core.system.interruption import cleanup
@@ -79,11 +79,13 @@ class Output:
         file: the open file, at the end of its rows.
         kept: number of rows of an interrupted job in it.
         begun: whether it has a header already.
+        rows: the writer of rows, if it is not one of the file's format.
     """
 
     file: BinaryIO
     kept: int = 0
     begun: bool = False
+    rows: Rows | None = None
 
 
 @contextmanager
@@ -159,15 +161,30 @@ def _require_same(job: Job, settings: Path) -> None:
     again = f"start again without `resume`, or remove {_beside(job.path, _PART)}"
     try:
         begun = parse_json(read_text(settings))
-        pairs = {name: begun.get(name) for name in job.settings}
+        pairs = dict(begun)
     except (VAAError, ValueError, AttributeError) as error:
         raise VAAError(
             f"{settings} is missing or broken, so nobody knows how {job.path} was begun; {again}"
         ) from error
+    require_same_settings(job, pairs, again)
+
+
+def require_same_settings(job: Job, begun: Mapping[str, Any], advice: str) -> None:
+    """Check that a job goes on as it was begun.
+
+    Args:
+        job: the job.
+        begun: the settings that it was begun with.
+        advice: what to do if they are others.
+
+    Raises:
+        VAAError: one of them is another.
+    """
     for name, value in job.settings.items():
-        if pairs[name] != value:
+        if begun.get(name) != value:
             raise VAAError(
-                f"{job.path} was begun with {name} {pairs[name]}, and now it is {value}; {again}"
+                f"{job.path} was begun with {name} {begun.get(name)}, and now it is {value}; "
+                f"{advice}"
             )
 
 
@@ -198,12 +215,18 @@ def _whole_rows(part: Path, job: Job) -> tuple[int, int]:
     return rows // job.batch_size * job.batch_size, end
 
 
-def skip_kept(sources: Iterator[ImageSource], job: Job | None, kept: int) -> int:
+def skip_kept(
+    sources: Iterator[ImageSource],
+    path: Path | None,
+    pictures: Iterable[tuple[str, bool]],
+    kept: int,
+) -> int:
     """Pass over the pictures whose rows an interrupted job has kept.
 
     Args:
         sources: the pictures of the job.
-        job: the job; None for stdout, and in all processes but the first.
+        path: its file or folder; None for stdout, and in all processes but the first.
+        pictures: those whose rows are kept, see `kept_pictures`.
         kept: number of rows that are kept.
 
     Returns:
@@ -212,16 +235,16 @@ def skip_kept(sources: Iterator[ImageSource], job: Job | None, kept: int) -> int
     Raises:
         VAAError: the job was begun with other pictures.
     """
-    if job is None:
+    if path is None:
         next(islice(sources, kept, kept), None)
         return 0
     failed = 0
-    for name, has_error in kept_pictures(job, kept):
+    for name, has_error in pictures:
         source = next(sources, None)
         # With an apostrophe, it stands there for spreadsheets (`safe_csv`).
         if source is None or name not in (source.path, f"'{source.path}"):
             raise VAAError(
-                f"{job.path} was begun with other pictures: {name!r} is "
+                f"{path} was begun with other pictures: {name!r} is "
                 f"{'missing' if source is None else repr(source.path)} now; "
                 "start again without `resume`"
             )
