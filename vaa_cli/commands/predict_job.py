@@ -112,7 +112,7 @@ def _write_configuration(out: Path, columns: "Columns") -> None:
     path = out.with_name(f"{out.stem}.config.xml")
     path = require_output(path, "a labelling configuration", lambda start: start[:6] == b"<View>")
     write_text(path, labelling_configuration(columns, columns.boxes))
-    say(f"wrote {out}, and {path} for the labelling interface of the project")
+    say(f"wrote {path}, the labelling interface of such a project")
 
 
 def _chosen(

@@ -80,6 +80,8 @@ def write_predictions(
             if isinstance(rows, ParquetRows):
                 rows.abandon()
             raise
+    if options.path is not None and group.is_main:
+        say(f"wrote {options.path}" + (f", {kept:,} pictures of it before" if kept else ""))
     if failed + failed_now:
         has_rows = options.format not in ANNOTATIONS and options.uncertain is None
         where = "; see the column error" if has_rows and options.top is None else ""

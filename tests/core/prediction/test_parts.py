@@ -129,6 +129,13 @@ def test_what_cannot_be_gone_on_with(job: Job, change: Any, reason: str) -> None
     }  # fmt: skip
 
 
+def test_a_file_is_no_folder(job: Job) -> None:
+    job.path.write_text("mine")
+    with pytest.raises(VAAError, match="rows is a file"):
+        write(job, 9)
+    assert job.path.read_text() == "mine"
+
+
 def test_parts_are_not_written_over(job: Job) -> None:
     write(job, 9)
     before = rows_of(job.path)

@@ -156,6 +156,8 @@ def parts_folder(
             writes there; a part is damaged; or it was begun with other settings.
     """
     folder = job.path
+    if folder.exists() and not folder.is_dir():
+        raise VAAError(f"{folder} is a file, and parts need a folder; name another one")
     with writing_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     in_use = f"{folder} is being written by another process; wait for it"
