@@ -1,6 +1,6 @@
 """Plain values in a pickle, read by walking its opcodes; nothing named in it is imported or called.
 
-A pickle is a program for a small stack machine, which Python's own reader lets import and call
+A pickle is a program for a small stack machine, which Python's reader lets import and call
 anything. Here, lists, dicts, tuples, text, numbers and NumPy arrays of numbers or text are built,
 and all else is an error. The opcodes come from `pickletools.genops`, which only decodes them.
 """
@@ -223,7 +223,7 @@ def _text(value: Any) -> str:
 
 
 def _order(state: Any) -> str:
-    """The order of bytes that a type's state says."""
+    """The order of bytes in a type's state."""
     if not isinstance(state, tuple) or len(state) < 5 or state[1] not in ("<", ">", "|", "="):
         raise _PickleError("a type in an unknown form")
     if any(part is not None for part in state[2:5]):

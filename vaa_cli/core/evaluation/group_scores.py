@@ -20,7 +20,7 @@ class GroupScores:
 
     Attributes:
         name: name of the group.
-        words: what its k attributes say, and `(none)`.
+        words: the words of its k attributes, and `(none)`.
         confusion: `[k + 1 x k + 1]` counts of rows, true by decided.
     """
 

@@ -17,17 +17,17 @@ Groups = Mapping[str, tuple[str, ...]]
 
 
 def member_name(group: str, word: str) -> str:
-    """The name of the attribute of a group that says a word."""
+    """The name of the attribute of a group for one of its words."""
     return f"{group}={word}"
 
 
 def word_of(group: str, attribute: str) -> str:
-    """The word that an attribute of a group says: `age=young` says young."""
+    """The word of an attribute of a group: that of `age=young` is young."""
     return attribute.removeprefix(f"{group}=")
 
 
 def named_groups(attributes: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The groups that the names of attributes say: two of them or more called `GROUP=WORD`."""
+    """The groups in the names of attributes: two of them or more called `GROUP=WORD`."""
     found: dict[str, list[str]] = {}
     for name in attributes:
         group, mark, word = name.partition("=")
@@ -59,7 +59,7 @@ def rows_with_several(table: LabelTable, members: Sequence[str]) -> NDArray[np.i
 
 
 def exclusive_where_labels_are(table: LabelTable, groups: Groups) -> LabelTable:
-    """A published dataset with its groups, but for those that its own labels contradict."""
+    """A published dataset with its groups, but for those that its labels contradict."""
     kept, notes = {}, list(table.notes)
     for group, members in groups.items():
         wrong = len(rows_with_several(table, members))

@@ -181,8 +181,8 @@ class LabelColumns:
                 only_yes.append(name)
         if only_yes:
             notes.append(
-                f"{', '.join(only_yes)}: cells say yes or nothing, and what says nothing is not "
-                "known; if it means no, set `empty` to absent"
+                f"{', '.join(only_yes)}: each cell is yes or empty, and empty is unspecified; if "
+                "it means no, set `empty` to absent"
             )
         whole = np.stack(labels, axis=1) if labels else np.empty((0, 0), dtype=np.int8)
         resolved = resolve_minus_ones(whole)

@@ -49,7 +49,7 @@ def read_label_file(path: Path, options: TableOptions = TableOptions()) -> Label
     """Read a label CSV or sheet: images, perhaps splits, identities, boxes, the rest attributes.
 
     Columns of words become a group, an attribute a word; those of numbers or text are none, which
-    notes say.
+    notes name.
 
     Args:
         path: the file; its folder is the root that image paths start from.

@@ -196,7 +196,7 @@ class LabelStudioRows:
 
 
 def labelling_configuration(columns: Columns, has_boxes: bool) -> str:
-    """The configuration of a Label Studio project in which the pre-annotations are shown.
+    """The configuration of a Label Studio project for the pre-annotations.
 
     Args:
         columns: the columns.

@@ -23,7 +23,7 @@ class Column:
     Attributes:
         name: name of an attribute, or of a group.
         positions: position of the attribute among the model's, or of all those of the group.
-        words: what each attribute of a group says; None for an attribute.
+        words: the word of each attribute of a group; None for an attribute.
     """
 
     name: str
@@ -99,8 +99,8 @@ class Columns:
         found = prediction.probabilities
         if found is None:
             return [None] * len(self.columns)
-        shown = self.rule.decide(found).astype(int) if self.decisions else found
-        numbers: list[float | int] = shown.tolist()
+        written = self.rule.decide(found).astype(int) if self.decisions else found
+        numbers: list[float | int] = written.tolist()
         sure: list[bool] = (np.maximum(found, 1 - found) >= self.min_confidence).tolist()
         return [
             numbers[column.positions[0]]
@@ -110,7 +110,7 @@ class Columns:
         ]
 
     def _word(self, column: Column, found: NDArray[np.float32], sure: Sequence[bool]) -> str | None:
-        """What a group says, `(none)` where none of it is present; None where that is not sure."""
+        """The word of a group, `(none)` where none is present; None where that is not sure."""
         if column.words is None or not all(sure[position] for position in column.positions):
             return None
         decided = self.rule.decide(found)

@@ -1,4 +1,4 @@
-"""Rows of annotation tools: each with values of its own, of which the attributes follow."""
+"""Rows of annotation tools: each with its values, of which the attributes follow."""
 
 import json
 import re

@@ -113,7 +113,7 @@ def _split(image: str, subset: str | None) -> int | None:
 
 
 def _is_flag(shape: _Shape, export: _Export) -> bool:
-    """Whether a tag says something by its label alone."""
+    """Whether a tag is an attribute by its label alone."""
     return (
         shape.box is None
         and not shape.values
