@@ -7,6 +7,7 @@ from os.path import dirname
 from pathlib import Path
 
 from vaa_cli.core.datasets.formats import csv_folder
+from vaa_cli.core.datasets.formats.base import dataset_folder
 from vaa_cli.core.datasets.formats.registry import detect, format_named
 from vaa_cli.core.datasets.merge import merged_margin, merged_table
 from vaa_cli.core.datasets.options import AUTO, PrepareOptions
@@ -128,7 +129,7 @@ def _read(sources: Sequence[Path], options: PrepareOptions) -> tuple[LabelTable,
         table = chosen.read_with(path, **of_format)
     for note in table.notes:
         _LOGGER.info("note: %s", note)
-    folder = path.parent if path.is_file() else path
+    folder = dataset_folder(path)
     if path.is_dir() and not options.follow_links:
         require_labels_inside(folder)
     margin = options.box_margin or 0.0

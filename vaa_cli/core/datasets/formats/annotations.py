@@ -1,6 +1,5 @@
 """Rows of annotation tools: each with its values, of which the attributes follow."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,14 +11,14 @@ import ijson
 import numpy as np
 import pandas as pd
 
+from vaa_cli.core.datasets.formats.base import dataset_folder
 from vaa_cli.core.errors import VAAError, brief, one_line
 from vaa_cli.core.labels.boxes import Box
-from vaa_cli.core.labels.groups import member_name, named_groups
+from vaa_cli.core.labels.groups import named_groups
 from vaa_cli.core.labels.label_columns import LabelColumns
 from vaa_cli.core.labels.label_header import SPLIT_NAMES
 from vaa_cli.core.labels.picture_root import find_pictures
 from vaa_cli.core.labels.table import LabelTable, leaves_folder
-from vaa_cli.core.labels.words import NONE_OF_GROUP
 from vaa_cli.core.system.input_files import LARGEST_TABLE, opened_file, parse_json, read_text
 
 # Yes or no, a word, a number, or nothing.
@@ -34,17 +33,16 @@ class AnnotatedRows:
 
     Attributes:
         place: the annotation file, for messages.
-        folders: where the pictures' names may start; else beside the annotation file.
+        source: the dataset folder or file, where the pictures' names may start; else they do beside
+            the annotation file.
         names: names of values that come first, in this order.
         notes: notes on what was left out.
-        groups: names of the words of values that are one of several, by their name.
     """
 
     place: Path
-    folders: tuple[Path, ...] = ()
+    source: Path | None = None
     names: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _images: list[str] = field(default_factory=list)
     _rows: list[Mapping[str, Value]] = field(default_factory=list)
     _boxes: list[Box | None] = field(default_factory=list)
@@ -82,10 +80,6 @@ class AnnotatedRows:
         self._boxes.append(box)
         self._splits.append(split)
 
-    def words(self, name: str) -> list[str]:
-        """The different values of a name, sorted, as text."""
-        return sorted({text for row in self._rows if (text := _text(row.get(name)).strip())})
-
     def finish(self, root: Path | None = None) -> LabelTable:
         """The table of all rows.
 
@@ -110,7 +104,8 @@ class AnnotatedRows:
         parsed = columns.finish()
         if not parsed.attributes:
             raise VAAError(f"{self.place} has no attributes: {'; '.join(parsed.notes)}")
-        root, images = (root, self._images) if root else self._found()
+        above = [] if self.source is None else [dataset_folder(self.source)]
+        root, images = (root, self._images) if root else located(self.place, self._images, above)
         has_boxes = any(box is not None for box in self._boxes)
         sides = [(np.nan,) * 4 if box is None else tuple(box) for box in self._boxes]
         return LabelTable(
@@ -120,19 +115,9 @@ class AnnotatedRows:
             parsed.labels,
             splits=self._own_splits(),
             boxes=np.array(sides, dtype=np.float64) if has_boxes else None,
-            groups={**named_groups(parsed.attributes), **parsed.groups, **self.groups},
+            groups={**named_groups(parsed.attributes), **parsed.groups},
             notes=(*self.notes, *parsed.notes),
             problems=parsed.problems,
-        )
-
-    def _found(self) -> tuple[Path, list[str]]:
-        for folder in (*self.folders, self.place.parent):
-            found = find_pictures(folder / self.place.name, self._images)
-            if found is not None:
-                return found
-        raise VAAError(
-            f"{self.place}: none of its pictures is there, such as {self._images[0]!r}; put them "
-            "beside it, or into a folder images there"
         )
 
     def _own_splits(self) -> "np.ndarray[Any, np.dtype[np.int8]] | None":
@@ -155,15 +140,33 @@ def listed(classes: Sequence[str], present: Sequence[str]) -> dict[str, Value]:
     return {name: name in present for name in classes}
 
 
-def one_of(name: str, word: str | None) -> dict[str, Value]:
-    """The value of a group."""
-    return {name: word}
+def located(
+    place: Path, images: Sequence[str], folders: Sequence[Path] = ()
+) -> tuple[Path, list[str]]:
+    """The root of pictures, and their names below it.
+
+    Args:
+        place: the file that names them.
+        images: the names in it.
+        folders: where they may start, beside the folder of the file.
+
+    Raises:
+        VAAError: none of a sample is there.
+    """
+    for folder in (*folders, place.parent):
+        found = find_pictures(folder / place.name, images)
+        if found is not None:
+            return found
+    raise VAAError(
+        f"{place}: none of its pictures is there, such as {images[0]!r}; put them beside it, or "
+        "into a folder images there"
+    )
 
 
-def group_of(name: str, words: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """A group with its attributes; nothing where there is one alone."""
-    named = [word for word in words if word != NONE_OF_GROUP]
-    return {name: tuple(member_name(name, word) for word in named)} if len(named) > 1 else {}
+def split_of_folder(image: str) -> int | None:
+    """The split that the first folder in a picture's path is called after."""
+    folder, mark, _ = image.replace("\\", "/").partition("/")
+    return SPLIT_NAMES.get(folder.lower()) if mark else None
 
 
 def split_named(name: str) -> int | None:
@@ -205,7 +208,7 @@ def json_errors(path: Path) -> Iterator[None]:
     """Errors of a JSON file in one line."""
     try:
         yield
-    except (json.JSONDecodeError, ValueError) as error:
+    except ValueError as error:
         raise VAAError(
             f"{path} is broken JSON ({one_line(error, 120)}); export it again"
         ) from error

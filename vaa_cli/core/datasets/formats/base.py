@@ -94,6 +94,11 @@ def visible_files(folder: Path, pattern: str) -> list[Path]:
     return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
 
 
+def dataset_folder(source: Path) -> Path:
+    """The folder of a dataset, of which one file may be named."""
+    return source.parent if source.is_file() else source
+
+
 def first_there(*paths: Path) -> Path | None:
     """The first of the paths that exists, if any."""
     return next((path for path in paths if path.exists()), None)

@@ -14,11 +14,11 @@ from vaa_cli.core.datasets.formats.annotations import (
     json_keys,
     read_json,
     split_named,
+    split_of_folder,
 )
-from vaa_cli.core.datasets.formats.base import DatasetFormat, chosen_label
+from vaa_cli.core.datasets.formats.base import DatasetFormat, chosen_label, dataset_folder
 from vaa_cli.core.errors import VAAError, brief
 from vaa_cli.core.labels.boxes import Box
-from vaa_cli.core.labels.label_header import SPLIT_NAMES
 from vaa_cli.core.labels.picture_root import PICTURE_FOLDERS
 from vaa_cli.core.labels.table import LabelTable
 
@@ -56,15 +56,14 @@ def read(source: Path, label: str | None = None) -> LabelTable:
             f"{files[0]} has boxes without attributes; export them in a format that has them"
         )
     chosen = chosen_label(label, used, files[0])
-    root = source if source.is_dir() else source.parent
-    rows = AnnotatedRows(files[0], folders=(root,))
+    root, rows = dataset_folder(source), AnnotatedRows(files[0], source)
     for content in contents:
         named = content.path.parent if content.is_in_pictures else content.path
         split = split_named(named.stem) if len(files) > 1 else None
         prefix = f"{named.name}/" if content.is_in_pictures else _subset(root, content)
         for one in content.annotations:
             if one.category == chosen:
-                own = split if split is not None else _split_of(one.image)
+                own = split if split is not None else split_of_folder(one.image)
                 rows.add(prefix + one.image, one.values, one.box, own)
     return rows.finish()
 
@@ -122,12 +121,6 @@ def _subset(root: Path, content: _File) -> str:
             if (root / folder / prefix / one.image).is_file():
                 return prefix
     return ""
-
-
-def _split_of(image: str) -> int | None:
-    """The split by a picture's first folder."""
-    folder, mark, _ = image.replace("\\", "/").partition("/")
-    return SPLIT_NAMES.get(folder.lower()) if mark else None
 
 
 def _files(source: Path) -> list[Path]:

@@ -13,14 +13,13 @@ from vaa_cli.core.datasets.formats.annotations import (
     AnnotatedRows,
     Value,
     candidates,
-    group_of,
     listed,
     split_named,
+    split_of_folder,
 )
 from vaa_cli.core.datasets.formats.base import DatasetFormat, chosen_label
 from vaa_cli.core.errors import VAAError, one_line
 from vaa_cli.core.labels.boxes import Box
-from vaa_cli.core.labels.label_header import SPLIT_NAMES
 from vaa_cli.core.labels.table import LabelTable
 from vaa_cli.core.system.input_files import opened_file
 
@@ -28,7 +27,6 @@ _PATTERNS = ("annotations.xml", "*/annotations.xml", "*.xml")
 _START = 4096
 # Kinds of attributes that are no labels.
 _FREE = ("number", "text")
-_CHOICES = ("select", "radio")
 
 
 @dataclass
@@ -36,12 +34,12 @@ class _Export:
     """What an annotation file holds.
 
     Attributes:
-        kinds: kind of each attribute, and its values where it has some, by label and name.
+        kinds: kind of each attribute, by label and name.
         images: names of the pictures, each with its subset.
         shapes: what is annotated in them.
     """
 
-    kinds: dict[tuple[str, str], tuple[str, list[str]]] = field(default_factory=dict)
+    kinds: dict[tuple[str, str], str] = field(default_factory=dict)
     images: list[tuple[str, str | None]] = field(default_factory=list)
     shapes: list["_Shape"] = field(default_factory=list)
 
@@ -78,7 +76,7 @@ def read(source: Path, label: str | None = None) -> LabelTable:
     export = _read_export(path)
     labels = {shape.label for shape in export.shapes if shape.box is not None}
     chosen = chosen_label(label, labels, path) if labels else None
-    rows = AnnotatedRows(path, folders=(source if source.is_dir() else source.parent,))
+    rows = AnnotatedRows(path, source)
     # Tags are of the whole picture, and hold for everyone in it.
     flags = sorted({shape.label for shape in export.shapes if _is_flag(shape, export)})
     tags: dict[str, dict[str, Value]] = {name: listed(flags, ()) for name, _ in export.images}
@@ -93,23 +91,14 @@ def read(source: Path, label: str | None = None) -> LabelTable:
     for name, subset in export.images if chosen is None else ():
         if tags[name]:
             rows.add(name, tags[name], split=_split(name, subset))
-    for (owner, name), (kind, words) in export.kinds.items():
+    for (owner, name), kind in export.kinds.items():
         if kind in _FREE and owner == (chosen or owner):
             rows.notes.append(f"{name} is {kind} in CVAT, and no attribute")
-        seen = rows.words(name)
-        if kind in _CHOICES and seen and not _are_answers(words):
-            rows.groups |= group_of(name, seen)
     return rows.finish()
 
 
-def _are_answers(words: list[str]) -> bool:
-    return {word.lower() for word in words} <= {"yes", "no", "true", "false", "0", "1"}
-
-
 def _split(image: str, subset: str | None) -> int | None:
-    if subset:
-        return split_named(subset)
-    return SPLIT_NAMES.get(image.split("/")[0].lower()) if "/" in image else None
+    return split_named(subset) if subset else split_of_folder(image)
 
 
 def _is_flag(shape: _Shape, export: _Export) -> bool:
@@ -126,7 +115,7 @@ def _values(shape: _Shape, export: _Export) -> dict[str, Value]:
     return {
         name: value
         for name, value in shape.values.items()
-        if export.kinds.get((shape.label, name), ("", []))[0] not in _FREE
+        if export.kinds.get((shape.label, name)) not in _FREE
     }
 
 
@@ -159,9 +148,7 @@ def _read_label(element: Element, export: _Export) -> None:
     owner = (element.findtext("name") or "").strip()
     for attribute in element.iterfind("attributes/attribute"):
         name = (attribute.findtext("name") or "").strip()
-        kind = (attribute.findtext("input_type") or "").strip().lower()
-        words = (attribute.findtext("values") or "").split("\n")
-        export.kinds[owner, name] = (kind, [word.strip() for word in words if word.strip()])
+        export.kinds[owner, name] = (attribute.findtext("input_type") or "").strip().lower()
 
 
 def _read_image(element: Element, export: _Export, path: Path) -> None:

@@ -8,7 +8,6 @@ from vaa_cli.core.datasets.formats.annotations import (
     Value,
     candidates,
     expected,
-    group_of,
     json_keys,
     listed,
     read_json,
@@ -52,10 +51,9 @@ def read(source: Path) -> LabelTable:
     pictures = {file.stem: file.name for file in sorted(folder.iterdir()) if is_picture(file.name)}
     pictures |= {file: file for file in pictures.values()}
     rows = AnnotatedRows(path)
-    words: set[str] = set()
     for stem, label in labels.items():
         place = f"{path}: {brief(stem)}"
-        if stem not in pictures and not any(name.endswith(f"/{stem}") for name in pictures):
+        if stem not in pictures:
             raise VAAError(f"{place} has no picture in {folder}")
         names = None if label is None else _names(label, classes, place)
         values: dict[str, Value] = {}
@@ -63,10 +61,7 @@ def read(source: Path) -> LabelTable:
             values = listed(classes or names or (), names or ())
         elif names:
             values = {GROUP: names[0]}
-            words.add(names[0])
         rows.add(pictures[stem], values)
-    if words:
-        rows.groups = group_of(GROUP, sorted(words))
     return rows.finish(folder)
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vaa_cli.core.datasets.formats.annotations import AnnotatedRows, group_of
+from vaa_cli.core.datasets.formats.annotations import AnnotatedRows
 from vaa_cli.core.datasets.formats.base import DatasetFormat
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.decode import is_picture
@@ -15,7 +15,7 @@ GROUP = "class"
 def find(source: Path) -> Path | None:
     """The first folder of a class, if all folders are such."""
     trees = _trees(source)
-    return None if trees is None else _classes(trees[0][0])[0]
+    return None if trees is None else _folders(trees[0][0])[0]
 
 
 def read(source: Path) -> LabelTable:
@@ -28,14 +28,12 @@ def read(source: Path) -> LabelTable:
     if trees is None:
         raise VAAError(f"{source} does not hold two folders of pictures or more, one a class")
     rows = AnnotatedRows(source)
-    words = sorted({folder.name for tree, _ in trees for folder in _classes(tree)})
     for tree, split in trees:
-        for folder in _classes(tree):
+        for folder in _folders(tree):
             for path in sorted(folder.rglob("*")):
                 if path.is_file() and is_picture(path.name) and not path.name.startswith("."):
                     name = path.relative_to(source).as_posix()
                     rows.add(name, {GROUP: folder.name}, split=split)
-    rows.groups = group_of(GROUP, words)
     return rows.finish(source)
 
 
@@ -52,14 +50,10 @@ def _trees(source: Path) -> list[tuple[Path, int | None]] | None:
 
 
 def _are_classes(tree: Path) -> bool:
-    classes = _classes(tree)
+    classes = _folders(tree)
     if len(classes) < 2 or _has_pictures(tree):
         return False
     return all(_has_pictures(folder) and not _folders(folder) for folder in classes)
-
-
-def _classes(tree: Path) -> list[Path]:
-    return _folders(tree)
 
 
 def _folders(folder: Path) -> list[Path]:

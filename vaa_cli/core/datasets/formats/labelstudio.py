@@ -13,7 +13,6 @@ from vaa_cli.core.datasets.formats.annotations import (
     Value,
     candidates,
     expected,
-    group_of,
     json_keys,
     listed,
     read_json,
@@ -23,7 +22,6 @@ from vaa_cli.core.errors import VAAError, brief
 from vaa_cli.core.images.check import check_picture
 from vaa_cli.core.images.decode import is_picture
 from vaa_cli.core.labels.boxes import Box
-from vaa_cli.core.labels.label_columns import label_of
 from vaa_cli.core.labels.picture_root import PICTURE_FOLDERS
 from vaa_cli.core.labels.table import LabelTable
 
@@ -77,48 +75,42 @@ def read(source: Path, label: str | None = None) -> LabelTable:
     if path is None:
         raise VAAError(f"{source} has no JSON export of Label Studio")
     tasks = [
-        (image, regions, number)
+        found
         for number, task in enumerate(expected(read_json(path), list, path), start=1)
-        for image, regions in _annotated(task, path, number)
+        for found in _annotated(task, path, number)
     ]
     labels = {
-        region.label for _, regions, _ in tasks for region in regions if region.label is not None
+        region.label for _, regions in tasks for region in regions if region.label is not None
     }
     chosen = chosen_label(label, labels, path) if labels else None
     controls = _controls(tasks)
     rows = AnnotatedRows(path)
-    for image, regions, _ in tasks:
+    for image, regions in tasks:
         whole: dict[str, Value] = {}
         for region in regions:
             if region.box is None:
                 whole |= _values(region, controls)
-        people = [region for region in regions if region.box is not None]
-        people = [region for region in people if labels and region.label == chosen]
-        for region in people:
-            rows.add(image, _with_all({**whole, **_values(region, controls)}, controls), region.box)
-        if not labels:
+        if chosen is None:
             rows.add(image, _with_all(whole, controls))
-    for name, (words, is_multiple) in controls.items():
-        if words and not is_multiple and not _are_answers(words):
-            rows.groups |= group_of(name, sorted(words))
+            continue
+        for region in regions:
+            if region.box is not None and region.label == chosen:
+                values = {**whole, **_values(region, controls)}
+                rows.add(image, _with_all(values, controls), region.box)
     return rows.finish(path.parent)
 
 
-def _controls(tasks: list[tuple[str, list[_Region], int]]) -> dict[str, tuple[list[str], bool]]:
+def _controls(tasks: list[tuple[str, list[_Region]]]) -> dict[str, tuple[list[str], bool]]:
     """The choices of each control, and whether several can be chosen."""
     words: dict[str, list[str]] = {}
     multiple: set[str] = set()
-    for _, regions, _ in tasks:
+    for _, regions in tasks:
         for region in regions:
             for name, choices in region.choices.items():
                 words[name] = list(dict.fromkeys((*words.get(name, ()), *choices)))
                 if len(choices) > 1:
                     multiple.add(name)
     return {name: (choices, name in multiple) for name, choices in words.items()}
-
-
-def _are_answers(words: list[str]) -> bool:
-    return all(label_of(word) is not None for word in words)
 
 
 def _values(region: _Region, controls: Mapping[str, tuple[list[str], bool]]) -> dict[str, Value]:

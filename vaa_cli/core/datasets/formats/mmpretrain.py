@@ -8,7 +8,6 @@ from vaa_cli.core.datasets.formats.annotations import (
     Value,
     candidates,
     expected,
-    group_of,
     json_keys,
     listed,
     read_json,
@@ -35,9 +34,7 @@ def read(source: Path) -> LabelTable:
     files = _files(source)
     if not files:
         raise VAAError(f"{source} has no JSON file with metainfo and data_list")
-    root = source if source.is_dir() else source.parent
-    rows, several = AnnotatedRows(files[0], folders=(root,)), len(files) > 1
-    used: set[str] = set()
+    rows, several = AnnotatedRows(files[0], source), len(files) > 1
     for path in files:
         content = expected(read_json(path), dict, path)
         info = expected(content.get("metainfo"), dict, f"{path}: metainfo")
@@ -54,12 +51,8 @@ def read(source: Path) -> LabelTable:
             if isinstance(label, list):
                 values = listed(classes, [_name(one, classes, place) for one in label])
             else:
-                word = _name(label, classes, place)
-                values = {GROUP: word}
-                used.add(word)
+                values = {GROUP: _name(label, classes, place)}
             rows.add(entry.get("img_path"), values, split=split)
-    if used:
-        rows.groups = group_of(GROUP, sorted(used))
     return rows.finish()
 
 
@@ -67,7 +60,7 @@ def _files(source: Path) -> list[Path]:
     return [
         path
         for path in candidates(source, "*.json", "annotations/*.json", "meta/*.json")
-        if "data_list" in json_keys(path) or "metainfo.classes" in json_keys(path)
+        if {"data_list", "metainfo.classes"} & json_keys(path)
     ]
 
 

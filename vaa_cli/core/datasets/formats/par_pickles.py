@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vaa_cli.core.datasets.formats.annotations import located
 from vaa_cli.core.datasets.formats.base import DatasetFormat
 from vaa_cli.core.datasets.pickled_values import read_values
 from vaa_cli.core.errors import VAAError, brief
-from vaa_cli.core.labels.picture_root import find_pictures
 from vaa_cli.core.labels.table import (
     ABSENT,
     PRESENT,
@@ -65,10 +65,7 @@ def read(source: Path, partition: int | None = None) -> LabelTable:
     attributes = attribute_tuple(names, path)
     labels = _labels(content["label"], len(images), len(attributes), path)
     splits, rows = _splits(content.get("partition"), number, len(images), path)
-    found = find_pictures(path, images)
-    if found is None:
-        raise VAAError(f"{path}: none of its pictures is there, such as {images[0]!r}")
-    root, images = found
+    root, images = located(path, images)
     table = LabelTable(
         root, images, attributes, labels, splits, benchmark=_benchmark(content, attributes)
     )
