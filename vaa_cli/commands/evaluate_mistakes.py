@@ -101,12 +101,15 @@ def _training_options(run: Path, options: "EngineOptions") -> "TrainingOptions":
     from dataclasses import replace
 
     from vaa_cli.core.runs.folder import kept_config
-    from vaa_cli.core.training.option_sources import with_values
-    from vaa_cli.core.training.options import TrainingOptions
+    from vaa_cli.core.training.option_sources import started_options
 
     kept, _ = kept_config(run)
-    trained = with_values(TrainingOptions(), kept, str(run))
-    return replace(trained, device=options.device, workers=options.workers, tensorboard=False)
+    return replace(
+        started_options(kept, run),
+        device=options.device,
+        workers=options.workers,
+        tensorboard=False,
+    )
 
 
 def _held_out(parts: "list[Fold]", rows: int, options: "EngineOptions") -> "NDArray[np.float32]":

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vaa_cli.core.datasets.prepared import Prepared
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.splits import pictures_in_two_splits
-from vaa_cli.core.labels.table import SPLITS, LabelTable, repeated_rows
+from vaa_cli.core.labels.table import SPLITS, LabelTable, joined_boxes, repeated_rows
 
 
 def merged_table(folders: Sequence[Prepared]) -> LabelTable:
@@ -32,25 +32,22 @@ def merged_table(folders: Sequence[Prepared]) -> LabelTable:
     _require_shared(folders, attributes)
     root = _common_root([table.root.resolve() for table, _, _ in parts])
     images: list[str] = []
-    labels, boxes, splits, owners = [], [], [], []
+    labels, splits, owners = [], [], []
     for table, position, folder in parts:
         prefix = table.root.resolve().relative_to(root).as_posix()
         images += (
             table.row_images if prefix == "." else [f"{prefix}/{name}" for name in table.row_images]
         )
         labels.append(table.labels_for(attributes)[0])
-        whole = np.full((len(table), 4), np.nan)
-        boxes.append(whole if table.boxes is None else table.boxes)
         splits.append(np.full(len(table), position, dtype=np.int8))
         owners += [folder.folder] * len(table)
-    has_boxes = any(table.boxes is not None for table, _, _ in parts)
     merged = LabelTable(
         root,
         images,
         attributes,
         np.concatenate(labels),
         np.concatenate(splits),
-        np.concatenate(boxes) if has_boxes else None,
+        joined_boxes([table for table, _, _ in parts]),
         _identities(parts),
         groups=_groups(folders),
     )

@@ -29,6 +29,11 @@ class GroupScores:
     confusion: NDArray[np.int64]
 
     @property
+    def true_words(self) -> list[int]:
+        """Positions of the words that some row has."""
+        return np.flatnonzero(self.confusion.any(axis=1)).tolist()
+
+    @property
     def rows(self) -> int:
         """Number of rows whose word is known."""
         return int(self.confusion.sum())

@@ -135,6 +135,15 @@ class LabelTable:
         return self.select(np.flatnonzero(self.splits == SPLITS.index(name)))
 
 
+def joined_boxes(tables: Sequence[LabelTable]) -> NDArray[np.float64] | None:
+    """The boxes of the rows of several tables, NaN for those of one without; None if all are."""
+    if all(table.boxes is None for table in tables):
+        return None
+    return np.concatenate(
+        [np.full((len(one), 4), np.nan) if one.boxes is None else one.boxes for one in tables]
+    )
+
+
 def leaves_folder(name: str) -> bool:
     """Whether a picture's path is absolute, or climbs out of the folder that it starts from."""
     pure = PurePosixPath(name)

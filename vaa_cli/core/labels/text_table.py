@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -40,7 +41,9 @@ def open_text_table(path: Path, sheet: str | None = None) -> TextTable:
         VAAError: it cannot be read, or has no such sheet.
     """
     if is_spreadsheet(path):
-        return TextTable(sheet_header(path, sheet), sheet_chunks(path, sheet))
+        chunks = sheet_chunks(path, sheet)  # opened once: a workbook takes long
+        first = next(chunks)
+        return TextTable(list(first.columns), chain([first], chunks))
     if sheet is not None:
         raise VAAError(f"`sheet` {sheet!r}: {path} is no workbook (.xlsx); leave it out")
     dialect = dialect_of(path)

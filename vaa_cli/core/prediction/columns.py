@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vaa_cli.core.labels.groups import group_positions, word_of
 from vaa_cli.core.labels.words import NONE_OF_GROUP
@@ -99,20 +98,22 @@ class Columns:
         found = prediction.probabilities
         if found is None:
             return [None] * len(self.columns)
-        written = self.rule.decide(found).astype(int) if self.decisions else found
+        # Each rule is applied once a row: rows come thousands a second.
+        decided = self.rule.decide(found) if self.decisions or self._has_words else None
+        written = decided.astype(int) if self.decisions and decided is not None else found
         numbers: list[float | int] = written.tolist()
         sure: list[bool] = (np.maximum(found, 1 - found) >= self.min_confidence).tolist()
-        return [
-            numbers[column.positions[0]]
-            if column.words is None and sure[column.positions[0]]
-            else self._word(column, found, sure)
-            for column in self.columns
-        ]
+        values: list[Value] = []
+        for column in self.columns:
+            if not all(sure[position] for position in column.positions):
+                values.append(None)
+            elif column.words is None or decided is None:
+                values.append(numbers[column.positions[0]])
+            else:
+                words = zip(column.words, column.positions, strict=True)
+                values.append(next((word for word, at in words if decided[at]), NONE_OF_GROUP))
+        return values
 
-    def _word(self, column: Column, found: NDArray[np.float32], sure: Sequence[bool]) -> str | None:
-        """The word of a group, `(none)` where none is present; None where that is not sure."""
-        if column.words is None or not all(sure[position] for position in column.positions):
-            return None
-        decided = self.rule.decide(found)
-        words = zip(column.words, column.positions, strict=True)
-        return next((word for word, position in words if decided[position]), NONE_OF_GROUP)
+    @property
+    def _has_words(self) -> bool:
+        return any(column.words is not None for column in self.columns)

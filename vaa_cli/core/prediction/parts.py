@@ -6,10 +6,10 @@ that was not finished are computed again, so no row is there twice, and none is 
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from vaa_cli.core.errors import VAAError, one_line
 from vaa_cli.core.prediction.columns import Columns
@@ -83,16 +83,13 @@ class PartRows:
         self._part_rows = part_rows
         self._count = 0
         self._rows: ParquetRows | None = None
-        self._file: BinaryIO | None = None
-        self._open: Any = None
+        self._part = ExitStack()
 
     def write(self, prediction: Prediction) -> None:
         """Write a row, and finish the part with it if it is full."""
         if self._rows is None:
             path = self._folder / part_name(len(self._manifest.rows))
-            self._open = whole_file(path)
-            self._file = self._open.__enter__()
-            self._rows = ParquetRows(self._file, self._columns)
+            self._rows = ParquetRows(self._part.enter_context(whole_file(path)), self._columns)
         self._rows.write(prediction)
         self._count += 1
         if self._count >= self._part_rows:
@@ -111,18 +108,16 @@ class PartRows:
         """Leave nothing of a part that was not finished."""
         if self._rows is not None:
             self._rows.abandon()
-        if self._open is not None:
-            self._open.__exit__(type(error), error, error.__traceback__)
-            self._open = self._rows = None
+        self._part.__exit__(type(error), error, error.__traceback__)
 
     def _finish_part(self) -> None:
         if self._rows is None:
             return
         self._rows.finish()
-        self._open.__exit__(None, None, None)  # on disk, with its name
+        self._part.close()  # on disk, with its name
         self._manifest.rows.append(self._count)
         self._manifest.write(self._folder)
-        self._count, self._rows, self._open = 0, None, None
+        self._count, self._rows = 0, None
 
 
 @dataclass(frozen=True)

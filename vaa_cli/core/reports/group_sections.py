@@ -10,10 +10,9 @@ from vaa_cli.core.reports.page_content import PageContent
 def exclusive_groups(content: PageContent) -> Iterator[str]:
     """The accuracy of each group, and its confusion matrix."""
     for group in content.groups:
-        shown = [k for k in range(len(group.words)) if group.confusion[k].any()]
         rows = [
             [text(group.words[k]), *(f"{count:,}" for count in group.confusion[k].tolist())]
-            for k in shown
+            for k in group.true_words
         ]
         yield html.table(
             f"{group.name}: accuracy {figure(group.accuracy)} of {group.rows:,} pictures; rows are "

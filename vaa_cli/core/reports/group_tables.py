@@ -16,12 +16,11 @@ def group_tables(groups: Sequence[GroupScores]) -> Group:
     """
     tables: list[RenderableType] = []
     for group in groups:
-        shown = [k for k in range(len(group.words)) if group.confusion[k].any()]
         columns = [
-            FigureColumn(word, [f"{group.confusion[k, j]:,}" for k in shown], 1)
+            FigureColumn(word, [f"{group.confusion[k, j]:,}" for k in group.true_words], 1)
             for j, word in enumerate(group.words)
         ]
         title = f"{group.name}: accuracy {cell(group.accuracy)} of {group.rows:,}; rows are true"
-        rows = [[group.words[k]] for k in shown]
+        rows = [[group.words[k]] for k in group.true_words]
         tables += [name_text(title, "bold"), FiguresTable([group.name], rows, columns)]
     return Group(*tables)

@@ -35,9 +35,7 @@ def sheet_header(path: Path, sheet: str | None = None) -> list[str]:
         VAAError: it cannot be read, has no such sheet, or the sheet is empty.
     """
     with _opened_sheet(path, sheet) as rows:
-        for _, cells in rows:
-            return cells
-    raise VAAError(f"{path} is empty; it needs a header row and a row a picture")
+        return _header(rows, path)
 
 
 def sheet_chunks(path: Path, sheet: str | None = None) -> Iterator[pd.DataFrame]:
@@ -50,12 +48,8 @@ def sheet_chunks(path: Path, sheet: str | None = None) -> Iterator[pd.DataFrame]
     Raises:
         VAAError: as `sheet_header`, or a row has cells beyond the header's.
     """
-    header: list[str] | None = None
     with _opened_sheet(path, sheet) as rows:
-        for _, header in rows:  # noqa: B007 (the first one is taken)
-            break
-        if header is None:
-            raise VAAError(f"{path} is empty; it needs a header row and a row a picture")
+        header = _header(rows, path)
         yielded = False
         while chunk := list(islice(rows, _CHUNK)):
             numbers, cells = zip(*chunk, strict=True)
@@ -70,6 +64,12 @@ def sheet_chunks(path: Path, sheet: str | None = None) -> Iterator[pd.DataFrame]
             yielded = True
         if not yielded:
             yield pd.DataFrame(columns=header, dtype=str)
+
+
+def _header(rows: Iterator[tuple[int, list[str]]], path: Path) -> list[str]:
+    for _, cells in rows:
+        return cells
+    raise VAAError(f"{path} is empty; it needs a header row and a row a picture")
 
 
 @contextmanager

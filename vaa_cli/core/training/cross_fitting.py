@@ -21,7 +21,7 @@ from vaa_cli.core.datasets.prepared import (
 )
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.splits import TRAIN, VAL, VAL_FRACTION, hashed_parts
-from vaa_cli.core.labels.table import SPLITS, LabelTable
+from vaa_cli.core.labels.table import SPLITS, LabelTable, joined_boxes
 from vaa_cli.core.training.options import TrainingOptions
 from vaa_cli.core.training.run_series import PlannedRun
 
@@ -45,10 +45,6 @@ def whole_table(data: Prepared) -> LabelTable:
     """All rows of a prepared folder, split after split."""
     parts = [data.splits[name] for name in SPLITS]
     first = parts[0]
-    boxes = [
-        part.boxes if part.boxes is not None else np.full((len(part), 4), np.nan) for part in parts
-    ]
-    has_boxes = any(part.boxes is not None for part in parts)
     people = [part.identities for part in parts if len(part)]
     has_people = all(one is not None for one in people)
     return replace(
@@ -56,7 +52,7 @@ def whole_table(data: Prepared) -> LabelTable:
         row_images=[name for part in parts for name in part.row_images],
         labels=np.concatenate([part.labels for part in parts]),
         splits=np.repeat(np.arange(len(parts), dtype=np.int8), [len(part) for part in parts]),
-        boxes=np.concatenate(boxes) if has_boxes else None,
+        boxes=joined_boxes(parts),
         identities=np.concatenate(people) if has_people else None,  # type: ignore[arg-type]
     )
 

@@ -153,6 +153,21 @@ def parse_settings(settings: Sequence[str]) -> dict[str, object]:
     return values
 
 
+def started_options(kept: Mapping[str, Any], run: Path) -> TrainingOptions:
+    """The options that a run was started with.
+
+    Args:
+        kept: the options by name, of whatever version of vaa.
+        run: the run, for messages.
+
+    Raises:
+        VAAError: one of them is unknown, or of another kind.
+    """
+    if kept.get("loss") == "bce" and "weigh" not in kept:
+        kept = {**kept, "loss_weights": "none"}  # earlier versions gave that loss no weights
+    return with_values(TrainingOptions(), kept, str(run))
+
+
 def resumed_options(
     kept: Mapping[str, Any], asked: TrainingOptions, named: Iterable[str], run: Path
 ) -> TrainingOptions:
@@ -168,9 +183,7 @@ def resumed_options(
         VAAError: the user asks for another training than the one that was started. More epochs are
             the same training.
     """
-    if kept.get("loss") == "bce" and "weigh" not in kept:
-        kept = {**kept, "loss_weights": "none"}  # earlier versions gave that loss no weights
-    started = with_values(TrainingOptions(), kept, str(run))
+    started = started_options(kept, run)
     recipe = started.resolved()
     changed: dict[str, Any] = {}
     for name in named:

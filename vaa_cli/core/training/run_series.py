@@ -12,7 +12,7 @@ from vaa_cli.core.runs.log import read_log
 from vaa_cli.core.runs.lookup import resume_point
 from vaa_cli.core.training.events import Event, Stopped
 from vaa_cli.core.training.loop import train
-from vaa_cli.core.training.option_sources import with_values
+from vaa_cli.core.training.option_sources import started_options
 from vaa_cli.core.training.options import CHANGEABLE, TrainingOptions
 from vaa_cli.core.training.stop_request import StopRequest
 
@@ -43,7 +43,7 @@ def is_finished(run: PlannedRun) -> bool:
     if not has_begun(run.folder):
         return False
     kept, kept_data = kept_config(run.folder)
-    started = with_values(TrainingOptions(), kept, str(run.folder))
+    started = started_options(kept, run.folder)
     for name, value in asdict(started).items():
         if name not in CHANGEABLE and value != getattr(run.options, name):
             raise VAAError(

@@ -15,7 +15,7 @@ from vaa_cli.core.labels.label_header import (
     image_column,
 )
 from vaa_cli.core.labels.picture_root import PICTURE_FOLDERS, find_pictures
-from vaa_cli.core.labels.table import LabelTable, leaves_folder
+from vaa_cli.core.labels.table import LabelTable, joined_boxes, leaves_folder
 from vaa_cli.core.labels.text_table import ENDINGS, header_of
 
 LABELS_NAME = "labels.csv"
@@ -114,7 +114,7 @@ def _joined(tables: dict[Path, LabelTable]) -> LabelTable:
         first.attributes,
         np.concatenate([part.labels for part in parts]),
         np.repeat(np.array(splits, dtype=np.int8), [len(part) for part in parts]),
-        None if first.boxes is None else np.concatenate([part.boxes for part in parts]),
+        joined_boxes(parts),
         groups=first.groups,
         problems={name: texts for part in parts for name, texts in part.problems.items()},
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
