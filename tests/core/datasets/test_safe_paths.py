@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.pictures import plain
-from vaa_cli.core.datasets.safe_paths import require_inside
+from vaa_cli.core.datasets.safe_paths import require_inside, require_labels_inside
 from vaa_cli.core.errors import VAAError
 
 
@@ -73,3 +73,17 @@ def test_a_folder_whose_name_starts_alike_is_another(dataset: Path) -> None:
     (dataset / "x").symlink_to(dataset.parent / "dataset2")
     with pytest.raises(VAAError):
         require_inside(dataset, dataset, ["x/a.png"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "labels.csv", "labels.tsv", "labels.xlsx", "list.txt", "a.mat", "export.json",
+        "train/metadata.jsonl", "annotations.xml", "metadata.parquet", "dataset_all.pkl",
+    ],
+)  # fmt: skip
+def test_labels_that_are_links_to_elsewhere(dataset: Path, name: str) -> None:
+    (dataset / name).parent.mkdir(exist_ok=True)
+    (dataset / name).symlink_to(dataset.parent / "secret" / "c.png")
+    with pytest.raises(VAAError, match="`follow_links`"):
+        require_labels_inside(dataset)

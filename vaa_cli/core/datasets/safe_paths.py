@@ -8,7 +8,9 @@ from pathlib import Path
 from vaa_cli.core.errors import VAAError
 
 # The endings of files with labels, and how deep formats have them.
-_LABELS = (".csv", ".txt", ".mat", ".json")
+_LABELS = (
+    ".csv", ".tsv", ".txt", ".xlsx", ".mat", ".json", ".jsonl", ".xml", ".parquet", ".pkl"
+)  # fmt: skip
 _DEEPEST = 3
 
 
