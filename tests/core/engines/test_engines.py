@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tests.helpers.model_cards import make_card
 from vaa_cli.core.engines import cache as engine_cache
 from vaa_cli.core.engines import formats
 from vaa_cli.core.engines import open as engine_module
@@ -31,20 +32,13 @@ from vaa_cli.core.models.model_file import new_model, save_model
 from vaa_cli.core.models.names import ClassifierName
 from vaa_cli.core.models.vaa import VAA
 
-CARD = ModelCard(
-    backbone="resnet18",
-    attributes=("hat", "bag", "Straße"),
+CARD = make_card(
+    ("hat", "bag", "Straße"),
     thresholds=(0.5, 0.25, 0.75),
     priors=(0.5, 0.1, None),
-    image_size=(64, 32),
-    mean=(0.485, 0.456, 0.406),
-    std=(0.229, 0.224, 0.225),
-    stages=(3, 4),
     classifier="spatial",
     hidden=16,
     data="prepared",
-    epoch=1,
-    validation={},
 )
 REAL_TO_JSON = ModelCard.to_json
 RUNTIMES = {"torch": "torch", "openvino": "openvino", "onnx": "onnxruntime"}

@@ -4,27 +4,17 @@ import math
 
 import numpy as np
 
+from tests.helpers.model_cards import make_card
 from vaa_cli.core.evaluation.bootstrap import bootstrap
 from vaa_cli.core.evaluation.confusions import mistakes
 from vaa_cli.core.evaluation.group_scores import score_groups
 from vaa_cli.core.evaluation.metrics import score
-from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.prediction.decisions import DecisionRule
 
-CARD = ModelCard(
-    backbone="resnet18",
-    attributes=("age=young", "hat", "age=old"),
+CARD = make_card(
+    ("age=young", "hat", "age=old"),
     thresholds=(0.5, 0.5, 0.25),
-    priors=(0.5, 0.5, 0.5),
-    image_size=(64, 32),
-    mean=(0.5, 0.5, 0.5),
-    std=(0.2, 0.2, 0.2),
-    stages=(3, 4),
-    classifier="pooled",
-    hidden=16,
-    data="prepared",
-    epoch=1,
-    validation={},
+    priors=(0.5,) * 3,
     groups={"age": ("age=young", "age=old")},
 )
 

@@ -11,23 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
+from tests.helpers.model_cards import make_card
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.models.card import METADATA, SCHEMA, ModelCard, is_model, read_card
 from vaa_cli.core.models.model_file import load_model, new_model, save_model
 
-CARD = ModelCard(
-    backbone="resnet18",
-    attributes=("hat", "bag"),
+CARD = make_card(
+    ("hat", "bag"),
     thresholds=(0.5, 0.25),
     priors=(0.5, None),
-    image_size=(64, 32),
-    mean=(0.485, 0.456, 0.406),
-    std=(0.229, 0.224, 0.225),
-    stages=(3, 4),
-    classifier="pooled",
     hidden=16,
     data="prepared",
-    epoch=1,
     validation={"mA": 0.5, "mAP": None},
     temperatures=(1.0, 2.0),
     groups={"worn": ("hat", "bag")},

@@ -6,19 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.helpers.model_cards import make_card
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.models.backbones import IMAGENET_MEAN, IMAGENET_STD
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.models.model_file import new_model, save_model
 from vaa_cli.core.models.names import ClassifierName
 from vaa_cli.core.models.transfer import Transfer, transfer
 from vaa_cli.core.models.vaa import VAA, attribute_axis
 
-SOURCE = ModelCard(
-    backbone="resnet18", attributes=("hat", "bag", "skirt", "long hair"), thresholds=(0.5,) * 4,
-    priors=(0.1,) * 4, image_size=(64, 32), mean=IMAGENET_MEAN, std=IMAGENET_STD, stages=(3, 4),
-    classifier="spatial", hidden=8, data="none", epoch=1, validation={},
-)  # fmt: skip
+SOURCE = make_card(("hat", "bag", "skirt", "long hair"), classifier="spatial")
 NAMES = ("skirt", "glasses", "hat")
 CARD = replace(SOURCE, attributes=NAMES, thresholds=(0.5,) * 3, priors=(0.1,) * 3)
 # Tensors of a classifier that have the attributes along an axis.

@@ -6,30 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.model_cards import make_card
 from tests.helpers.pictures import noise
 from vaa_cli.core.images.requests import Request
-from vaa_cli.core.models.backbones import IMAGENET_MEAN, IMAGENET_STD
-from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.prediction.attention import Explanation, StageAttention
 from vaa_cli.core.prediction.predictor import Prediction
 from vaa_cli.core.reports.explanation_files import Figures
 from vaa_cli.core.reports.explanation_tables import peak
 
-CARD = ModelCard(
-    backbone="resnet18",
-    attributes=("hat", "$bag$ 日", "very " * 20 + "long"),
-    thresholds=(0.5,) * 3,
-    priors=(0.1,) * 3,
-    image_size=(64, 32),
-    mean=IMAGENET_MEAN,
-    std=IMAGENET_STD,
-    stages=(3, 4),
-    classifier="pooled",
-    hidden=8,
-    data="none",
-    epoch=1,
-    validation={},
-)
+CARD = make_card(("hat", "$bag$ 日", "very " * 20 + "long"))
 
 
 def explanation(request: Request) -> Explanation:
