@@ -59,6 +59,21 @@ def test_folds_stay_while_the_labels_do(data: Prepared, tmp_path: Path) -> None:
     assert all(path.stat().st_mtime_ns != old for path, old in zip(written, before, strict=True))
 
 
+def test_folds_are_made_anew_where_boxes_moved(data: Prepared, tmp_path: Path) -> None:
+    def boxed(left: float) -> Prepared:
+        splits = {
+            name: replace(part, boxes=np.full((len(part), 4), left))
+            for name, part in data.splits.items()
+        }
+        return replace(data, splits=splits)
+
+    make_folds(boxed(1.0), TrainingOptions(), 3, tmp_path / "folds")
+    _, folds = make_folds(boxed(2.0), TrainingOptions(), 3, tmp_path / "folds")
+    for fold in folds:
+        boxes = fold.run.data.splits["train"].boxes
+        assert boxes is not None and (boxes == 2.0).all()
+
+
 def test_more_folds_than_pictures(tmp_path: Path) -> None:
     data = make_prepared(tmp_path, 3, 2)
     with pytest.raises(VAAError, match="too few pictures for 8 folds"):

@@ -4,7 +4,6 @@ The rows are cut into folds, by the hash that splits are cut by; a person is in 
 of a fold is trained on the others, of which a tenth is its val.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from vaa_cli.core.datasets.prepared import (
     written_alone,
 )
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.labels.label_file import table_cells
 from vaa_cli.core.labels.splits import TRAIN, VAL, VAL_FRACTION, hashed_parts
 from vaa_cli.core.labels.table import SPLITS, LabelTable, joined_boxes
 from vaa_cli.core.training.options import TrainingOptions
@@ -107,9 +107,7 @@ def _prepared(table: LabelTable, data: Prepared, folder: Path) -> Prepared:
 
 
 def _is_same(there: Prepared, table: LabelTable) -> bool:
-    parts: Sequence[LabelTable] = [table.split(name) for name in SPLITS]
-    return there.attributes == table.attributes and all(
-        there.splits[name].row_images == part.row_images
-        and np.array_equal(there.splits[name].labels, part.labels)
-        for name, part in zip(SPLITS, parts, strict=True)
+    return all(
+        list(table_cells(there.splits[name])) == list(table_cells(table.split(name)))
+        for name in SPLITS
     )
