@@ -253,11 +253,6 @@ def test_a_name_that_means_nothing(name: str) -> None:
         assert problems == {"a.jpg": None, name: "no such file or folder"}
 
 
-def test_a_url_is_answered_with_what_to_do() -> None:
-    with pytest.raises(VAAError, match=r"https://a\.org/b\.jpg: a URL; download"):
-        find_inputs(["https://a.org/b.jpg"], io.StringIO())
-
-
 def test_files_that_are_passed_over_are_counted() -> None:
     touch("d/a.jpg", "d/b.MOV", "d/sub/c.mov", "d/sub/d.jxl", "d/0001", "d/.hidden", "d/x.tar.gz")
     inputs = find_inputs(["d"], io.StringIO())

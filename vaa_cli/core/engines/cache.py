@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from vaa_cli.core.engines.formats import ModelFormat
 from vaa_cli.core.errors import VAAError, one_line
+from vaa_cli.core.system.file_cache import cache_folder
 from vaa_cli.core.system.files import (
     content_digest,
     content_parts,
@@ -98,21 +97,6 @@ def model_digest(path: Path) -> str:
     except (OSError, VAAError):  # without a cache it is read each time
         return content_digest(path)
     return digest
-
-
-def cache_folder() -> Path:
-    """The folder of converted models; the environment variable VAA_CACHE names another one.
-
-    Raises:
-        OSError: it is not known where the user's files are.
-    """
-    named = os.environ.get("VAA_CACHE")
-    if named:
-        return Path(named)
-    try:
-        return user_cache_path("vaa", appauthor=False)
-    except (KeyError, RuntimeError) as error:
-        raise OSError("this user has no home folder") from error
 
 
 def _cached(path: Path, name: str, format: ModelFormat) -> Path:

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vaa_cli.core.engines.base import EngineOptions
-from vaa_cli.core.engines.cache import cache_folder
 from vaa_cli.core.engines.graph import inference_graph
 from vaa_cli.core.errors import VAAError, one_line
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.models.devices import Compute, is_compiler_error
 from vaa_cli.core.models.model_file import load_model
 from vaa_cli.core.models.vaa import VAA
+from vaa_cli.core.system.file_cache import cache_folder
 
 _CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 

@@ -1,6 +1,6 @@
 """Members of archives: which of them are pictures, and how much of one is read."""
 
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from posixpath import basename
 
 from PIL import Image
@@ -8,11 +8,18 @@ from PIL import Image
 from vaa_cli.core.errors import PictureError, one_line
 from vaa_cli.core.images.decode import is_picture, picture_formats
 from vaa_cli.core.images.unread_formats import is_unread_picture, picture_advice
+from vaa_cli.core.system.storage import StorageError, is_url
+from vaa_cli.core.system.storage_file import open_url
 
 # A picture's file that is larger is not read: an archive can promise any size.
 LARGEST = 512 << 20
 # A link may lead to a link; one that leads to itself ends after so many.
 MOST_LINKS = 16
+
+
+def open_archive(path: str) -> BufferedReader:
+    """Open an archive, a file or one at a URL, to read its bytes."""
+    return open_url(path) if is_url(path) else open(path, "rb")
 
 
 def is_ending_wanted(name: str) -> bool:
@@ -64,5 +71,7 @@ def require_whole(content: bytes, size: int) -> bytes:
 
 def broken(error: Exception) -> str:
     """A few words on an error of an archive's reader."""
+    if isinstance(error, StorageError):
+        return error.problem
     reason = getattr(error, "strerror", None) or one_line(error)
     return f"broken archive: {reason}"

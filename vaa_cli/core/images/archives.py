@@ -3,6 +3,7 @@
 import os
 import zipfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from posixpath import dirname, join, normpath
 from stat import S_ISLNK, S_ISREG
 
@@ -13,11 +14,13 @@ from vaa_cli.core.images.archive_members import (
     is_ending_wanted,
     is_without_ending,
     looks_like_picture,
+    open_archive,
     require_size,
     require_whole,
 )
 from vaa_cli.core.images.requests import ImageSource
 from vaa_cli.core.images.tar_archives import tar_pictures
+from vaa_cli.core.system.storage import is_url, shown_url
 
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _ENDINGS = (*_TARS, ".zip")
@@ -40,7 +43,9 @@ def archive_pictures(path: str) -> Iterator[ImageSource]:
     if problem is not None:
         yield ImageSource(path, problem=problem)
         return
-    pictures = tar_pictures(path) if path.lower().endswith(_TARS) else _zip_pictures(path)
+    pictures = (
+        tar_pictures(path) if shown_url(path).lower().endswith(_TARS) else _zip_pictures(path)
+    )
     found = False
     for picture in pictures:
         found = True
@@ -53,6 +58,8 @@ def archive_pictures(path: str) -> Iterator[ImageSource]:
 
 def _problem_of(path: str) -> str | None:
     """Why an archive is not opened; a pipe or a device would be read for ever."""
+    if is_url(path):
+        return None
     try:
         return None if S_ISREG(os.stat(path).st_mode) else "not a file"
     except OSError as error:
@@ -62,12 +69,12 @@ def _problem_of(path: str) -> str | None:
 
 
 def _zip_pictures(path: str) -> Iterator[ImageSource]:
-    try:
-        archive = zipfile.ZipFile(path)
-    except Exception as error:  # broken data raises any kind
-        yield ImageSource(path, problem=broken(error))
-        return
-    with archive:
+    with ExitStack() as opened:
+        try:
+            archive = zipfile.ZipFile(opened.enter_context(open_archive(path)))
+        except Exception as error:  # broken data raises any kind
+            yield ImageSource(path, problem=broken(error))
+            return
         for info in archive.infolist():
             member = _ZipMember(archive, info)
             if info.is_dir():

@@ -1,29 +1,31 @@
 """The pictures that words of a command line mean: files, folders, archives, globs, CSVs, stdin.
 
+Each of these but stdin may be at a URL, too.
+
 All of it is found as it is asked for: a folder of a million files has its first picture at once.
 """
 
 import glob
 import os
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
 
-from vaa_cli.core.errors import VAAError
+from vaa_cli.core.errors import PictureError, VAAError
 from vaa_cli.core.images.archives import archive_pictures, is_archive
 from vaa_cli.core.images.decode import is_picture
 from vaa_cli.core.images.requests import ImageSource
+from vaa_cli.core.images.url_inputs import NamedPictures, url_file, url_input, url_picture
 from vaa_cli.core.labels.boxes import Box
+from vaa_cli.core.system.storage import is_url, parent_url, shown_url
 
 STDIN = "-"
 # Folders with more entries are not sorted: that takes all their names in memory, and a while.
 _SORTED = 10_000
 _LONGEST_ENDING, _ENDINGS_NAMED = 12, 5
-_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -52,52 +54,64 @@ def find_inputs(names: Sequence[str], stdin: TextIO) -> Inputs:
     Args:
         names: each a picture, a folder (all pictures below it: its files, then its folders,
             sorted by name unless there are more than 10,000), a tar or zip archive, a glob, a CSV
-            with an image column and perhaps boxes, or `-` for names on stdin, one a line.
+            with an image column and perhaps boxes, a URL of any of these, or `-` for names on
+            stdin, one a line.
         stdin: stream of names for `-`.
 
     Raises:
         VAAError: nothing that is named exists, a folder has no pictures, or a CSV is wrong.
     """
-    sources: list[Callable[[], Iterator[ImageSource]]] = []
-    has_boxes, passed_over = False, Counter[str]()
-    missing, count = 0, 0
-    is_counted = True
+    passed_over, found, missing = Counter[str](), list[NamedPictures](), 0
     for name in names:
-        path = Path(name)
-        if name == STDIN:
-            is_counted = False
-            sources.append(lambda: _lines(stdin))
-        elif os.path.isdir(name):
-            is_counted = False
-            _require_pictures(name)
-            sources.append(lambda name=name: _folder(name, passed_over))  # type: ignore[misc]
-        elif path.suffix.lower() == ".csv" and os.path.isfile(name):
-            pictures, boxed = _table(path)
-            has_boxes, count = has_boxes or boxed, count + len(pictures)
-            sources.append(lambda pictures=pictures: iter(pictures))  # type: ignore[misc]
-        elif os.path.exists(name):
-            is_counted, count = is_counted and not is_archive(name), count + 1
-            sources.append(lambda name=name: _file(name))  # type: ignore[misc]
-        elif glob.has_magic(name):
-            files = sorted(f for f in glob.iglob(name, recursive=True) if not os.path.isdir(f))
-            if not files:
-                raise VAAError(f"{name}: no file fits this pattern")
-            is_counted = is_counted and not any(map(is_archive, files))
-            count += len(files)
-            sources.extend(lambda file=file: _file(file) for file in files)  # type: ignore[misc]
-        else:
-            problem = _missing(name)
-            missing, count = missing + 1, count + 1
+        try:
+            found.append(_pictures_of(name, stdin, passed_over))
+        except PictureError as error:
+            missing += 1
             if missing == len(names):
-                raise VAAError(f"{name}: {problem}")
-            source = ImageSource(name, problem=problem)
-            sources.append(lambda source=source: iter([source]))  # type: ignore[misc]
+                raise VAAError(f"{shown_url(name)}: {error}") from error
+            source = ImageSource(name, problem=str(error))
+            found.append(NamedPictures(lambda source=source: iter([source]), 1))  # type: ignore[misc]
 
     def in_order() -> Iterator[ImageSource]:
-        for source in sources:
-            yield from source()
+        for one in found:
+            yield from one.find()
 
-    return Inputs(in_order(), has_boxes, passed_over, count if is_counted else None)
+    counts = [one.count for one in found]
+    return Inputs(
+        in_order(),
+        any(one.has_boxes for one in found),
+        passed_over,
+        None if None in counts else sum(count or 0 for count in counts),
+    )
+
+
+def _pictures_of(name: str, stdin: TextIO, passed_over: Counter[str]) -> NamedPictures:
+    """The pictures of one name.
+
+    Raises:
+        PictureError: there is no such thing.
+        VAAError: there is, and it has no pictures.
+    """
+    if name == STDIN:
+        return NamedPictures(lambda: _lines(stdin), None)
+    if is_url(name) and shown_url(name).lower().endswith(".csv"):
+        return _table(name)
+    if is_url(name):
+        return url_input(name, passed_over)
+    if os.path.isdir(name):
+        _require_pictures(name)
+        return NamedPictures(lambda: _folder(name, passed_over), None)
+    if name.lower().endswith(".csv") and os.path.isfile(name):
+        return _table(name)
+    if os.path.exists(name):
+        return NamedPictures(lambda: _file(name), None if is_archive(name) else 1)
+    if not glob.has_magic(name):
+        raise PictureError("no such file or folder")
+    files = sorted(f for f in glob.iglob(name, recursive=True) if not os.path.isdir(f))
+    if not files:
+        raise VAAError(f"{name}: no file fits this pattern")
+    count = None if any(map(is_archive, files)) else len(files)
+    return NamedPictures(lambda: chain.from_iterable(map(_file, files)), count)
 
 
 def _require_pictures(folder: str) -> None:
@@ -122,14 +136,9 @@ def endings_text(counts: Counter[str]) -> str:
     return ", ".join([*words, *([f"{others:,} others"] if others else [])])
 
 
-def _missing(name: str) -> str:
-    """What is wrong with a name that means nothing here."""
-    if _URL.match(name):
-        return "a URL; download the picture first, with curl -LO for example"
-    return "no such file or folder"
-
-
 def _file(name: str) -> Iterator[ImageSource]:
+    if is_url(name):
+        return url_file(name)
     return archive_pictures(name) if is_archive(name) else iter([ImageSource(name)])
 
 
@@ -178,27 +187,36 @@ def _taken(entries: list[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
         yield entries.pop()
 
 
-def _table(path: Path) -> tuple[list[ImageSource], bool]:
+def _table(name: str) -> NamedPictures:
+    """The pictures that a CSV names, at a path or at a URL."""
     from vaa_cli.core.labels.label_file import parse_boxes
     from vaa_cli.core.labels.label_header import box_columns, image_column
     from vaa_cli.core.labels.picture_root import find_pictures, prepared_root
     from vaa_cli.core.system.csv_reader import read_csv  # with pandas, for tables alone
+    from vaa_cli.core.system.file_cache import cached_file
 
+    path = cached_file(name) if is_url(name) else Path(name)
     frame = read_csv(path, spaces=prepared_root(path) is None)
     column = image_column(list(frame.columns))
     if column is None:
-        raise VAAError(f"{path} has no image column, so it names no pictures")
+        raise VAAError(f"{shown_url(name)} has no image column, so it names no pictures")
     boxes_from = box_columns(list(frame.columns))
     if (frame[column] == "").any():
         row = frame.index[frame[column] == ""][0]
-        raise VAAError(f"{path}: row {row}, column {column!r} names no picture")
+        raise VAAError(f"{shown_url(name)}: row {row}, column {column!r} names no picture")
     named = frame[column].tolist()
-    root, images = find_pictures(path, named) or (path.parent, named)
-    paths = [str(root / image) for image in images]
+    if is_url(name):
+        pictures = [image if is_url(image) else parent_url(name) + image for image in named]
+    else:
+        root, images = find_pictures(path, named) or (path.parent, named)
+        pictures = [image if is_url(image) else str(root / image) for image in images]
     if not boxes_from:
-        return [ImageSource(image) for image in paths], False
+        return NamedPictures(lambda: map(_boxed, pictures), len(pictures))
     boxes = parse_boxes(frame[boxes_from], path).tolist()
-    return [
-        ImageSource(image, None if box[0] != box[0] else Box(*box))  # NaN: the whole picture
-        for image, box in zip(paths, boxes, strict=True)
-    ], True
+    # NaN: the whole picture
+    parts = [None if box[0] != box[0] else Box(*box) for box in boxes]
+    return NamedPictures(lambda: map(_boxed, pictures, parts), len(pictures), True)
+
+
+def _boxed(image: str, box: Box | None = None) -> ImageSource:
+    return url_picture(image, box=box) if is_url(image) else ImageSource(image, box)

@@ -43,20 +43,23 @@ class ImageSource(NamedTuple):
     and nothing is read.
 
     Attributes:
-        path: path of the file, or the name of a picture in an archive.
+        path: path of the file, its URL, or the name of a picture in an archive.
         box: the part of the picture to cut out; None for all of it.
-        read: reads the bytes of a picture in an archive, until the next picture is asked for;
-            raises PictureError. None for a file.
+        read: reads the bytes of a picture in an archive, until the next picture is asked for; or
+            those of one at a URL, at any time and in any thread. Raises PictureError. None for a
+            file.
         problem: why it cannot be read; a folder that cannot be listed has a row with one, too.
+        is_remote: whether it is at a URL.
     """
 
     path: str
     box: Box | None = None
     read: Callable[[], bytes] | None = None
     problem: str | None = None
+    is_remote: bool = False
 
     def request(self, row: int = 0) -> Request:
-        """Make the request that decodes the picture; reads it where it is in an archive."""
+        """Make the request that decodes the picture; reads it where it is no file here."""
         content, problem = None, self.problem
         if self.read is not None and problem is None:
             try:

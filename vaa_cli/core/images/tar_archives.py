@@ -5,10 +5,11 @@ import gzip
 import lzma
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from io import BufferedIOBase
 from posixpath import dirname, join, normpath
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from vaa_cli.core.errors import PictureError
 from vaa_cli.core.images.archive_members import (
@@ -17,10 +18,12 @@ from vaa_cli.core.images.archive_members import (
     is_ending_wanted,
     is_without_ending,
     looks_like_picture,
+    open_archive,
     require_size,
     require_whole,
 )
 from vaa_cli.core.images.requests import ImageSource
+from vaa_cli.core.system.storage import StorageError
 
 # The versions of Python from which on tarfile reads the header of an attacker in linear time
 # (CVE-2024-6232); before, one of a megabyte of digits takes 20 minutes.
@@ -40,6 +43,13 @@ _EXTENDED = {
     tarfile.GNUTYPE_LONGLINK,
 }
 
+
+# By what the archives begin with.
+_DECOMPRESSORS: dict[bytes, Callable[..., Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+}
 
 # At which tarfile ends an archive; not in its documentation.
 _NoHeaderError = tarfile.EmptyHeaderError  # type: ignore[attr-defined]
@@ -105,14 +115,10 @@ class _Ending:
 def tar_pictures(path: str) -> Iterator[ImageSource]:
     """The pictures in a tar archive, in its order; see `archives.archive_pictures`."""
     # Opening, and going to the next member, read what is broken; the pictures are yielded outside.
-    try:
-        stream = _unpacked(path)
-    except OSError as error:
-        yield ImageSource(path, problem=broken(error))
-        return
     links = _LinkedFiles(path)
-    with stream:
+    with ExitStack() as opened:
         try:
+            stream = opened.enter_context(_unpacked(path))
             archive = _open(stream)
         except Exception as error:  # broken data raises any kind, each decompressor its own
             yield ImageSource(path, problem=broken(error))
@@ -159,17 +165,18 @@ def _picture(
     return ImageSource(name, read=_TarMember(archive, member).read)
 
 
-def _unpacked(path: str) -> BufferedIOBase:
+@contextmanager
+def _unpacked(path: str) -> Iterator[BufferedIOBase]:
     """The archive's bytes, decompressed."""
-    with open(path, "rb") as file:
+    with open_archive(path) as file:
         start = file.read(6)
-    if start.startswith(b"\x1f\x8b"):
-        return gzip.open(path)
-    if start.startswith(b"BZh"):
-        return bz2.open(path)
-    if start.startswith(b"\xfd7zXZ"):
-        return lzma.open(path)
-    return open(path, "rb")
+        file.seek(0)
+        for mark, decompressor in _DECOMPRESSORS.items():
+            if start.startswith(mark):
+                with decompressor(file) as stream:
+                    yield cast(BufferedIOBase, stream)
+                return
+        yield file
 
 
 def _read_end(archive: _Tar, stream: BufferedIOBase) -> None:
@@ -241,7 +248,7 @@ class _LinkedFiles:
             raise PictureError("a link that leads in circles")
         start, size = self._files[target]
         require_size(size)
-        with open(self._path, "rb") as file:
+        with open_archive(self._path) as file:
             file.seek(start)
             content = file.read(size)
         return require_whole(content, size)
@@ -282,7 +289,7 @@ class _TarLink:
         """
         try:
             return self._files.read(_target(self._member))
-        except OSError as error:
+        except (OSError, StorageError) as error:
             raise PictureError(broken(error)) from error
 
 

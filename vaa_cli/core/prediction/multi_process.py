@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.images.read_ahead import requests_ahead
 from vaa_cli.core.images.requests import ImageSource, Request, batched, table_sources
 from vaa_cli.core.labels.table import LabelTable
 from vaa_cli.core.prediction.predictor import NO_NUMBER, Prediction, Predictor
@@ -71,8 +72,7 @@ def predict_in_group(
     """
     group = predictor.group
     if group.world_size == 1:
-        requests = (source.request(row) for row, source in enumerate(sources))
-        yield from predictor.predict(requests, padded, expected)
+        yield from predictor.predict(requests_ahead(sources), padded, expected)
         return
     import torch
 

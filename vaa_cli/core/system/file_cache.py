@@ -1,0 +1,174 @@
+"""Files of URLs, kept on this machine's disk up to a size; those that were used last stay."""
+
+import contextlib
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from vaa_cli.core.errors import VAAError, one_line
+from vaa_cli.core.system.files import is_temporary, whole_file
+from vaa_cli.core.system.storage import StorageError, content_tag, read_url, shown_url
+from vaa_cli.core.system.storage_file import open_url
+
+# Of files at URLs that a training reads again and again.
+DEFAULT_SIZE = "20GB"
+_UNITS = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4}
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*", re.IGNORECASE)
+# The part of the size that is left when the oldest files are removed.
+_LEFT = 0.9
+# Files are read at a time into a file of the cache.
+_PIECE = 8 << 20
+
+
+def cache_folder() -> Path:
+    """The folder of what can be made or read again; the variable VAA_CACHE names another one.
+
+    Raises:
+        OSError: it is not known where the user's files are.
+    """
+    named = os.environ.get("VAA_CACHE")
+    if named:
+        return Path(named)
+    try:
+        return user_cache_path("vaa", appauthor=False)
+    except (KeyError, RuntimeError) as error:
+        raise OSError("this user has no home folder") from error
+
+
+def parse_size(text: str) -> int:
+    """The number of bytes that a text means, such as `200GB`, `1.5 TB` or `512MiB`.
+
+    Raises:
+        VAAError: it is no size.
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise VAAError(f"{text!r} is no size; write 200GB, say")
+    unit = _UNITS[match[2].upper()]
+    if match[3]:
+        unit = 1024 ** list(_UNITS.values()).index(unit)
+    return int(float(match[1]) * unit)
+
+
+@dataclass
+class FileCache:
+    """Files of URLs in a folder.
+
+    Several processes may use a folder at once. A file is known by its URL: where that may change,
+    use `cached_file`.
+
+    Args:
+        folder: the folder; it is made when the first file comes.
+        size: bytes that the files in it may have.
+
+    Example:
+        >>> cache = FileCache(Path("cache"), parse_size("2GB"))
+        >>> cache.size
+        2000000000
+    """
+
+    folder: Path
+    size: int
+
+    def __post_init__(self) -> None:
+        self._held: int | None = None
+
+    @classmethod
+    def default(cls, folder: Path | None = None, size: str = DEFAULT_SIZE) -> "FileCache":
+        """The cache of pictures, in the user's cache folder if no folder is named.
+
+        Raises:
+            VAAError: the size is none, or there is no such folder.
+        """
+        try:
+            return cls(folder or cache_folder() / ".pictures", parse_size(size))
+        except OSError as error:
+            raise VAAError(f"{one_line(error)}; name a folder with `cache_dir`") from error
+
+    def read(self, url: str, size: int | None = None) -> bytes:
+        """The content of a file, from the folder if it is there.
+
+        Args:
+            url: the URL.
+            size: its number of bytes, if a listing has said it.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        path = self._path(url)
+        with contextlib.suppress(OSError):
+            content = path.read_bytes()
+            os.utime(path)  # by which it was used last
+            return content
+        content = read_url(url, size)
+        self._keep(path, content)
+        return content
+
+    def _path(self, url: str) -> Path:
+        digest = hashlib.blake2b(url.encode(errors="surrogateescape"), digest_size=16).hexdigest()
+        return self.folder / digest[:2] / digest[2:]
+
+    def _keep(self, path: Path, content: bytes) -> None:
+        # A disk that is full, or read-only, costs time and nothing else.
+        with contextlib.suppress(OSError, VAAError):
+            if self._held is None:
+                self._held = self._remove_oldest()
+            if self._held + len(content) > self.size:
+                self._held = self._remove_oldest(len(content))
+            if self._held + len(content) > self.size:
+                return
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(path, sync=False) as file:
+                file.write(content)
+            self._held += len(content)
+
+    def _remove_oldest(self, wanted: int = 0) -> int:
+        """Make place if the cache is full; the number of bytes that are there then."""
+        found = []
+        for path in self.folder.glob("??/*"):
+            with contextlib.suppress(OSError):
+                status = path.stat()
+                if not is_temporary(path.name):
+                    found.append((status.st_mtime, status.st_size, path))
+        held = sum(size for _, size, _ in found)
+        if held + wanted <= self.size:
+            return held
+        for _, size, path in sorted(found):
+            if held + wanted <= _LEFT * self.size:
+                break
+            with contextlib.suppress(OSError):
+                path.unlink()
+            held -= size
+        return held
+
+
+def cached_file(url: str) -> Path:
+    """A file of a URL on this machine's disk, read again when its ETag changes.
+
+    Raises:
+        StorageError: it cannot be read.
+        VAAError: it cannot be kept.
+    """
+    name = url.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
+    tag = content_tag(url)
+    key = f"{url} {tag}".encode(errors="surrogateescape")
+    try:
+        folder = cache_folder() / ".files" / hashlib.blake2b(key, digest_size=16).hexdigest()
+        path = folder / (re.sub(r"[^\w.-]", "_", name) or "file")
+        if path.is_file():
+            return path
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise VAAError(
+            f"{shown_url(url)} cannot be kept ({one_line(error)}); name a folder with VAA_CACHE=DIR"
+        ) from error
+    with open_url(url) as source, whole_file(path) as file:
+        while piece := source.read(_PIECE):
+            file.write(piece)
+        if content_tag(url) != tag:
+            raise StorageError(url, "it changed while it was read; try again")
+    return path

@@ -1,0 +1,65 @@
+"""A file at a URL that is read in parts, as archives are."""
+
+import io
+from typing import Any
+
+from vaa_cli.core.system.storage import (
+    TIME_LIMIT,
+    StorageError,
+    called,
+    filesystem,
+    retried,
+    url_info,
+)
+
+# Bytes that are asked for at a time.
+_BLOCK = 8 << 20
+
+
+class _Parts(io.RawIOBase):
+    """The bytes of a file, asked for as they are needed, each part again where that fails."""
+
+    def __init__(self, url: str) -> None:
+        size = url_info(url).get("size")
+        if size is None:
+            raise StorageError(url, "the storage does not say how large it is; download it first")
+        self._url, self._size, self._position = url, int(size), 0
+        self._fs, self._path = filesystem(url)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, start + offset)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._size, self._position + len(buffer))
+        if end <= self._position:
+            return 0
+        content = retried(self._url, lambda: self._between(self._position, end))
+        buffer[: len(content)] = content
+        self._position += len(content)
+        return len(content)
+
+    def _between(self, start: int, end: int) -> bytes:
+        limits = {"start": start, "end": end, "time_limit": TIME_LIMIT}
+        content = bytes(called(self._fs, "cat_file", self._path, **limits))
+        if len(content) != end - start:
+            raise OSError(f"{len(content):,} bytes came where {end - start:,} were asked for")
+        return content
+
+
+def open_url(url: str) -> io.BufferedReader:
+    """Open a file at a URL to read from it, as `open` opens one with mode `rb`.
+
+    It is read as large as it was when it was opened.
+
+    Raises:
+        StorageError: it is missing, or may not be read; later reads raise it, too.
+    """
+    return io.BufferedReader(_Parts(url), _BLOCK)
