@@ -27,10 +27,10 @@ DataOption = Annotated[
     ),
 ]
 RunOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--run",
-        help="Run folder, model file, or starter. Default: the newest run in ./runs.",
+        help="Run folder, model file, a URL of one, or starter. Default: the newest run in ./runs.",
         show_default=False,
     ),
 ]

@@ -60,9 +60,11 @@ class RowOptions:
     part_rows: int
 
     @property
-    def path(self) -> Path | None:
-        """The file or folder; None for stdout."""
-        return None if self.out is None else Path(self.out)
+    def place(self) -> Path | str | None:
+        """The path or URL of the file or folder; None for stdout."""
+        from vaa_cli.core.system.storage import is_url
+
+        return self.out if self.out is None or is_url(self.out) else Path(self.out)
 
     @property
     def parts(self) -> bool:
@@ -80,7 +82,7 @@ def predict_rows(predictor: "Predictor", images: list[str], options: RowOptions)
     chosen, part = _format(options), _shard(options.shard)
     is_annotation = chosen in ANNOTATIONS
     positions, conditions = _chosen(options, predictor)
-    out = options.path
+    out = options.place
     if not options.parts:
         out = _checked_output(out, chosen, [*images, predictor.path], group)
     inputs = find_inputs(images, names_on_stdin(images)) if group.world_size == 1 else None
@@ -98,7 +100,7 @@ def predict_rows(predictor: "Predictor", images: list[str], options: RowOptions)
         )  # fmt: skip
         code = write_predictions(predictor, sources, output)
         say_passed_over(inputs.passed_over)
-    if chosen == "labelstudio" and out is not None and group.is_main:
+    if chosen == "labelstudio" and isinstance(out, Path) and group.is_main:
         _write_configuration(out, columns)
     return code
 
@@ -154,9 +156,10 @@ def _settings(
 
 def _format(options: RowOptions) -> str:
     """The format of the rows; refuses options that contradict each other."""
-    from vaa_cli.core.prediction.formats import format_for
+    from vaa_cli.core.prediction.formats import ANNOTATIONS, format_for
+    from vaa_cli.core.system.storage import parent_url
 
-    out = options.path
+    out = options.place
     chosen = format_for(None if options.parts else out, options.format)
     if options.parts:
         if options.format not in (None, "parquet"):
@@ -168,6 +171,11 @@ def _format(options: RowOptions) -> str:
         chosen = "parquet"
     if options.resume and out is None:
         raise VAAError("--resume goes on with a file; name it with --out")
+    if isinstance(out, str) and not options.parts and (options.resume or chosen in ANNOTATIONS):
+        asked = "--resume" if options.resume else f"--format {chosen}"
+        raise VAAError(
+            f"{asked} needs a file on this machine, or a folder of parts: {parent_url(out)}rows/"
+        )
     for name, is_asked in (("--where", options.where), ("--uncertain", options.uncertain)):
         if options.resume and is_asked:
             raise VAAError(
@@ -179,18 +187,20 @@ def _format(options: RowOptions) -> str:
 
 
 def _checked_output(
-    out: Path | None, format: str, inputs: list[str | Path], group: ProcessGroup
-) -> Path | None:
+    out: Path | str | None, format: str, inputs: list[str | Path], group: ProcessGroup
+) -> Path | str | None:
     """The file that the first process writes, None for stdout, which must be open.
 
     What is read is not replaced, nor is a file that has no predictions.
     """
     from vaa_cli.core.prediction.formats import has_format
-    from vaa_cli.core.system.output_files import require_output
+    from vaa_cli.core.system.output_files import require_output, require_output_url
 
     if out is None or not group.is_main:
         require_stdout("name a file with --out")
         return out
+    if isinstance(out, str):
+        return require_output_url(out, f"{format} predictions of vaa", partial(has_format, format))
     stdin = [0] if "-" in inputs else []
     return require_output(
         out, f"{format} predictions of vaa", partial(has_format, format), [*inputs, *stdin]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vaa_cli.core.prediction.conditions import Condition
     from vaa_cli.core.prediction.formats import Rows
     from vaa_cli.core.prediction.job import Job, Output
+    from vaa_cli.core.prediction.parts import PartsJob
     from vaa_cli.core.prediction.predictor import Prediction, Predictor
     from vaa_cli.core.prediction.uncertainty import UncertainPictures
 
@@ -26,7 +27,7 @@ class OutputOptions:
     """How predictions are written.
 
     Attributes:
-        path: the file, or the folder of parts; None for stdout.
+        place: the path or URL of the file, or of the folder of parts; None for stdout.
         format: csv, jsonl or parquet.
         columns: the columns of a row.
         settings: values that the rows depend on, by the names that messages have for them.
@@ -38,7 +39,7 @@ class OutputOptions:
         part_rows: rows of a part, where the path is a folder of parts; None where it is a file.
     """
 
-    path: Path | None
+    place: Path | str | None
     format: str
     columns: "Columns"
     settings: dict[str, Any]
@@ -55,16 +56,18 @@ def write_predictions(
 ) -> int:
     """Predict pictures and write the rows; the exit code."""
     from vaa_cli.core.prediction.formats import ANNOTATIONS, ParquetRows, PrettyRows, open_rows
+    from vaa_cli.core.prediction.job import skip_kept
     from vaa_cli.core.prediction.multi_process import predict_in_group
 
     group, batch_size = predictor.group, predictor.options.batch_size
     job = _job(predictor, options)
-    if options.resume and group.any(job is not None and _is_whole(job, options)):
-        say(f"{options.path} is whole already; nothing is left to do")
+    if options.resume and group.any(job is not None and _is_whole(job)):
+        say(f"{options.place} is whole already; nothing is left to do")
         return 0
     with _destination(job, options, group) as output:
         kept = int(group.broadcast_text(str(output.kept)))
-        failed = _skip_kept(sources, job, kept, options)
+        place = None if job is None else job.place
+        failed = skip_kept(sources, place, output.pictures, kept)
         predictions = predict_in_group(predictor, sources, kept > 0, options.count)
         if options.top is not None:
             console = results_console(soft_wrap=True)
@@ -80,8 +83,8 @@ def write_predictions(
             if isinstance(rows, ParquetRows):
                 rows.abandon()
             raise
-    if options.path is not None and group.is_main:
-        say(f"wrote {options.path}" + (f", {kept:,} pictures of it before" if kept else ""))
+    if options.place is not None and group.is_main:
+        say(f"wrote {options.place}" + (f", {kept:,} pictures of it before" if kept else ""))
     if failed + failed_now:
         has_rows = options.format not in ANNOTATIONS and options.uncertain is None
         where = "; see the column error" if has_rows and options.top is None else ""
@@ -90,24 +93,11 @@ def write_predictions(
     return 0
 
 
-def _is_whole(job: "Job", options: OutputOptions) -> bool:
+def _is_whole(job: "Job | PartsJob") -> bool:
+    from vaa_cli.core.prediction.job import Job
     from vaa_cli.core.prediction.parts import is_complete
 
-    return job.is_complete if options.part_rows is None else is_complete(job.path)
-
-
-def _skip_kept(
-    sources: Iterator["ImageSource"], job: "Job | None", kept: int, options: OutputOptions
-) -> int:
-    """Pass over the pictures whose rows are kept; the number of those with an error."""
-    from vaa_cli.core.prediction import parts
-    from vaa_cli.core.prediction.job import kept_pictures, skip_kept
-
-    if job is None:
-        return skip_kept(sources, None, (), kept)
-    is_file = options.part_rows is None
-    of_job = kept_pictures(job, kept) if is_file else parts.kept_pictures(job.path)
-    return skip_kept(sources, job.path, of_job, kept)
+    return job.is_complete if isinstance(job, Job) else is_complete(job.place)
 
 
 def _chooser(predictor: "Predictor", options: OutputOptions) -> "UncertainPictures | None":
@@ -118,45 +108,54 @@ def _chooser(predictor: "Predictor", options: OutputOptions) -> "UncertainPictur
     return None if count is None else UncertainPictures(predictor.card, count)
 
 
-def _job(predictor: "Predictor", options: OutputOptions) -> "Job | None":
-    """The job of writing a file, in the first process."""
+def _job(predictor: "Predictor", options: OutputOptions) -> "Job | PartsJob | None":
+    """The job of writing a file or a folder, in the first process; None for stdout and a URL."""
     from vaa_cli.core.engines.cache import model_digest
     from vaa_cli.core.prediction.formats import CSVRows
     from vaa_cli.core.prediction.job import Job
+    from vaa_cli.core.prediction.parts import PartsJob
 
     group = predictor.group
-    if options.path is None or not group.is_main:
+    if options.place is None or not group.is_main:
+        return None
+    settings = {**options.settings, "model": model_digest(predictor.path)}
+    batch_size = predictor.options.batch_size * group.world_size
+    if options.part_rows is not None:
+        return PartsJob(options.place, settings, batch_size, options.part_rows)
+    if not isinstance(options.place, Path):
         return None
     header = CSVRows.header_of(options.columns) if options.format == "csv" else b""
-    settings = {**options.settings, "model": model_digest(predictor.path)}
-    rows = predictor.options.batch_size * group.world_size
-    return Job(options.path, options.format, header, settings, rows)
+    return Job(options.place, options.format, header, settings, batch_size)
 
 
 @contextmanager
 def _destination(
-    job: "Job | None", options: OutputOptions, group: ProcessGroup
+    job: "Job | PartsJob | None", options: OutputOptions, group: ProcessGroup
 ) -> Iterator["Output"]:
-    """The output of the rows: the job's file, stdout, or none in all processes but the first."""
-    from vaa_cli.core.prediction.job import Output, job_file, standard_output
-    from vaa_cli.core.prediction.parts import parts_folder
+    """The output of the rows: the job's, a URL, stdout, or none in all processes but the first."""
+    from vaa_cli.core.prediction.job import Job, Output, job_file, standard_output
+    from vaa_cli.core.prediction.parts import kept_pictures, parts_folder
+    from vaa_cli.core.system.storage import whole_url
 
     if not group.is_main:
         yield Output(io.BytesIO())
-    elif job is None:
+    elif options.place is None:
         with standard_output() as file:
+            yield Output(file)
+    elif job is None:
+        with whole_url(str(options.place)) as file:
             yield Output(file)
     else:
         try:
-            if options.part_rows is not None:
-                columns, part_rows = options.columns, options.part_rows
-                with parts_folder(job, columns, options.resume, part_rows) as parts:
-                    yield Output(io.BytesIO(), parts.kept, rows=parts.rows)
-            else:
+            if isinstance(job, Job):
                 with job_file(job, options.resume) as output:
                     yield output
+            else:
+                with parts_folder(job, options.columns, options.resume) as parts:
+                    pictures = kept_pictures(job.place) if parts.kept else ()
+                    yield Output(io.BytesIO(), parts.kept, rows=parts.rows, pictures=pictures)
         except KeyboardInterrupt:
-            say(f"interrupted; the same command with --resume goes on with {job.path}")
+            say(f"interrupted; the same command with --resume goes on with {job.place}")
             raise
 
 
@@ -180,7 +179,7 @@ def _write(
     written = failed = fulfilled = 0
     frames_mentioned = False
     # Rows that come on the terminal themselves show how far it is; a bar would break into them.
-    is_watched = options.path is None and sys.stdout.isatty()
+    is_watched = options.place is None and sys.stdout.isatty()
     known = () if options.count is None else (BarColumn(), TimeRemainingColumn())
     columns = (SpinnerColumn(), TextColumn("pictures"), MofNCompleteColumn(), *known)
     with progress(*columns, wanted=not is_watched) as bar:

@@ -184,11 +184,10 @@ def test_a_long_listing_comes_in_pages(s3: str) -> None:
     assert [file.url for file in found] == [f"{s3}/many/{n:04d}.jpg" for n in range(1005)]
 
 
-def test_parts_of_a_file_are_read(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vaa_cli.core.system.storage_file._BLOCK", 1000)
+def test_parts_of_a_file_are_read(s3: str) -> None:
     content = random.Random(0).randbytes(10_500)
     put(f"{s3}/a.bin", content)
-    with open_url(f"{s3}/a.bin") as file:
+    with open_url(f"{s3}/a.bin", block=1000) as file:
         assert file.read(10) == content[:10]
         file.seek(-100, 2)
         assert file.read() == content[-100:]

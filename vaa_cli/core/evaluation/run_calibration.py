@@ -22,7 +22,7 @@ from vaa_cli.core.evaluation.records import Record
 from vaa_cli.core.models.card import UNCALIBRATED_THRESHOLD, ModelCard, is_model, read_card
 from vaa_cli.core.prediction.multi_process import table_probabilities
 from vaa_cli.core.prediction.predictor import Predictor
-from vaa_cli.core.runs.lookup import model_file, require_not_starter
+from vaa_cli.core.runs.lookup import model_file, require_changeable
 from vaa_cli.core.system.distributed import ProcessGroup
 from vaa_cli.core.system.output_files import require_output
 
@@ -47,7 +47,7 @@ class CalibratedRun:
 
 
 def calibrate_run(
-    run: Path | None,
+    run: Path | str | None,
     data: Path | None,
     metric: Metric = "mA",
     shrinkage: float = 50.0,
@@ -77,7 +77,7 @@ def calibrate_run(
     if format_of(path) is not None:
         raise VAAError(f"{path} is an export; calibrate the run that it is of, and export it again")
     if out is None or out == path:
-        require_not_starter(path)
+        require_changeable(path)
     else:
         out = require_output(out, "a model of vaa", is_model)
     split = read_split(path, data, "val")
@@ -133,7 +133,7 @@ def calibrated_card(card: ModelCard, calibration: Calibration) -> ModelCard:
     )
 
 
-def undo_calibration(run: Path | None) -> Path:
+def undo_calibration(run: Path | str | None) -> Path:
     """Take the calibration out of a run's model file: thresholds of 0.5, logits as they are.
 
     Args:
@@ -148,7 +148,7 @@ def undo_calibration(run: Path | None) -> Path:
     from vaa_cli.core.models.model_file import copy_with_card
 
     path = model_file(run)
-    require_not_starter(path)
+    require_changeable(path)
     card = read_card(path)
     thresholds = (UNCALIBRATED_THRESHOLD,) * len(card.attributes)
     copy_with_card(path, path, replace(card, thresholds=thresholds, temperatures=(), shifts=()))

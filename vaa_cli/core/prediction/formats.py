@@ -3,7 +3,7 @@
 import contextlib
 import json
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Protocol
 
 from rich.console import Console
@@ -30,13 +30,13 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _ROW_GROUP = 4096
 
 
-def format_for(path: Path | None, asked: str | None) -> str:
+def format_for(path: Path | str | None, asked: str | None) -> str:
     """The format of the predictions: the one that is asked for, else by the file's name.
 
     Raises:
         VAAError: there is no such format, or it needs a file.
     """
-    suffix = path.suffix.lower() if path else ""
+    suffix = PurePosixPath(path).suffix.lower() if path else ""
     if asked is None and suffix and suffix not in _ENDINGS:
         raise VAAError(
             f"{path}: predictions are not written as {suffix}; end the name in "

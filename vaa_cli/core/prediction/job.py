@@ -66,6 +66,11 @@ class Job:
     batch_size: int
 
     @property
+    def place(self) -> Path:
+        """The file, as a job of another kind has a folder or a URL."""
+        return self.path
+
+    @property
     def is_complete(self) -> bool:
         """Whether the file is there and whole, so that nothing is left to do."""
         return self.path.is_file() and not _beside(self.path, _PART).exists()
@@ -80,12 +85,14 @@ class Output:
         kept: number of rows of an interrupted job in it.
         begun: whether it has a header already.
         rows: the writer of rows, if it is not one of the file's format.
+        pictures: the pictures of the rows that are kept: name, and whether it has an error.
     """
 
     file: BinaryIO
     kept: int = 0
     begun: bool = False
     rows: Rows | None = None
+    pictures: Iterable[tuple[str, bool]] = ()
 
 
 @contextmanager
@@ -117,7 +124,7 @@ def job_file(job: Job, resume: bool) -> Iterator[Output]:
         with part.open("ab") as file:
             file.truncate(end)
             try:
-                yield Output(file, kept, begun=end > 0)
+                yield Output(file, kept, begun=end > 0, pictures=kept_pictures(job, kept))
             except BaseException:
                 with contextlib.suppress(OSError):  # a full disk, which is reported already
                     file.flush()
@@ -166,25 +173,27 @@ def _require_same(job: Job, settings: Path) -> None:
         raise VAAError(
             f"{settings} is missing or broken, so nobody knows how {job.path} was begun; {again}"
         ) from error
-    require_same_settings(job, pairs, again)
+    require_same_settings(job.path, job.settings, pairs, again)
 
 
-def require_same_settings(job: Job, begun: Mapping[str, Any], advice: str) -> None:
+def require_same_settings(
+    place: object, settings: Mapping[str, Any], begun: Mapping[str, Any], advice: str
+) -> None:
     """Check that a job goes on as it was begun.
 
     Args:
-        job: the job.
+        place: its file or folder, for the message.
+        settings: its settings.
         begun: the settings that it was begun with.
         advice: what to do if they are others.
 
     Raises:
         VAAError: one of them is another.
     """
-    for name, value in job.settings.items():
+    for name, value in settings.items():
         if begun.get(name) != value:
             raise VAAError(
-                f"{job.path} was begun with {name} {begun.get(name)}, and now it is {value}; "
-                f"{advice}"
+                f"{place} was begun with {name} {begun.get(name)}, and now it is {value}; {advice}"
             )
 
 
@@ -217,7 +226,7 @@ def _whole_rows(part: Path, job: Job) -> tuple[int, int]:
 
 def skip_kept(
     sources: Iterator[ImageSource],
-    path: Path | None,
+    place: object | None,
     pictures: Iterable[tuple[str, bool]],
     kept: int,
 ) -> int:
@@ -225,7 +234,7 @@ def skip_kept(
 
     Args:
         sources: the pictures of the job.
-        path: its file or folder; None for stdout, and in all processes but the first.
+        place: its file or folder; None for stdout, and in all processes but the first.
         pictures: those whose rows are kept, see `kept_pictures`.
         kept: number of rows that are kept.
 
@@ -235,7 +244,7 @@ def skip_kept(
     Raises:
         VAAError: the job was begun with other pictures.
     """
-    if path is None:
+    if place is None:
         next(islice(sources, kept, kept), None)
         return 0
     failed = 0
@@ -244,7 +253,7 @@ def skip_kept(
         # With an apostrophe, it stands there for spreadsheets (`safe_csv`).
         if source is None or name not in (source.path, f"'{source.path}"):
             raise VAAError(
-                f"{path} was begun with other pictures: {name!r} is "
+                f"{place} was begun with other pictures: {name!r} is "
                 f"{'missing' if source is None else repr(source.path)} now; "
                 "start again without `resume`"
             )

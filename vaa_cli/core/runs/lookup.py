@@ -8,11 +8,15 @@ from pathlib import Path
 
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.runs.folder import BEST, CONFIG, LAST, LATEST, RUNS, checkpoints, has_begun
+from vaa_cli.core.system.file_cache import cached_file, is_cached
 from vaa_cli.core.system.files import temporary_name
+from vaa_cli.core.system.storage import is_url
 
 _LOGGER = logging.getLogger(__name__)
 # The run folder of the model that comes with vaa, and the name that it goes by.
 STARTER, STARTER_NAME = Path(__file__).parent / "starter", "starter"
+# By which a URL is one of a file; what is at another one is a run folder.
+_MODEL_ENDINGS = (".safetensors", ".onnx", ".xml", ".pt2")
 _ABOUT_STARTER = (
     "starter: clothing attributes, trained on 1,298 street photos of fashion bloggers (Clothing "
     "Co-Parsing, 2014); to try vaa with, not to decide about people; see docs/starter.md"
@@ -70,13 +74,19 @@ def model_file(run: Path | str | None, has_starter: bool = False) -> Path:
     """The model file of a run.
 
     Args:
-        run: a run folder, a model file, `starter` for the model that comes with vaa, or None for
-            the newest run of this folder.
+        run: a run folder, a model file, the URL of either, `starter` for the model that comes with
+            vaa, or None for the newest run of this folder.
         has_starter: whether None may mean the starter, where there is no run.
+
+    Returns:
+        The file; of one at a URL, what the cache of this machine has of it.
 
     Raises:
         VAAError: there is none.
     """
+    if isinstance(run, str) and is_url(run):
+        is_file = run.lower().endswith(_MODEL_ENDINGS)
+        return cached_file(run if is_file else f"{run.rstrip('/')}/{BEST}")
     if run is None:
         run = _newest_trained()
         if run is None and has_starter:
@@ -117,14 +127,16 @@ def runs_at(path: Path) -> list[Path]:
     return [path]
 
 
-def require_not_starter(path: Path) -> None:
+def require_changeable(path: Path) -> None:
     """Check that a model file may be changed.
 
     Raises:
-        VAAError: it is the model that comes with vaa.
+        VAAError: it is the model that comes with vaa, or what the cache has of one at a URL.
     """
     if path.resolve() == (STARTER / BEST).resolve():
         raise VAAError("the starter model comes with vaa and stays as it is; name a run of yours")
+    if is_cached(path):
+        raise VAAError("a model at a URL stays as it is; copy it to this machine, and name that")
 
 
 def _newest_trained() -> Path | None:

@@ -20,6 +20,8 @@ _UNITS = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*", re.IGNORECASE)
 # The part of the size that is left when the oldest files are removed.
 _LEFT = 0.9
+# The folder of `cached_file`.
+_FILES = ".files"
 # Files are read at a time into a file of the cache.
 _PIECE = 8 << 20
 
@@ -157,7 +159,7 @@ def cached_file(url: str) -> Path:
     tag = content_tag(url)
     key = f"{url} {tag}".encode(errors="surrogateescape")
     try:
-        folder = cache_folder() / ".files" / hashlib.blake2b(key, digest_size=16).hexdigest()
+        folder = cache_folder() / _FILES / hashlib.blake2b(key, digest_size=16).hexdigest()
         path = folder / (re.sub(r"[^\w.-]", "_", name) or "file")
         if path.is_file():
             return path
@@ -172,3 +174,11 @@ def cached_file(url: str) -> Path:
         if content_tag(url) != tag:
             raise StorageError(url, "it changed while it was read; try again")
     return path
+
+
+def is_cached(path: Path) -> bool:
+    """Whether a path is one that `cached_file` gave."""
+    try:
+        return path.is_relative_to(cache_folder() / _FILES)
+    except OSError:
+        return False

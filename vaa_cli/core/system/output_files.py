@@ -6,6 +6,8 @@ from pathlib import Path
 
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system.files import reading_errors, require_regular
+from vaa_cli.core.system.storage import MISSING, StorageError, shown_url
+from vaa_cli.core.system.storage_file import open_url
 
 # Bytes by which the kind of a file is known.
 _START = 1 << 16
@@ -44,6 +46,31 @@ def require_output(
     if start and not is_kind(start):
         raise VAAError(f"{path} is there and is not {kind}, so it stays; name another file")
     return real
+
+
+def require_output_url(url: str, kind: str, is_kind: Callable[[bytes], bool]) -> str:
+    """Check that a file may be written at a URL, before any work is done for it; returns the URL.
+
+    Args:
+        url: the URL.
+        kind: what is written, in words with an article.
+        is_kind: whether a file that begins with some bytes is of this kind.
+
+    Raises:
+        VAAError: a folder or a file of another kind stands there, or the storage cannot be read.
+    """
+    try:
+        with open_url(url, _START) as file:
+            start = file.read(_START)
+    except StorageError as error:
+        if error.problem == MISSING:
+            return url
+        raise
+    if start and not is_kind(start):
+        raise VAAError(
+            f"{shown_url(url)} is there and is not {kind}, so it stays; name another file"
+        )
+    return url
 
 
 def _is_same(path: Path, other: Path | str | int) -> bool:

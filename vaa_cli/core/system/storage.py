@@ -7,9 +7,11 @@ nor its query, which may be a signature.
 
 import random
 import re
+import tempfile
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar, cast
 
 from vaa_cli.core.errors import VAAError, one_line
 
@@ -45,6 +47,10 @@ _CREDENTIALS = {
     "hf": "HF_TOKEN",
 }
 _SAME_SCHEME = {"s3a": "s3", "gcs": "gs", "abfs": "az", "abfss": "az", "adl": "az"}
+
+
+# The problem of a URL where there is nothing.
+MISSING = "nothing is there"
 
 
 class StorageError(VAAError):
@@ -117,6 +123,31 @@ def _first_bytes(fs: "AbstractFileSystem", path: str, count: int, time_limit: fl
         if called(fs, "info", path, time_limit=time_limit).get("size") != 0:
             raise
         return b""
+
+
+def write_url(url: str, content: bytes) -> None:
+    """Write a file at a URL, whole or not at all; what stands there is replaced.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    fs, path = filesystem(url)
+    retried(url, lambda: called(fs, "pipe_file", path, content, time_limit=TIME_LIMIT))
+
+
+@contextmanager
+def whole_url(url: str) -> Iterator[BinaryIO]:
+    """A file to write that is at a URL when the block ends without an error.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    fs, path = filesystem(url)
+    with tempfile.NamedTemporaryFile() as file:
+        yield cast(BinaryIO, file)
+        file.flush()
+        # No limit but the library's: nobody knows how large it is.
+        retried(url, lambda: fs.put_file(file.name, path))
 
 
 def url_info(url: str) -> dict[str, Any]:
@@ -274,7 +305,7 @@ def _problem(url: str, error: Exception) -> str:
         return f"access denied; check {names} in the environment"
     if isinstance(error, FileNotFoundError) or status == 404:
         is_bucket = "bucket does not exist" in str(error)
-        return "no such bucket" if is_bucket else "nothing is there"
+        return "no such bucket" if is_bucket else MISSING
     if type(error).__name__ == "FSTimeoutError" or isinstance(error, TimeoutError):
         return "the storage did not answer in time"
     if isinstance(error, IsADirectoryError):

@@ -13,7 +13,7 @@ from vaa_cli.core.system.storage import (
 )
 
 # Bytes that are asked for at a time.
-_BLOCK = 8 << 20
+BLOCK = 8 << 20
 
 
 class _Parts(io.RawIOBase):
@@ -54,12 +54,16 @@ class _Parts(io.RawIOBase):
         return content
 
 
-def open_url(url: str) -> io.BufferedReader:
+def open_url(url: str, block: int = BLOCK) -> io.BufferedReader:
     """Open a file at a URL to read from it, as `open` opens one with mode `rb`.
 
     It is read as large as it was when it was opened.
 
+    Args:
+        url: the URL.
+        block: bytes that are asked for at a time, at least.
+
     Raises:
         StorageError: it is missing, or may not be read; later reads raise it, too.
     """
-    return io.BufferedReader(_Parts(url), _BLOCK)
+    return io.BufferedReader(_Parts(url), block)

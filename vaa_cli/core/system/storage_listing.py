@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from vaa_cli.core.system.storage import (
+    MISSING,
     TIME_LIMIT,
     StorageError,
     StoredFile,
@@ -81,7 +82,7 @@ def _of_s3(fs: "AbstractFileSystem", path: str, url: str) -> Iterator[tuple[str,
             break
         asked["ContinuationToken"] = answer["NextContinuationToken"]
     if not found and key:
-        raise StorageError(url, "nothing is there")
+        raise StorageError(url, MISSING)
 
 
 def _of_folders(fs: "AbstractFileSystem", path: str, url: str) -> Iterator[tuple[str, int | None]]:

@@ -9,7 +9,7 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.label_file import require_attribute_names
 from vaa_cli.core.models.card import read_card
 from vaa_cli.core.models.model_file import copy_with_card
-from vaa_cli.core.runs.lookup import model_file, require_not_starter
+from vaa_cli.core.runs.lookup import model_file, require_changeable
 
 
 def rename_attributes(run: Path | str | None, names: Mapping[str, str]) -> Path:
@@ -30,7 +30,7 @@ def rename_attributes(run: Path | str | None, names: Mapping[str, str]) -> Path:
             name already.
     """
     path = model_file(run)
-    require_not_starter(path)
+    require_changeable(path)
     card = read_card(path)
     attributes = _renamed(card.attributes, names, path)
     new_names = dict(zip(card.attributes, attributes, strict=True))
