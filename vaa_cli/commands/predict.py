@@ -122,6 +122,16 @@ UncertainOption = Annotated[
     ),
 ]
 
+OnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="ray",
+        help="Predict on a Ray cluster: ray for a new one on this machine, or the one that "
+        "RAY_ADDRESS names; or its address, as ray://head:10001.",
+        show_default=False,
+    ),
+]
 PartRowsOption = Annotated[
     int, typer.Option("--part-rows", min=1, help="Rows of each part, where --out is a folder.")
 ]
@@ -151,6 +161,7 @@ def predict(
     safe_csv: SafeOption = False,
     uncertain: UncertainOption = None,
     part_rows: PartRowsOption = 50_000,
+    on: OnOption = None,
 ) -> None:
     """Recognise attributes: pictures in, a table out.
 
@@ -163,14 +174,14 @@ def predict(
     from vaa_cli.core.prediction.predictor import open_predictor
 
     group = this_process()
-    start_decoding_early(workers)
+    if on is None:
+        start_decoding_early(workers)
     predictor = open_predictor(
         run, engine=engine, precision=precision, device=device, batch_size=batch_size,
         workers=workers, mirror=tta, time_limit=time_limit, group=group,
     )  # fmt: skip
     rows = RowOptions(
         out, format, resume, top if pretty else None, decisions, groups, min_confidence, tta, shard,
-        attributes, tuple(where or ()), safe_csv, uncertain,
-        part_rows,
+        attributes, tuple(where or ()), safe_csv, uncertain, part_rows, on,
     )  # fmt: skip
     raise typer.Exit(predict_rows(predictor, images, rows))

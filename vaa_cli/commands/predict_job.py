@@ -4,6 +4,7 @@ import io
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from vaa_cli.commands.console import names_on_stdin, require_stdout, say, say_passed_over
-from vaa_cli.commands.predict_output import OutputOptions, write_predictions
+from vaa_cli.commands.predict_output import OutputOptions, Predict, write_predictions
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system.distributed import ProcessGroup
 
@@ -42,6 +43,7 @@ class RowOptions:
         safe_csv: keep spreadsheets from running names.
         uncertain: number of pictures that are least sure; None for all in their order.
         part_rows: rows of a part, where parts are written.
+        on: the Ray cluster to predict on; None for this process.
     """
 
     out: str | None
@@ -58,6 +60,7 @@ class RowOptions:
     safe_csv: bool
     uncertain: int | None
     part_rows: int
+    on: str | None
 
     @property
     def place(self) -> Path | str | None:
@@ -86,7 +89,7 @@ def predict_rows(predictor: "Predictor", images: list[str], options: RowOptions)
     if not options.parts:
         out = _checked_output(out, chosen, [*images, predictor.path], group)
     inputs = find_inputs(images, names_on_stdin(images)) if group.world_size == 1 else None
-    with group.connected():
+    with group.connected(), _predicting(predictor, options.on) as predict:
         inputs = inputs or find_inputs(images, _names_in_group(images, group))
         columns = Columns.of(
             card, inputs.has_boxes, options.decisions or is_annotation, options.min_confidence,
@@ -98,11 +101,29 @@ def predict_rows(predictor: "Predictor", images: list[str], options: RowOptions)
             out, chosen, columns, settings, options.resume, options.top, conditions, count,
             options.uncertain, options.part_rows if options.parts else None,
         )  # fmt: skip
-        code = write_predictions(predictor, sources, output)
+        code = write_predictions(predictor, sources, output, predict)
         say_passed_over(inputs.passed_over)
     if chosen == "labelstudio" and isinstance(out, Path) and group.is_main:
         _write_configuration(out, columns)
     return code
+
+
+@contextmanager
+def _predicting(predictor: "Predictor", on: str | None) -> Iterator["Predict"]:
+    """What predicts the pictures: the processes of this group, or a cluster."""
+    from vaa_cli.core.prediction.multi_process import predict_in_group
+
+    if on is None:
+        yield partial(predict_in_group, predictor)
+        return
+    if on != "ray" and not on.startswith("ray://") and ":" not in on:
+        raise VAAError(f"--on {on} is no cluster; write ray, or an address as ray://head:10001")
+    if predictor.group.world_size > 1:
+        raise VAAError("--on ray has processes of its own; leave out torchrun")
+    from vaa_cli.core.prediction.ray_cluster import predict_on_ray, ray_cluster
+
+    with ray_cluster(on) as ray:
+        yield lambda sources, *_: predict_on_ray(ray, predictor, sources)
 
 
 def _write_configuration(out: Path, columns: "Columns") -> None:
@@ -139,7 +160,7 @@ def _settings(
 
     return {
         "vaa": version("vaa-cli"),
-        "engine": predictor.engine.name,
+        "engine": predictor.engine.name if options.on is None else _engine_on_cluster(predictor),
         "processes": predictor.group.world_size,
         "boxes": boxes,
         "--format": format,
@@ -152,6 +173,12 @@ def _settings(
         "--attributes": options.attributes,
         "--safe-csv": options.safe_csv,
     }
+
+
+def _engine_on_cluster(predictor: "Predictor") -> str:
+    """What is asked of the engine, where it is not opened in this process."""
+    asked = predictor.options
+    return f"on Ray, {asked.engine} on {asked.device}, {asked.precision}"
 
 
 def _format(options: RowOptions) -> str:

@@ -2,7 +2,7 @@
 
 import io
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from vaa_cli.core.prediction.parts import PartsJob
     from vaa_cli.core.prediction.predictor import Prediction, Predictor
     from vaa_cli.core.prediction.uncertainty import UncertainPictures
+
+
+# Predicts pictures; whether batches are computed in one shape, and the number of pictures if known.
+Predict = Callable[
+    [Iterable["ImageSource"], bool, int | None],
+    Iterable["Prediction"],
+]
 
 
 @dataclass(frozen=True)
@@ -52,12 +59,14 @@ class OutputOptions:
 
 
 def write_predictions(
-    predictor: "Predictor", sources: Iterator["ImageSource"], options: OutputOptions
+    predictor: "Predictor",
+    sources: Iterator["ImageSource"],
+    options: OutputOptions,
+    predict: Predict,
 ) -> int:
     """Predict pictures and write the rows; the exit code."""
     from vaa_cli.core.prediction.formats import ANNOTATIONS, ParquetRows, PrettyRows, open_rows
     from vaa_cli.core.prediction.job import skip_kept
-    from vaa_cli.core.prediction.multi_process import predict_in_group
 
     group, batch_size = predictor.group, predictor.options.batch_size
     job = _job(predictor, options)
@@ -68,7 +77,7 @@ def write_predictions(
         kept = int(group.broadcast_text(str(output.kept)))
         place = None if job is None else job.place
         failed = skip_kept(sources, place, output.pictures, kept)
-        predictions = predict_in_group(predictor, sources, kept > 0, options.count)
+        predictions = predict(sources, kept > 0, options.count)
         if options.top is not None:
             console = results_console(soft_wrap=True)
             rows: Rows = PrettyRows(console, options.columns, options.top)

@@ -1,11 +1,11 @@
 """Pictures of URLs, read many at a time and ahead of their use, in order and in bounded memory."""
 
+import contextlib
 import queue
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from itertools import count
+from itertools import chain, count
 
 from vaa_cli.core.images.requests import ImageSource, Request
 
@@ -31,12 +31,12 @@ class _Readers:
         )
         self._most, self._started = most, 0
         self._held, self._taken = 0, threading.Condition()
-        self._has_ended = False
+        self.has_ended = False
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the pictures that were read and not taken are many bytes."""
-        return self._held >= _WAITING
+    def wait_for_place(self) -> None:
+        """Wait until the pictures that were read and not taken are not too many bytes."""
+        with self._taken:
+            self._taken.wait_for(lambda: self.has_ended or self._held < _WAITING)
 
     def submit(self, source: ImageSource, row: int) -> "Future[Request]":
         """Have a request made by a thread, or at once for a picture that is not at a URL."""
@@ -61,7 +61,7 @@ class _Readers:
     def end(self) -> None:
         """Begin no other picture."""
         with self._taken:
-            self._has_ended = True
+            self.has_ended = True
             self._taken.notify_all()
         for _ in range(self._started):
             self._tasks.put(None)
@@ -75,10 +75,9 @@ class _Readers:
     def _work(self) -> None:
         while True:
             # Before one is begun, not after: the first of those that wait is then never held up.
-            with self._taken:
-                self._taken.wait_for(lambda: self._has_ended or not self.is_full)
+            self.wait_for_place()
             task = self._tasks.get()
-            if task is None or self._has_ended:
+            if task is None or self.has_ended:
                 return
             source, row, future = task
             try:
@@ -88,31 +87,61 @@ class _Readers:
             del task, source, future  # and the bytes that it holds
 
 
+class _Ahead:
+    """Requests of pictures that are found in another thread, at most so many ahead of their use.
+
+    Whoever takes one need not wait for the next to be found, as with names that come by and by.
+    """
+
+    def __init__(self, numbered: Iterator[tuple[int, ImageSource]], readers: int) -> None:
+        self._readers, self._numbered = _Readers(readers), numbered
+        self._found: queue.Queue[Future[Request] | BaseException | None] = queue.Queue(_AHEAD)
+        threading.Thread(target=self._find, daemon=True).start()
+
+    def __iter__(self) -> Iterator[Request]:
+        while (found := self._found.get()) is not None:
+            if isinstance(found, BaseException):
+                raise found
+            yield self._readers.take(found)
+
+    def end(self) -> None:
+        """Find no more."""
+        self._readers.end()
+        with contextlib.suppress(queue.Empty):  # who finds may wait for a place
+            while True:
+                self._found.get_nowait()
+
+    def _find(self) -> None:
+        try:
+            for row, source in self._numbered:
+                self._readers.wait_for_place()
+                if self._readers.has_ended:
+                    return
+                self._found.put(self._readers.submit(source, row))
+            self._found.put(None)
+        except BaseException as error:  # whoever takes the requests gets it
+            self._found.put(error)
+
+
 def requests_ahead(
     sources: Iterable[ImageSource], start: int = 0, readers: int = READERS
 ) -> Iterator[Request]:
     """Requests of pictures, in order; those at URLs are read by many threads at a time.
 
-    Pictures in archives are read one after the other as they are found, and files not at all.
+    As long as there is none at a URL, each picture is found when its request is asked for.
 
     Args:
-        sources: the pictures, asked for as far ahead as there is place for them.
+        sources: the pictures.
         start: row of the first one.
         readers: pictures that are read at once.
     """
-    threads, waiting = _Readers(readers), deque[Future[Request]]()
     numbered = zip(count(start), sources, strict=False)
-    try:
-        while True:
-            while len(waiting) < _AHEAD and not threads.is_full:
-                row, source = next(numbered, (0, None))
-                if source is None:
-                    break
-                waiting.append(threads.submit(source, row))
-                if all(future.done() for future in waiting):
-                    break  # nothing is gained by finding more of them
-            if not waiting:
-                return
-            yield threads.take(waiting.popleft())
-    finally:
-        threads.end()
+    for row, source in numbered:
+        if source.is_remote:
+            ahead = _Ahead(chain([(row, source)], numbered), readers)
+            try:
+                yield from ahead
+            finally:
+                ahead.end()
+            return
+        yield source.request(row)

@@ -91,7 +91,7 @@ class Predictor:
         self.path = model_file(run, has_starter=True)
         self.options, self.group = options or EngineOptions(), group or ProcessGroup()
         self.options.check()
-        self._mirror, self._time_limit = mirror, time_limit
+        self.mirror, self.time_limit = mirror, time_limit
         self._engine: Engine | None = None
         self._card: ModelCard | None = None
         workers, processes = self.options.workers, self.group.local_world_size
@@ -198,7 +198,7 @@ class Predictor:
             self.options.batch_size,
             self._workers,
             engine.card.box_margin,
-            self._time_limit,
+            self.time_limit,
         )
         count = self.options.batch_size
         if expected is not None and not padded:
@@ -233,7 +233,7 @@ class Predictor:
 
     def _compute(self, engine: Engine, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         probabilities = engine.probabilities(pixels)
-        if self._mirror:
+        if self.mirror:
             mirrored = engine.probabilities(np.ascontiguousarray(pixels[..., ::-1]))
             probabilities = (probabilities + mirrored) * np.float32(0.5)
         return probabilities

@@ -1,0 +1,135 @@
+"""Predicting on Ray: the rows of the plain command, whatever happens to a node."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.helpers.command import newest_model, run_vaa
+from tests.helpers.pictures import plain
+from vaa_cli.core.errors import VAAError
+from vaa_cli.core.images.inputs import find_inputs
+from vaa_cli.core.images.requests import ImageSource
+from vaa_cli.core.prediction.predictor import Prediction, Predictor, open_predictor
+
+pytest.importorskip("ray")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[str]:
+    """Pictures of different colours, with a broken one and a missing one among them."""
+    rng = np.random.default_rng(0)
+    names = []
+    for number in range(400):
+        path = tmp_path / f"{number:04d}.png"
+        names.append(str(path))
+        if number == 123:
+            path.write_bytes(b"none")
+        elif number != 321:
+            plain(tuple(rng.integers(0, 256, 3).tolist()), (32, 64)).save(path)
+    return names
+
+
+def predictor_of(workspace: Path) -> Predictor:
+    return open_predictor(
+        newest_model(workspace), engine="torch", precision="fp32", batch_size=8, workers=1
+    )
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A cluster of one node, with one core."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 1, "object_store_memory": 200 << 20},
+    )
+    yield cluster
+    cluster.shutdown()  # type: ignore[no-untyped-call]
+
+
+def require_same(found: list[Prediction], expected: list[Prediction]) -> None:
+    assert [one.request.path for one in found] == [one.request.path for one in expected]
+    assert [one.problem for one in found] == [one.problem for one in expected]
+    for one, other in zip(found, expected, strict=True):
+        if other.probabilities is not None:
+            assert one.probabilities is not None
+            np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_no_row_is_lost_with_a_node(workspace: Path, pictures: list[str], cluster: Any) -> None:
+    from vaa_cli.core.prediction.ray_cluster import predict_on_ray, ray_cluster
+
+    predictor = predictor_of(workspace)
+    expected = list(predictor.predict(source.request() for source in map(ImageSource, pictures)))
+    node = cluster.add_node(num_cpus=1, object_store_memory=200 << 20)
+    found = []
+    with ray_cluster(cluster.address) as ray:
+        for prediction in predict_on_ray(ray, predictor, map(ImageSource, pictures)):
+            found.append(prediction)
+            if len(found) == len(pictures) // 2:
+                cluster.remove_node(node, allow_graceful=False)
+    require_same(found, expected)
+    problems = {Path(one.request.path).stem: one.problem for one in found if one.problem}
+    assert problems == {"0123": "not a picture", "0321": "no such file"}
+
+
+def test_the_command_writes_the_same_rows(workspace: Path, pictures: list[str]) -> None:
+    folder = Path(pictures[0]).parent
+    names = "".join(f"{Path(name).name}\n" for name in pictures)
+    options = ("--run", newest_model(workspace), "--engine", "torch", "--precision", "fp32")
+    more = ("--batch-size", "8", "--workers", "1")
+    here = run_vaa("predict", "-", *options, *more, cwd=folder, stdin=names)
+    there = run_vaa("predict", "-", *options, *more, "--on", "ray", cwd=folder, stdin=names)
+    assert (here.code, there.code) == (1, 1)
+    assert there.out == here.out
+    assert "2 of 400 pictures could not be read" in there.err
+    assert "Traceback" not in there.err and len(there.err.splitlines()) <= 3
+
+
+@pytest.mark.slow
+def test_archives_and_urls_go_to_the_cluster(
+    workspace: Path, pictures: list[str], tmp_path: Path, cluster: Any
+) -> None:
+    import tarfile
+
+    from vaa_cli.core.prediction.ray_cluster import predict_on_ray, ray_cluster
+
+    archive = tmp_path / "people.tar"
+    with tarfile.open(archive, "w") as packed:
+        for name in pictures[:20]:
+            packed.add(name, Path(name).name)
+    names = [str(archive), f"file://{pictures[0]}"]
+    predictor = predictor_of(workspace)
+    with ray_cluster(cluster.address) as ray:
+        found = list(predict_on_ray(ray, predictor, find_inputs(names, iter(())).sources))  # type: ignore[arg-type]
+    plain_rows = list(predictor.predict(ImageSource(name).request() for name in pictures[:20]))
+    expected = np.stack([one.probabilities for one in [*plain_rows, plain_rows[0]]])  # type: ignore[misc]
+    rows = np.stack([one.probabilities for one in found])  # type: ignore[misc]
+    np.testing.assert_allclose(rows, expected, atol=1e-6)
+    assert found[0].request.path == f"{archive}/0000.png"
+
+
+@pytest.mark.slow
+def test_what_fails_in_an_actor_is_one_line(pictures: list[str], cluster: Any) -> None:
+    from vaa_cli.core.prediction.ray_cluster import predict_on_ray, ray_cluster
+
+    predictor = open_predictor("starter", engine="torch", device="cuda:7", workers=1)
+    with (
+        ray_cluster(cluster.address) as ray,
+        pytest.raises(VAAError, match=r"^on Ray: .*cuda:7") as error,
+    ):
+        list(predict_on_ray(ray, predictor, map(ImageSource, pictures)))
+    assert "\n" not in str(error.value)
+
+
+def test_no_cluster_is_one_line(workspace: Path, tmp_path: Path) -> None:
+    plain().save(tmp_path / "a.png")
+    model = newest_model(workspace)
+    refused = run_vaa("predict", "a.png", "--run", model, "--on", "nonsense", cwd=tmp_path)
+    assert refused.code == 2
+    assert "--on nonsense is no cluster; write ray, or an address as ray://head" in refused.err
