@@ -36,8 +36,8 @@ def test_a_prepared_folder_is_read(earlier: Path) -> None:
     }  # fmt: skip
     for split in prepared.splits.values():
         for row in range(len(split)):
-            assert split.path(row).is_file()
-            number = int(split.path(row).stem)
+            assert Path(split.path(row)).is_file()
+            number = int(Path(split.path(row)).stem)
             assert split.labels[row].tolist() == [number % 2 == 0, number % 4 < 2, number % 5 < 2]
 
 

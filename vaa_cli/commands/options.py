@@ -10,6 +10,18 @@ if TYPE_CHECKING:
 
 PREPARED = Path("prepared")
 
+CacheDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache-dir",
+        help="Folder that keeps pictures of a dataset at a URL. Default: in the user's cache.",
+        show_default=False,
+    ),
+]
+CacheSizeOption = Annotated[
+    str,
+    typer.Option("--cache-size", help="Size that it may have; those read last stay."),
+]
 ImagesArgument = Annotated[
     list[str],
     typer.Argument(

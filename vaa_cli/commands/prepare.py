@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from vaa_cli.commands.console import quote, say, show_table, track, warn
-from vaa_cli.commands.options import PREPARED, SeedOption
+from vaa_cli.commands.options import PREPARED, CacheDirOption, CacheSizeOption, SeedOption
 from vaa_cli.commands.prepare_preview import show_preview
 from vaa_cli.core.errors import VAAError
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from vaa_cli.core.labels.table import LabelTable
 
 PathsArgument = Annotated[
-    list[Path],
+    list[str],
     typer.Argument(
         metavar="DATASET_DIR [OUT_DIR]",
-        help="The dataset folder, or a label CSV; and the prepared folder to write "
-        "(default: prepared). With --merge: prepared folders, and the joined one to write.",
+        help="The dataset folder, or a label CSV, or a URL of one; and the prepared folder to "
+        "write (default: prepared). With --merge: prepared folders, and the joined one to write.",
         show_default=False,
     ),
 ]
@@ -203,6 +203,8 @@ def prepare(
     empty: EmptyOption = "unspecified",
     label: LabelOption = None,
     dry_run: DryRunOption = False,
+    cache_dir: CacheDirOption = None,
+    cache_size: CacheSizeOption = "20GB",
 ) -> None:
     """Check a dataset; write its label CSVs and attribute priors.
 
@@ -229,7 +231,7 @@ def prepare(
         format, partition, attributes, merge, box_margin, crops, short_side,
         "none" if no_check else check, strict, follow_links, val_share, stats, seed, resplit, force,
         image_column, tuple(name.strip() for name in ignore.split(",")) if ignore else (), sheet,
-        empty, label,
+        empty, label, cache_dir, cache_size,
     )  # fmt: skip
     if dry_run:
         show_preview(preview(sources, options))
@@ -238,20 +240,28 @@ def prepare(
     _print_result(result)
 
 
-def _sources_and_target(paths: Sequence[Path], merge: bool) -> tuple[Sequence[Path], Path]:
+def _sources_and_target(paths: Sequence[str], merge: bool) -> tuple[Sequence[str], Path]:
     """The folders to read, and the one to write."""
     if merge:
         if len(paths) < 3:
             raise VAAError(
                 "--merge joins two prepared folders or more; write vaa prepare A B OUT_DIR --merge"
             )
-        return paths[:-1], paths[-1]
+        return paths[:-1], _folder(paths[-1])
     if len(paths) > 2:
         raise VAAError(
             f"{len(paths)} folders given; vaa prepare reads one (DATASET_DIR [OUT_DIR]), unless "
             "--merge joins prepared ones"
         )
-    return paths[:1], paths[1] if len(paths) == 2 else PREPARED
+    return paths[:1], _folder(paths[1]) if len(paths) == 2 else PREPARED
+
+
+def _folder(name: str) -> Path:
+    from vaa_cli.core.system.storage import is_url
+
+    if is_url(name):
+        raise VAAError(f"{name}: a prepared folder is written to this machine; name a folder")
+    return Path(name)
 
 
 def _print_result(result: "PreparedResult") -> None:

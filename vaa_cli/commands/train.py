@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vaa_cli.commands.console import quote, say, this_process
-from vaa_cli.commands.options import PREPARED
+from vaa_cli.commands.options import PREPARED, CacheDirOption, CacheSizeOption
 from vaa_cli.commands.train_parameters import with_training_options
 from vaa_cli.commands.train_plan import NamedFolders, Plan, is_named, make_plan, named_options
 from vaa_cli.core.errors import ResumableError, VAAError
 from vaa_cli.core.system.distributed import ProcessGroup
 
 if TYPE_CHECKING:
+    from vaa_cli.core.system.file_cache import FileCache
     from vaa_cli.core.training.events import Finished, Stopped
 
 _RUN_PANEL = "Run: keeping it and going on with it"
@@ -72,6 +73,8 @@ def train(
     config: ConfigOption = None,
     settings: SettingsOption = None,
     resume: ResumeOption = False,
+    cache_dir: CacheDirOption = None,
+    cache_size: CacheSizeOption = "20GB",
     **options: Any,
 ) -> None:
     """Train a model on a prepared folder.
@@ -85,8 +88,10 @@ def train(
             f"{resumed}: a run named without an option is one to go on with: "
             f"vaa train --resume {quote(resumed)}"
         )
-    group = this_process()
-    plan = None
+    from vaa_cli.core.system.file_cache import FileCache
+
+    group, plan = this_process(), None
+    cache = FileCache.default(cache_dir, cache_size)
     if group.is_main:
         # What can be wrong without torch is refused before torch is loaded.
         chosen, named = named_options(context, options, config, settings or [])
@@ -96,12 +101,12 @@ def train(
         if group.world_size > 1:
             plan = Plan.from_json(group.broadcast_text(plan.to_json() if plan else ""))
         assert plan is not None
-        stopped = _train(plan, group)
+        stopped = _train(plan, group, cache)
     if stopped:
         raise typer.Exit(128 + stopped.signal)
 
 
-def _train(plan: Plan, group: ProcessGroup) -> "Stopped | None":
+def _train(plan: Plan, group: ProcessGroup, cache: "FileCache") -> "Stopped | None":
     """Train, and print how it ended.
 
     Returns:
@@ -110,7 +115,7 @@ def _train(plan: Plan, group: ProcessGroup) -> "Stopped | None":
     from vaa_cli.core.datasets.prepared import read_prepared
     from vaa_cli.core.runs.folder import is_kept, require_usable
 
-    prepared = read_prepared(plan.data)
+    prepared = read_prepared(plan.data, cache)
     for split in ("train", "val"):
         prepared.split(split)  # an empty one is refused before torch is loaded
     if group.is_main and plan.run is not None:

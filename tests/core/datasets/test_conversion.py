@@ -38,7 +38,7 @@ def by_picture(folder: Path) -> dict[str, tuple[str, dict[str, int]]]:
     parts = [SPLITS[part] for part in table.splits]
     names = [name.rsplit("/", 1)[-1] for name in table.row_images]
     for row in range(len(table)):
-        assert table.path(row).is_file()
+        assert Path(table.path(row)).is_file()
     return dict(zip(names, zip(parts, named_labels(table), strict=True), strict=True))
 
 

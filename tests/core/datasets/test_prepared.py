@@ -124,7 +124,7 @@ def test_paths_lead_to_the_pictures_from_any_working_folder(
     write_prepared(Path("prepared"), replace(table, root=Path("dataset")), Origin("people", "csv"))
     monkeypatch.chdir("/")
     train = read_prepared(tmp_path / "prepared").split("train")
-    assert train.path(1).resolve() == (tmp_path / "dataset" / "sub" / "b.jpg").resolve()
+    assert Path(train.path(1)).resolve() == (tmp_path / "dataset" / "sub" / "b.jpg").resolve()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file names are bytes on POSIX only")

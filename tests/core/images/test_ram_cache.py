@@ -134,7 +134,7 @@ def test_rows_are_decoded_once(table: LabelTable) -> None:
     cache = RAMCache(table, CROP, augmented=True, workers=0)
     first = list(cache.load(epoch(table, 0)))
     for name in {*table.row_images}:
-        (table.root / name).unlink()
+        Path(table.root / name).unlink()
     assert_same(cache.load(epoch(table, 0)), iter(first))
     # Rows in another order, and some more than once.
     (batch,) = cache.load([[*epoch(table, 0)[1], *epoch(table, 0)[1]]])

@@ -195,9 +195,9 @@ def log(run: Path) -> list[dict[str, str]]:
 def test_broken_pictures_are_replaced_counted_and_named(tmp_path: Path) -> None:
     data = make_prepared(tmp_path, train=16, val=8)
     images = data.splits["train"].row_images
-    data.splits["train"].path(3).unlink()
-    data.splits["train"].path(5).write_bytes(b"broken")
-    data.splits["val"].path(2).unlink()
+    Path(data.splits["train"].path(3)).unlink()
+    Path(data.splits["train"].path(5)).write_bytes(b"broken")
+    Path(data.splits["val"].path(2)).unlink()
     run = tmp_path / "run"
     events = list(training_events(data, replace(OPTIONS, epochs=2, burn_in=0), run))
     assert isinstance(events[-1], Finished)
@@ -218,7 +218,7 @@ def test_broken_pictures_are_replaced_counted_and_named(tmp_path: Path) -> None:
 def test_pictures_that_are_all_gone_end_it(tmp_path: Path) -> None:
     data = make_prepared(tmp_path, train=8, val=8)
     for row in range(8):
-        data.splits["train"].path(row).unlink()
+        Path(data.splits["train"].path(row)).unlink()
     with pytest.raises(VAAError, match=r"all 8 pictures of a batch could not be decoded"):
         list(training_events(data, OPTIONS, tmp_path / "run"))
 

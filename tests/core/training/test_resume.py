@@ -437,7 +437,7 @@ def test_other_pictures_under_the_same_names_are_refused(
 ) -> None:
     root = data.split("train").root
     copied = tmp_path / "pictures"
-    shutil.copytree(root, copied)
+    shutil.copytree(str(root), copied)
     splits = {name: replace(table, root=copied) for name, table in data.splits.items()}
     moved = replace(data, splits=splits)
     run = tmp_path / "run"

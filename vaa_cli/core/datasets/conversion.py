@@ -100,7 +100,7 @@ def _to_coco(data: Prepared, folder: Path) -> list[str]:
 def _coco(table: LabelTable) -> dict[str, Any]:
     images, annotations = [], []
     pictures = table.distinct_images
-    sizes = [_size_of(table.root / name) for name in pictures.names]
+    sizes = [_size_of(_root_here(table) / name) for name in pictures.names]
     for number, (name, (width, height)) in enumerate(zip(pictures.names, sizes, strict=True), 1):
         images.append({"id": number, "file_name": name, "width": width, "height": height})
     for row, values in enumerate(_values(table)):
@@ -174,6 +174,12 @@ def _size_of(path: Path) -> tuple[int, int]:
     return found
 
 
+def _root_here(table: LabelTable) -> Path:
+    if isinstance(table.root, Path):
+        return table.root
+    raise VAAError(f"the pictures are at {table.root}; copy them to this machine to convert them")
+
+
 def _take_pictures(tables: Iterable[LabelTable], folder: Path) -> None:
     """Link the pictures of tables into a folder, by the names that they have in them."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -182,7 +188,7 @@ def _take_pictures(tables: Iterable[LabelTable], folder: Path) -> None:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             with writing_errors(target):
-                source = os.path.realpath(table.root / name)
+                source = os.path.realpath(_root_here(table) / name)
                 try:
                     os.link(source, target)
                 except FileExistsError:

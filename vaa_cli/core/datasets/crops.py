@@ -16,8 +16,10 @@ from vaa_cli.core.datasets.cleaning import Dropped
 from vaa_cli.core.errors import PictureError, VAAError, one_line
 from vaa_cli.core.images.check import check_picture
 from vaa_cli.core.images.decode import open_picture
+from vaa_cli.core.images.read_ahead import fetched_ahead
 from vaa_cli.core.labels.boxes import Box, crop_region
 from vaa_cli.core.labels.table import LabelTable
+from vaa_cli.core.system.file_cache import CachedURL
 from vaa_cli.core.system.files import is_temporary, whole_file
 from vaa_cli.core.system.folders import make_folder
 from vaa_cli.core.system.processes import in_processes
@@ -50,7 +52,7 @@ class CropOptions:
 class _Job:
     """One picture, and the name of each of its crops with what is cut out for it."""
 
-    source: Path
+    source: Path | CachedURL
     crops: tuple[tuple[str, Box | None], ...]
     folder: Path
     earlier: Path
@@ -108,6 +110,7 @@ def write_crops(
         make_folder(folder / prefix)
     _remove_others(folder, set(names))
     jobs = _jobs(table, names, folder, earlier, options)
+    jobs = fetched_ahead(jobs, lambda job: job.source)
     return in_processes(_write, jobs, workers, _FEW, _BATCH)
 
 
@@ -130,7 +133,9 @@ def cropped(
     return crops.select(np.flatnonzero(kept)), dropped
 
 
-def _version(path: Path) -> tuple[int, int] | None:
+def _version(path: Path | CachedURL) -> tuple[int, int] | None:
+    if isinstance(path, CachedURL):
+        return None  # by its name alone
     try:
         status = path.stat()
     except OSError:

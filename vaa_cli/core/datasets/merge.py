@@ -11,6 +11,7 @@ from vaa_cli.core.datasets.prepared import Prepared
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.splits import pictures_in_two_splits
 from vaa_cli.core.labels.table import SPLITS, LabelTable, joined_boxes, repeated_rows
+from vaa_cli.core.system.file_cache import URLFolder
 
 
 def merged_table(folders: Sequence[Prepared]) -> LabelTable:
@@ -30,11 +31,11 @@ def merged_table(folders: Sequence[Prepared]) -> LabelTable:
     ]
     attributes = tuple(dict.fromkeys(name for folder in folders for name in folder.attributes))
     _require_shared(folders, attributes)
-    root = _common_root([table.root.resolve() for table, _, _ in parts])
+    root = _root_of([table.root.resolve() for table, _, _ in parts])
     images: list[str] = []
     labels, splits, owners = [], [], []
     for table, position, folder in parts:
-        prefix = table.root.resolve().relative_to(root).as_posix()
+        prefix = _below(root, table.root.resolve())
         images += (
             table.row_images if prefix == "." else [f"{prefix}/{name}" for name in table.row_images]
         )
@@ -64,6 +65,24 @@ def merged_table(folders: Sequence[Prepared]) -> LabelTable:
             f"({len(parted):,} such pictures); a model would be tested on what it was trained on"
         )
     return merged
+
+
+def _root_of(roots: Sequence[Path | URLFolder]) -> Path | URLFolder:
+    """The folder that all pictures are below, which must be one where any is at a URL."""
+    paths = [root for root in roots if isinstance(root, Path)]
+    if len(paths) == len(roots):
+        return _common_root(paths)
+    first = next(root for root in roots if isinstance(root, URLFolder))
+    other = next((root for root in roots if root != first), None)
+    if other is not None:
+        raise VAAError(f"pictures below {first} and below {other} cannot be joined; copy them")
+    return first
+
+
+def _below(root: Path | URLFolder, folder: Path | URLFolder) -> str:
+    if isinstance(root, URLFolder) or isinstance(folder, URLFolder):
+        return "."
+    return folder.relative_to(root).as_posix()
 
 
 def _identities(parts: Sequence[tuple[LabelTable, int, Prepared]]) -> NDArray[np.object_] | None:

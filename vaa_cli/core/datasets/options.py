@@ -1,10 +1,12 @@
 """The options of preparing a dataset."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.label_header import EmptyMeaning, TableOptions
+from vaa_cli.core.system.file_cache import DEFAULT_SIZE
 
 AUTO = "auto"
 CheckName = Literal["quick", "full", "none"]
@@ -38,6 +40,8 @@ class PrepareOptions:
         ignore: names of columns of a label table that are no attributes.
         sheet: name of the sheet of a workbook with labels; None for the first.
         empty: what an empty cell of a label table means, `unspecified` or `absent`.
+        cache_dir: folder that keeps pictures of a dataset at a URL; None for the user's cache.
+        cache_size: size that it may have, such as `200GB`.
 
     Example:
         >>> from vaa_cli.core.datasets.options import PrepareOptions
@@ -65,6 +69,8 @@ class PrepareOptions:
     sheet: str | None = None
     empty: EmptyMeaning = "unspecified"
     label: str | None = None
+    cache_dir: Path | None = None
+    cache_size: str = DEFAULT_SIZE
 
     @property
     def of_table(self) -> TableOptions:

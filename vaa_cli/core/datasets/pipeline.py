@@ -27,7 +27,7 @@ from vaa_cli.core.datasets.prepared import (
     write_prepared,
     written_alone,
 )
-from vaa_cli.core.datasets.source import Source, chosen_rows
+from vaa_cli.core.datasets.source import Source, chosen_rows, paths_and_urls
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.check import check_pictures
 from vaa_cli.core.labels.priors import Priors
@@ -102,7 +102,8 @@ def prepare(
     """Check a dataset, and write its label tables and attribute priors.
 
     Args:
-        source: the dataset folder or a label CSV; with `merge`, several prepared folders.
+        source: the dataset folder or a label CSV, or its URL; with `merge`, several prepared
+            folders.
         out: the prepared folder to write; an earlier one is replaced.
         options: the options; None for the defaults.
         draw: draws the statistics of the training split as a PNG file, given the dataset's name.
@@ -121,10 +122,10 @@ def prepare(
         True
     """
     options, out = options or PrepareOptions(), Path(out)
-    sources = [Path(source)] if isinstance(source, str | Path) else [Path(one) for one in source]
+    sources = paths_and_urls(source)
     options.require_sound()
     require_writable(out)
-    require_apart(out, sources)
+    require_apart(out, [source for source in sources if isinstance(source, Path)])
     if options.check != "none" or options.crops:
         start_early(["vaa_cli.__main__", *MODULES])
     table, origin = chosen_rows(sources, out, options)
@@ -201,7 +202,7 @@ def _usable(
     names = table.distinct_images.names
     checked = None
     if check != "none":
-        paths = (str(table.root / name) for name in names)
+        paths = (table.root / name for name in names)
         results = check_pictures(paths, decode=check == "full")
         checked = list(track(results, "checking pictures", len(names)))
     usable, dropped = usable_rows(table, checked)

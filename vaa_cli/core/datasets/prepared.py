@@ -22,6 +22,7 @@ from vaa_cli.core.labels.picture_root import DESCRIPTION
 from vaa_cli.core.labels.priors import Priors
 from vaa_cli.core.labels.table import SPLITS, LabelTable
 from vaa_cli.core.system.csv_writer import write_csv
+from vaa_cli.core.system.file_cache import CachedURL, FileCache, URLFolder
 from vaa_cli.core.system.files import sync_tree, write_bytes, write_text
 from vaa_cli.core.system.folders import (
     remove_abandoned_folders,
@@ -31,6 +32,7 @@ from vaa_cli.core.system.folders import (
 )
 from vaa_cli.core.system.input_files import LARGEST_TABLE, parse_json, read_text
 from vaa_cli.core.system.locks import exclusive
+from vaa_cli.core.system.storage import StorageError, is_url
 
 SCHEMA = 1
 DEFAULT_FOLDER = Path("prepared")
@@ -191,8 +193,12 @@ def write_prepared(
     return priors
 
 
-def read_prepared(folder: Path | str) -> Prepared:
+def read_prepared(folder: Path | str, cache: FileCache | None = None) -> Prepared:
     """Read a prepared folder.
+
+    Args:
+        folder: the folder.
+        cache: what pictures at a URL are read through; None for the cache of the user.
 
     Raises:
         VAAError: it is no prepared folder, or one of its files is missing or broken.
@@ -217,12 +223,15 @@ def read_prepared(folder: Path | str) -> Prepared:
         # Paths need not be UTF-8; they are written with the bytes that they have.
         text = read_text(path, LARGEST_TABLE, errors="surrogateescape")
         description = parse_json(text)
-        root, name = folder / description["root"], str(description["name"])
+        named, name = description["root"], str(description["name"])
+        root: Path | URLFolder = folder / named
         box_margin = float(description.get("box_margin", 0.0))
         schema, attributes = description["schema"], tuple(description["attributes"])
         groups = _groups(description.get("groups", {}), attributes)
     except (ValueError, KeyError, TypeError) as error:
         raise VAAError(f"{path} is broken ({error!r}); run vaa prepare again") from error
+    if is_url(named):
+        root = URLFolder(named, cache or FileCache.default())
     if schema != SCHEMA:
         raise VAAError(
             f"{path} has schema {schema}, this vaa reads {SCHEMA}; run vaa prepare again"
@@ -257,11 +266,19 @@ def picture_digests(data: Prepared) -> dict[str, str]:
     names = table.distinct_images.names
     digests = {}
     for name in names[:: max(1, len(names) // _SAMPLED)]:
-        with contextlib.suppress(OSError, ValueError), open(table.root / name, "rb") as file:
-            content = file.read(_SAMPLED_BYTES)
-            size = os.fstat(file.fileno()).st_size
+        with contextlib.suppress(OSError, ValueError, StorageError):
+            content, size = _start_and_size(table.root / name)
             digests[name] = hashlib.sha256(b"%d " % size + content).hexdigest()[:16]
     return digests
+
+
+def _start_and_size(path: Path | CachedURL) -> tuple[bytes, int]:
+    """The first bytes of a file, and its number of bytes."""
+    if isinstance(path, CachedURL):
+        content = path.content()
+        return content[:_SAMPLED_BYTES], len(content)
+    with path.open("rb") as file:
+        return file.read(_SAMPLED_BYTES), os.fstat(file.fileno()).st_size
 
 
 def data_fingerprint(data: Prepared) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from vaa_cli.core.errors import VAAError
 
 # The endings of files with labels, and how deep formats have them.
-_LABELS = (
+LABEL_ENDINGS = (
     ".csv", ".tsv", ".txt", ".xlsx", ".mat", ".json", ".jsonl", ".xml", ".parquet", ".pkl"
 )  # fmt: skip
 _DEEPEST = 3
@@ -31,7 +31,7 @@ def require_labels_inside(folder: Path) -> None:
                 if entry.is_dir(follow_symlinks=False):
                     if depth < _DEEPEST:
                         waiting.append((Path(entry.path), depth + 1))
-                elif entry.is_symlink() and entry.name.lower().endswith(_LABELS):
+                elif entry.is_symlink() and entry.name.lower().endswith(LABEL_ENDINGS):
                     require_inside(folder, place, [entry.name])
 
 

@@ -1,8 +1,8 @@
 """The rows of a dataset, or of prepared folders that are joined, before a picture is opened."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from os.path import dirname
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from vaa_cli.core.datasets.formats import csv_folder
 from vaa_cli.core.datasets.formats.base import dataset_folder
 from vaa_cli.core.datasets.formats.registry import detect, format_named
 from vaa_cli.core.datasets.merge import merged_margin, merged_table
+from vaa_cli.core.datasets.mirror import mirrored_labels
 from vaa_cli.core.datasets.options import AUTO, PrepareOptions
 from vaa_cli.core.datasets.prepared import read_prepared
 from vaa_cli.core.datasets.safe_paths import require_inside, require_labels_inside
@@ -18,7 +19,9 @@ from vaa_cli.core.labels.attributes import choose_attributes
 from vaa_cli.core.labels.label_file import require_column_names
 from vaa_cli.core.labels.label_header import TableOptions
 from vaa_cli.core.labels.table import LabelTable
+from vaa_cli.core.system.file_cache import FileCache, URLFolder
 from vaa_cli.core.system.folders import require_apart
+from vaa_cli.core.system.storage import is_url, shown_url
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -30,14 +33,14 @@ class Source:
     Attributes:
         name: name of the dataset.
         format: name of its format.
-        folder: the dataset folder, which no picture may leave.
+        folder: the dataset folder, which no picture may leave; or its URL.
         box_margin: context around boxes.
         checked: whether the pictures were checked before.
     """
 
     name: str
     format: str
-    folder: Path
+    folder: Path | URLFolder
     box_margin: float
     checked: bool = False
 
@@ -70,37 +73,74 @@ def preview(
         VAAError: the dataset or an option is wrong.
     """
     options = options or PrepareOptions()
-    sources = [Path(source)] if isinstance(source, str | Path) else [Path(one) for one in source]
     options.require_sound()
-    table, origin = chosen_rows(sources, None, options)
+    table, origin = chosen_rows(paths_and_urls(source), None, options)
     return Preview(origin.name, origin.format, table)
 
 
+def paths_and_urls(source: Path | str | Sequence[Path | str]) -> list[Path | str]:
+    """Names of datasets, with those that are no URLs as paths."""
+    named = [source] if isinstance(source, str | Path) else source
+    return [one if is_url(one) else Path(one) for one in named]
+
+
 def chosen_rows(
-    sources: Sequence[Path], out: Path | None, options: PrepareOptions
+    sources: Sequence[Path | str], out: Path | None, options: PrepareOptions
 ) -> tuple[LabelTable, Source]:
     """Read the rows with the chosen attributes; no picture is opened.
 
     Args:
-        sources: the dataset folder or table; with `merge`, several prepared folders.
+        sources: the dataset folder or table, or its URL as a string; with `merge`, several prepared
+            folders.
         out: the folder that will be written, which must not hold the pictures; None for none.
         options: the options.
 
     Raises:
         VAAError: the dataset or an option is wrong.
     """
-    read = _merge if options.merge else _read
-    table, origin = read(sources, options)
+    urls = [source for source in sources if isinstance(source, str)]
+    if urls and (options.merge or len(sources) > 1):
+        raise VAAError(f"{shown_url(urls[0])}: only one dataset is read from a URL, and not joined")
+    if urls:
+        table, origin = _read_url(urls[0], options)
+    else:
+        read = _merge if options.merge else _read
+        table, origin = read([Path(source) for source in sources], options)
     table = choose_attributes(table, options.attributes)
     require_column_names(table)
+    if isinstance(table.root, URLFolder) or isinstance(origin.folder, URLFolder):
+        return table, origin  # where there are no links, and nothing of this machine
     if out is not None:
-        require_apart(out, [table.root / name for name in set(map(dirname, table.row_images))])
+        folders = set(map(dirname, table.row_images))
+        require_apart(out, [table.root / name for name in folders])
     if not options.follow_links:
         require_inside(origin.folder, table.root, table.distinct_images.names)
     return table, origin
 
 
-def _read(sources: Sequence[Path], options: PrepareOptions) -> tuple[LabelTable, Source]:
+def _read_url(url: str, options: PrepareOptions) -> tuple[LabelTable, Source]:
+    """The rows of a dataset at a URL, whose pictures are read from there when they are needed."""
+    _LOGGER.info("reading the labels at %s …", shown_url(url))
+    cache = FileCache.default(options.cache_dir, options.cache_size)
+    with mirrored_labels(url) as mirror:
+
+        def as_named(text: str) -> str:
+            return text.replace(str(mirror.folder), mirror.url.rstrip("/"))
+
+        try:
+            table, source = _read([mirror.source], options, as_named)
+        except VAAError as error:
+            raise VAAError(as_named(str(error))) from error
+        assert isinstance(table.root, Path)
+        below = table.root.resolve().relative_to(mirror.folder.resolve()).as_posix()
+    root = URLFolder(mirror.url if below == "." else f"{mirror.url}{below}", cache)
+    return replace(table, root=root), replace(source, folder=root)
+
+
+def _read(
+    sources: Sequence[Path], options: PrepareOptions, as_named: Callable[[str], str] = str
+) -> tuple[LabelTable, Source]:
+    """The rows of a dataset on this machine; `as_named` makes paths in messages the user's."""
     if len(sources) != 1:
         raise VAAError(
             f"{len(sources)} folders given; one is prepared, unless `merge` joins several"
@@ -113,7 +153,7 @@ def _read(sources: Sequence[Path], options: PrepareOptions) -> tuple[LabelTable,
         chosen = detection.format
         _LOGGER.info(
             "reading %s as %s (%s): found %s; `format` chooses another",
-            path, chosen.name, chosen.title, detection.evidence,
+            as_named(str(path)), chosen.name, chosen.title, as_named(str(detection.evidence)),
         )  # fmt: skip
     else:
         chosen = format_named(options.format)
@@ -141,7 +181,8 @@ def _merge(sources: Sequence[Path], options: PrepareOptions) -> tuple[LabelTable
     if not options.follow_links:
         for folder in prepared:
             for part in folder.splits.values():
-                require_inside(part.root, part.root, part.distinct_images.names)
+                if isinstance(part.root, Path):
+                    require_inside(part.root, part.root, part.distinct_images.names)
     table = merged_table(prepared)
     name = " + ".join(dict.fromkeys(folder.name for folder in prepared))
     return table, Source(name, "merged", table.root, merged_margin(prepared), checked=True)

@@ -17,6 +17,7 @@ from vaa_cli.core.labels.label_file import parse_boxes
 from vaa_cli.core.labels.label_header import box_columns, image_column
 from vaa_cli.core.labels.table import PRESENT, LabelTable
 from vaa_cli.core.system.csv_reader import read_csv
+from vaa_cli.core.system.file_cache import URLFolder
 
 ATTRIBUTE_COLUMN = "attribute"
 # Names the values of masks; in their folder or in the one above.
@@ -145,14 +146,14 @@ class MaskRegions:
         return _present(self._table, row, self._margin, regions)
 
 
-def _size(path: Path) -> tuple[int, int]:
+def _size(path: Path | str) -> tuple[int, int]:
     size = check_picture(path, decode=False)
     if isinstance(size, str):
         raise VAAError(f"{path}: {size}")
     return size
 
 
-def _check_same_size(mask: Path, picture: Path) -> None:
+def _check_same_size(mask: Path, picture: Path | str) -> None:
     """Compare the sizes in their headers, before anything is computed."""
     has, needs = _size(mask), _size(picture)
     if has != needs:
@@ -162,10 +163,12 @@ def _check_same_size(mask: Path, picture: Path) -> None:
         )
 
 
-def _name_in(known: set[str], root: Path, folder: Path, name: str) -> str | None:
+def _name_in(known: set[str], root: Path | URLFolder, folder: Path, name: str) -> str | None:
     """The dataset's name of a picture that a table in a folder names; None if it has none."""
     if name in known:
         return name
+    if isinstance(root, URLFolder):
+        return None
     try:
         found = (folder / name).resolve().relative_to(root.resolve()).as_posix()
     except ValueError:  # it is elsewhere

@@ -13,6 +13,7 @@ from vaa_cli.core.errors import PictureError
 from vaa_cli.core.images.decode import MAX_PIXELS, decode_picture, part_of
 from vaa_cli.core.images.metadata import PNG_SIGNATURE
 from vaa_cli.core.images.orientation import orientation_of, upright_size
+from vaa_cli.core.images.read_ahead import fetched_ahead
 from vaa_cli.core.system.input_files import READ_FLAGS
 from vaa_cli.core.system.processes import in_processes
 
@@ -45,13 +46,14 @@ def check_picture(path: Path | str, decode: bool = True) -> Checked:
 
 
 def check_pictures(
-    paths: Iterable[str], decode: bool = False, workers: int | None = None
+    paths: Iterable[Path | str], decode: bool = False, workers: int | None = None
 ) -> Iterator[Checked]:
     """`check_picture` for many, in their order, on all cores.
 
     Raises:
         VAAError: a checking process died.
     """
+    paths = fetched_ahead(paths, lambda path: path)
     # A decoded picture takes as long as fifty looks: fewer at a time, so that all cores work.
     if decode:
         return in_processes(check_picture, paths, workers, few=16, batch=4)

@@ -31,6 +31,7 @@ from vaa_cli.core.images.augment import Augmentation, augment
 from vaa_cli.core.images.batch import Batch
 from vaa_cli.core.images.decode import Decoder
 from vaa_cli.core.images.loader_failures import _died, _not_handed_over
+from vaa_cli.core.images.read_ahead import fetched_ahead
 from vaa_cli.core.images.requests import Request
 from vaa_cli.core.system.process_folder import process_folder
 from vaa_cli.core.system.processes import decoding_workers, follow_parent
@@ -65,6 +66,11 @@ class _Pictures(Dataset[Tensor | str]):
         self, size: tuple[int, int], box_margin: float, augmentation: Augmentation
     ) -> None:
         self._decoder, self._augmentation = Decoder(size, box_margin), augmentation
+
+    def __getitems__(self, requests: list[Request]) -> list[Tensor | str]:
+        """The pictures of a batch, of which those at URLs are read at once."""
+        ready = fetched_ahead(requests, lambda request: request.path)
+        return [self[request] for request in ready]
 
     def __getitem__(self, request: Request) -> Tensor | str:
         try:

@@ -3,11 +3,15 @@
 import contextlib
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from itertools import chain, count
 
-from vaa_cli.core.images.requests import ImageSource, Request
+from vaa_cli.core.errors import PictureError
+from vaa_cli.core.images.requests import ImageSource, Item, Request, url_content
+from vaa_cli.core.system.file_cache import CachedURL
 
 # Pictures that are read at once, and those that are read or wait for their turn to be decoded.
 READERS = 32
@@ -121,6 +125,36 @@ class _Ahead:
             self._found.put(None)
         except BaseException as error:  # whoever takes the requests gets it
             self._found.put(error)
+
+
+def fetched_ahead(items: Iterable[Item], path_of: Callable[[Item], object]) -> Iterator[Item]:
+    """Items in order, each when its picture is in the cache, if that is a `CachedURL`.
+
+    Whoever reads the picture then, in another process perhaps, does not wait for the storage.
+
+    Args:
+        items: what has a picture.
+        path_of: the path of an item's picture.
+    """
+    begun: deque[Item] = deque()
+
+    def sources() -> Iterator[ImageSource]:
+        for item in items:
+            begun.append(item)
+            path = path_of(item)
+            if isinstance(path, CachedURL):
+                yield ImageSource(path, read=partial(_fetch, path), is_remote=True)
+            else:
+                yield ImageSource("", problem="a file")
+
+    for _ in requests_ahead(sources()):
+        yield begun.popleft()
+
+
+def _fetch(url: CachedURL) -> bytes:
+    with contextlib.suppress(PictureError):  # whoever reads it then finds the same
+        url_content(url)
+    return b""
 
 
 def requests_ahead(

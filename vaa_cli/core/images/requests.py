@@ -4,11 +4,14 @@ Nothing here needs torch, and pandas is for type checkers only: each decoding pr
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from vaa_cli.core.errors import PictureError
 from vaa_cli.core.labels.boxes import Box
+from vaa_cli.core.system.file_cache import CachedURL
+from vaa_cli.core.system.storage import StorageError
 
 if TYPE_CHECKING:
     from vaa_cli.core.labels.table import LabelTable
@@ -20,7 +23,8 @@ class Request(NamedTuple):
     """A picture to decode.
 
     Attributes:
-        path: path of the file, or the name of a picture in an archive.
+        path: path of the file, its URL (a `CachedURL` is read by whoever decodes it), or the name
+            of a picture in an archive.
         box: the part of the picture to cut out; None for all of it.
         row: its row in the table or stream that it comes from.
         draw: seeds of the augmentation, which the same seeds repeat; None for no augmentation.
@@ -72,7 +76,23 @@ class ImageSource(NamedTuple):
 def table_sources(table: "LabelTable") -> Iterator[ImageSource]:
     """The pictures of a table, a source a row."""
     for row in range(len(table)):
-        yield ImageSource(str(table.path(row)), table.box(row))
+        path = table.path(row)
+        if isinstance(path, CachedURL):
+            yield ImageSource(path, table.box(row), partial(url_content, path), is_remote=True)
+        else:
+            yield ImageSource(str(path), table.box(row))
+
+
+def url_content(url: CachedURL) -> bytes:
+    """The bytes of a picture at a URL.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
+    try:
+        return url.content()
+    except StorageError as error:
+        raise PictureError(error.problem) from error
 
 
 def table_requests(table: "LabelTable", rows: Iterable[int] | None = None) -> Iterator[Request]:
@@ -83,7 +103,9 @@ def table_requests(table: "LabelTable", rows: Iterable[int] | None = None) -> It
         rows: positions of the rows; None for all.
     """
     for row in range(len(table)) if rows is None else rows:
-        yield Request(str(table.path(row)), table.box(row), row)
+        path = table.path(row)
+        name = path if isinstance(path, CachedURL) else str(path)
+        yield Request(name, table.box(row), row)
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

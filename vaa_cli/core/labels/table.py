@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.boxes import Box
+from vaa_cli.core.system.file_cache import CachedURL, URLFolder
 
 PRESENT, ABSENT, UNSPECIFIED = 1, 0, -1
 
@@ -38,7 +39,7 @@ class LabelTable:
     """Pictures with their labels, one row a picture or a box in one.
 
     Attributes:
-        root: the folder that the image paths start from.
+        root: the folder that the image paths start from, on this machine or at a URL.
         row_images: `n` paths relative to `root`, with forward slashes; several rows may have the
             same one.
         attributes: the `c` attribute names, in the order of the label columns.
@@ -55,7 +56,7 @@ class LabelTable:
             of no use then, which matters where it is chosen.
     """
 
-    root: Path
+    root: Path | URLFolder
     row_images: list[str]
     attributes: tuple[str, ...]
     labels: NDArray[np.int8]
@@ -78,8 +79,8 @@ class LabelTable:
         row_index, names = pd.factorize(np.array(self.row_images, dtype=object))
         return DistinctImages(names.tolist(), row_index.astype(np.int64, copy=False))
 
-    def path(self, row: int) -> Path:
-        """The path of a row's picture."""
+    def path(self, row: int) -> Path | CachedURL:
+        """The path of a row's picture, or its URL."""
         return self.root / self.row_images[row]
 
     def box(self, row: int) -> Box | None:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.runs.folder import CONFIG, TRAINING_ROWS
 from vaa_cli.core.system.csv_writer import csv_text
+from vaa_cli.core.system.file_cache import URLFolder
 from vaa_cli.core.system.files import write_text
 from vaa_cli.core.system.input_files import parse_json, read_file
 
@@ -42,7 +43,7 @@ def write_training_rows(run: Path, rows: Sequence[Row]) -> None:
     write_text(run / TRAINING_ROWS, csv_text(cells))
 
 
-def read_training_rows(run: Path, name: str, root: Path) -> set[Row]:
+def read_training_rows(run: Path, name: str, root: Path | URLFolder) -> set[Row]:
     """The rows of a dataset that a run was trained on.
 
     Args:
@@ -55,7 +56,7 @@ def read_training_rows(run: Path, name: str, root: Path) -> set[Row]:
     """
     try:
         dataset = parse_json(read_file(run / CONFIG))["dataset"]
-        if dataset["name"] != name and Path(dataset["root"]) != root.resolve():
+        if dataset["name"] != name and dataset["root"] != str(root.resolve()):
             return set()
         with (run / TRAINING_ROWS).open(encoding="utf-8", newline="") as file:
             return {(image, tuple(map(float, box))) for image, *box in csv.reader(file)}

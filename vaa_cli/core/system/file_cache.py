@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -146,6 +146,61 @@ class FileCache:
                 path.unlink()
             held -= size
         return held
+
+
+class CachedURL(str):
+    """The URL of a file that is read through a cache, wherever it is read.
+
+    Args:
+        url: the URL.
+        cache: the cache.
+    """
+
+    cache: FileCache
+
+    def __new__(cls, url: str, cache: FileCache) -> "CachedURL":
+        made = super().__new__(cls, url)
+        made.cache = cache
+        return made
+
+    def __getnewargs__(self) -> tuple[str, FileCache]:  # type: ignore[override]
+        return str(self), self.cache
+
+    def content(self) -> bytes:
+        """The bytes of the file.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        return self.cache.read(str(self))
+
+
+@dataclass(frozen=True)
+class URLFolder:
+    """A folder at a URL that names of files start from, as a `Path` is one on this machine.
+
+    Attributes:
+        url: its URL.
+        cache: what its files are read through.
+
+    Example:
+        >>> folder = URLFolder("s3://bucket/people", FileCache(Path("cache"), 1000))
+        >>> folder / "a.jpg"
+        's3://bucket/people/a.jpg'
+    """
+
+    url: str
+    cache: FileCache = field(compare=False)
+
+    def __truediv__(self, name: str) -> CachedURL:
+        return CachedURL(f"{self.url.rstrip('/')}/{name}", self.cache)
+
+    def __str__(self) -> str:
+        return self.url
+
+    def resolve(self) -> "URLFolder":
+        """The folder itself: no link leads on."""
+        return self
 
 
 def cached_file(url: str) -> Path:

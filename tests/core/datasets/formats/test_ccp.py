@@ -59,7 +59,7 @@ def assert_clothes(
 def test_every_value(root: Path) -> None:
     table = read(make_ccp(root))
     assert_clothes(table, root, CCP_CLOTHES)
-    assert all(table.path(row).is_file() for row in range(len(table)))
+    assert all(Path(table.path(row)).is_file() for row in range(len(table)))
     assert table.notes == ()
 
 

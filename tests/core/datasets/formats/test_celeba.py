@@ -59,7 +59,7 @@ def test_every_value_in_every_layout(
     make_celeba(root, CELEBA_FACES, form, attributes, partition, pictures)
     table = read(root)
     assert_faces(table, root, pictures=pictures)
-    assert all(table.path(row).is_file() for row in range(len(table)))
+    assert all(Path(table.path(row)).is_file() for row in range(len(table)))
 
 
 def test_the_default_tree_has_what_readers_trip_over(root: Path) -> None:

@@ -172,7 +172,7 @@ def test_paths_that_start_at_the_table(tmp_path: Path, by: str) -> None:
     path = write_labels(tmp_path / "labels.csv", "photos/a.png", "b.png")
     table = read(tmp_path if by == "folder" else path)
     assert table.row_images == ["photos/a.png", "b.png"]
-    assert all(table.path(row).is_file() for row in range(2))
+    assert all(Path(table.path(row)).is_file() for row in range(2))
     assert table.attributes == ("hat",)
     assert table.labels.tolist() == [[1], [1]]
 
@@ -183,7 +183,7 @@ def test_pictures_in_a_folder_beside_the_table(tmp_path: Path, folder: str) -> N
     write_labels(tmp_path / "labels.csv", "a.png", "sub/b.png")
     table = read(tmp_path)
     assert table.row_images == ["a.png", "sub/b.png"]
-    assert all(table.path(row).is_file() for row in range(2))
+    assert all(Path(table.path(row)).is_file() for row in range(2))
 
 
 def test_the_folder_with_most_of_the_pictures(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def assert_people(
 def test_every_value_in_every_layout(form: Format, root: Path, attributes: str) -> None:
     table = form.read(form.make(root, attributes=attributes))
     assert_people(table, root, form)
-    assert all(table.path(row).is_file() for row in range(len(table)))
+    assert all(Path(table.path(row)).is_file() for row in range(len(table)))
 
 
 def test_the_names_of_market1501(root: Path) -> None:

@@ -67,7 +67,7 @@ def test_every_value_in_every_layout(
     make_wider(root, annotations=annotations, pictures=pictures)
     table = read(root)
     assert_people(table, root, ALL_PEOPLE, prefix)
-    assert all(table.path(row).is_file() for row in range(len(table)))
+    assert all(Path(table.path(row)).is_file() for row in range(len(table)))
 
 
 def test_the_default_tree_has_what_readers_trip_over(root: Path) -> None:

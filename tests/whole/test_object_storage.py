@@ -1,0 +1,108 @@
+"""Preparing, training and predicting from and to an object store that fails now and then."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.command import QUICK, TORCH_FP32, newest_model, run_vaa
+from tests.helpers.figures import make_dataset
+from tests.helpers.s3_server import ENVIRONMENT, s3_server
+from vaa_cli.core.system.storage import write_url
+from vaa_cli.core.system.storage_listing import list_url
+
+pytest.importorskip("moto.server")
+s3fs = pytest.importorskip("s3fs")
+pq = pytest.importorskip("pyarrow.parquet")
+
+BUCKET = "s3://bucket"
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with a dataset that is in a bucket, too, of a busy server on a bad line."""
+    make_dataset(tmp_path / "people", count=60)
+    monkeypatch.setenv("VAA_CACHE", str(tmp_path / "cache"))
+    with s3_server(busy=0.2, cut=0.05) as address:
+        for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": address}.items():
+            monkeypatch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()
+        for _ in range(9):
+            try:
+                s3fs.S3FileSystem().mkdir("bucket")
+            except OSError:
+                continue
+            break
+        for path in sorted((tmp_path / "people").rglob("*")):
+            if path.is_file():
+                write_url(f"{BUCKET}/{path.relative_to(tmp_path)}", path.read_bytes())
+        yield tmp_path
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+def losses(run: Path) -> list[list[str]]:
+    with (run / "log.csv").open() as file:
+        return [[row["loss"], row["val_mAP"]] for row in csv.DictReader(file)]
+
+
+def test_all_of_it(store: Path, workspace: Path) -> None:
+    here = run_vaa("prepare", "people", "here", cwd=store)
+    there = run_vaa("prepare", f"{BUCKET}/people", "there", cwd=store)
+    assert (here.code, there.code) == (0, 0), there.err
+    for name in ("train.csv", "val.csv", "test.csv", "priors.csv"):
+        assert (store / "here" / name).read_text() == (store / "there" / name).read_text()
+    described = json.loads((store / "there" / "dataset.json").read_text())
+    assert (described["root"], described["dropped"]) == (f"{BUCKET}/people/", [])
+
+    for data in ("here", "there"):
+        options = (*QUICK, "--precision", "fp32", "--epochs", "2", "--no-calibrate")
+        trained = run_vaa("train", "--data", data, "--run", f"run-{data}", *options, cwd=store)
+        assert trained.code == 0, trained.err
+    assert losses(store / "run-there") == losses(store / "run-here")
+
+    write_url(f"{BUCKET}/run/best.safetensors", newest_model(workspace).read_bytes())
+    write_url(f"{BUCKET}/people/images/broken.png", b"none")
+    job = ("predict", f"{BUCKET}/people/images/", "--run", f"{BUCKET}/run/", *TORCH_FP32)
+    rows = run_vaa(*job, "--out", f"{BUCKET}/rows/", "--part-rows", "32", cwd=store)
+    assert rows.code == 1, rows.err
+    assert rows.err.rstrip().endswith("1 of 61 pictures could not be read; see the column error")
+    again = run_vaa(*job, "--out", f"{BUCKET}/rows/", "--part-rows", "32", "--resume", cwd=store)
+    assert (again.code, again.err.splitlines()[-1]) == (
+        0, f"{BUCKET}/rows/ is whole already; nothing is left to do",
+    )  # fmt: skip
+    parts = [file.url for file in list_url(f"{BUCKET}/rows/") if file.url.endswith(".parquet")]
+    with_fs = [
+        pq.read_table(url.removeprefix("s3://"), filesystem=s3fs.S3FileSystem()) for url in parts
+    ]
+    found = [row for part in with_fs for row in part.to_pylist()]
+    (store / "people" / "images" / "broken.png").write_bytes(b"none")
+    plain = ("predict", "people/images", "--run", newest_model(workspace), *TORCH_FP32)
+    expected = list(csv.DictReader(run_vaa(*plain, cwd=store).out.splitlines()))
+    assert [row["image"] for row in found] == [f"{BUCKET}/{row['image']}" for row in expected]
+    assert [row["error"] or "" for row in found] == [row["error"] for row in expected]
+    for row, other in zip(found, expected, strict=True):
+        for name in ("red", "hat", "striped"):
+            assert other[name] == ("" if row[name] is None else f"{row[name]:.6f}")
+
+
+WRONG = (
+    ("prepare s3://no-such-bucket/people x", "s3://no-such-bucket/people: no such bucket"),
+    ("prepare s3://bucket/none/ x", "s3://bucket/none/: nothing is there"),
+    ("prepare people s3://bucket/x", "s3://bucket/x: a prepared folder is written to this machine"),
+    ("prepare s3://bucket/people x --cache-size much", "'much' is no size; write 200GB"),
+    ("predict s3://bucket/people/ --out s3://bucket/people/", "holds other files"),
+    ("predict s3://bucket/people/ --out s3://bucket/people/labels.csv", "is there and is not csv"),
+    ("predict s3://bucket/people/ --out s3://bucket/a.csv --resume", "--resume needs a file"),
+    ("predict people --run s3://bucket/none", "none/best.safetensors: nothing is there"),
+    ("calibrate --run s3://bucket/run.safetensors", "a model at a URL stays as it is"),
+)
+
+
+def test_wrong_requests_are_one_line(store: Path, workspace: Path) -> None:
+    write_url(f"{BUCKET}/run.safetensors", newest_model(workspace).read_bytes())
+    for command, problem in WRONG:
+        refused = run_vaa(*command.split(), cwd=store)
+        assert refused.code == 2 and problem in refused.err.splitlines()[-1], command
+        assert "Traceback" not in refused.err and not (store / "x").exists()
