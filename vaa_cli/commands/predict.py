@@ -132,6 +132,14 @@ OnOption = Annotated[
         show_default=False,
     ),
 ]
+PlanOption = Annotated[
+    bool,
+    typer.Option(
+        "--plan",
+        help="Write no rows: count the pictures, time 200 of them here, and print how long all "
+        "will take, and which part bounds it.",
+    ),
+]
 PartRowsOption = Annotated[
     int, typer.Option("--part-rows", min=1, help="Rows of each part, where --out is a folder.")
 ]
@@ -162,6 +170,7 @@ def predict(
     uncertain: UncertainOption = None,
     part_rows: PartRowsOption = 50_000,
     on: OnOption = None,
+    plan: PlanOption = False,
 ) -> None:
     """Recognise attributes: pictures in, a table out.
 
@@ -180,6 +189,11 @@ def predict(
         run, engine=engine, precision=precision, device=device, batch_size=batch_size,
         workers=workers, mirror=tta, time_limit=time_limit, group=group,
     )  # fmt: skip
+    if plan:
+        from vaa_cli.commands.predict_plan import show_plan
+
+        show_plan(predictor, images, part_rows)
+        return
     rows = RowOptions(
         out, format, resume, top if pretty else None, decisions, groups, min_confidence, tta, shard,
         attributes, tuple(where or ()), safe_csv, uncertain, part_rows, on,

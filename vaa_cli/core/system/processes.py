@@ -102,7 +102,7 @@ def in_processes(
             pool.shutdown(cancel_futures=True)
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # on Linux; it knows of taskset and a scheduler's share
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -110,7 +110,7 @@ def _usable_cores() -> int:
 
 def decoding_workers(processes_here: int = 1) -> int:
     """The number of decoding processes for each process that shares this machine."""
-    return max(1, min(8, _usable_cores() // processes_here))
+    return max(1, min(8, usable_cores() // processes_here))
 
 
 @contextmanager
