@@ -22,11 +22,14 @@ from vaa_cli.core.images.decoding_pool import (
     PixelBatch,
     start_decoding_early,
 )
-from vaa_cli.core.images.requests import Request, batched
+from vaa_cli.core.images.read_ahead import requests_ahead
+from vaa_cli.core.images.requests import ImageSource, Request, batched
+from vaa_cli.core.images.url_inputs import url_picture
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.runs.lookup import model_file
 from vaa_cli.core.system.distributed import ProcessGroup
 from vaa_cli.core.system.processes import decoding_workers
+from vaa_cli.core.system.storage import is_url
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,7 +140,7 @@ class Predictor:
         """Predict a few pictures, which are decoded in this process.
 
         Args:
-            images: paths, PIL images, or uint8 arrays `[h x w x 3]`, `n` of them.
+            images: paths, URLs, PIL images, or uint8 arrays `[h x w x 3]`, `n` of them.
 
         Returns:
             Probabilities `[n x c]`, in the order of `attributes`.
@@ -158,7 +161,7 @@ class Predictor:
         """Predict files, which are decoded in other processes.
 
         Args:
-            images: paths of picture files.
+            images: paths of picture files, or URLs, of which many are read at a time.
 
         Returns:
             A row a picture: `image`, a column of probabilities for each attribute, and `error`,
@@ -166,8 +169,9 @@ class Predictor:
         """
         import pandas as pd
 
-        requests = (Request(str(image), None, row) for row, image in enumerate(images))
-        predictions = list(self.predict(requests))
+        names = map(str, images)
+        sources = (url_picture(name) if is_url(name) else ImageSource(name) for name in names)
+        predictions = list(self.predict(requests_ahead(sources)))
         unknown = np.full(len(self.attributes), np.nan, dtype=np.float32)
         rows = [p.probabilities if p.probabilities is not None else unknown for p in predictions]
         probabilities = np.array(rows, dtype=np.float32).reshape(-1, len(self.attributes))
@@ -293,7 +297,9 @@ def _pixels(image: Picture, decoder: Decoder) -> NDArray[np.uint8]:
     """One picture as the model takes it, `[3 x h x w]`."""
     try:
         if isinstance(image, str | Path):
-            scaled = decoder.decode(Request(str(image))).picture
+            path = str(image)
+            request = url_picture(path).request() if is_url(path) else Request(path)
+            scaled = decoder.decode(request).picture
         else:
             whole = image if isinstance(image, Image.Image) else Image.fromarray(image)
             height, width = decoder.size
