@@ -78,7 +78,8 @@ def main() -> None:
     asked = parser.parse_args()
     from ray.cluster_utils import Cluster
 
-    from vaa_cli.core.prediction.ray_cluster import predict_on_ray, ray_cluster
+    from vaa_cli.core.prediction.ray_cluster import ray_cluster
+    from vaa_cli.core.prediction.ray_predictions import predict_on_ray
 
     count = asked.pictures
     with tempfile.TemporaryDirectory() as made:

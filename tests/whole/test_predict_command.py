@@ -370,7 +370,7 @@ def test_chosen_attributes_and_conditions(model: Path, images: Path, tmp_path: P
         (("--out", "a.xlsx"), "not written as .xlsx"),
         (("--out", "a.json"), "not written as .json"),
         (("--run", "b"), "--run is given 2 times"),
-        (("https://a.org/b.jpg",), ""),
+        (("odd://host/b.jpg",), ""),
     ],
 )
 def test_more_wrong_requests(
@@ -378,7 +378,7 @@ def test_more_wrong_requests(
 ) -> None:
     done = predict(model, images / "000.png", *arguments, cwd=tmp_path)
     if not message:  # a row beside the other
-        assert done.code == 1 and "a URL; download the picture first" in done.out
+        assert done.code == 1 and "odd:// is no storage that is known here" in done.out
         return
     assert_one_line_error(done, message)
     assert contents(tmp_path) == []

@@ -120,7 +120,8 @@ def _predicting(predictor: "Predictor", on: str | None) -> Iterator["Predict"]:
         raise VAAError(f"--on {on} is no cluster; write ray, or an address as ray://head:10001")
     if predictor.group.world_size > 1:
         raise VAAError("--on ray has processes of its own; leave out torchrun")
-    from vaa_cli.core.prediction.ray_cluster import predict_on_ray, ray_cluster
+    from vaa_cli.core.prediction.ray_cluster import ray_cluster
+    from vaa_cli.core.prediction.ray_predictions import predict_on_ray
 
     with ray_cluster(on) as ray:
         yield lambda sources, *_: predict_on_ray(ray, predictor, sources)

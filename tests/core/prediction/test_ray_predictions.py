@@ -62,7 +62,8 @@ def require_same(found: list[Prediction], expected: list[Prediction]) -> None:
 
 @pytest.mark.slow
 def test_no_row_is_lost_with_a_node(workspace: Path, pictures: list[str], cluster: Any) -> None:
-    from vaa_cli.core.prediction.ray_cluster import predict_on_ray, ray_cluster
+    from vaa_cli.core.prediction.ray_cluster import ray_cluster
+    from vaa_cli.core.prediction.ray_predictions import predict_on_ray
 
     predictor = predictor_of(workspace)
     expected = list(predictor.predict(source.request() for source in map(ImageSource, pictures)))
@@ -97,7 +98,8 @@ def test_archives_and_urls_go_to_the_cluster(
 ) -> None:
     import tarfile
 
-    from vaa_cli.core.prediction.ray_cluster import predict_on_ray, ray_cluster
+    from vaa_cli.core.prediction.ray_cluster import ray_cluster
+    from vaa_cli.core.prediction.ray_predictions import predict_on_ray
 
     archive = tmp_path / "people.tar"
     with tarfile.open(archive, "w") as packed:
@@ -116,7 +118,8 @@ def test_archives_and_urls_go_to_the_cluster(
 
 @pytest.mark.slow
 def test_what_fails_in_an_actor_is_one_line(pictures: list[str], cluster: Any) -> None:
-    from vaa_cli.core.prediction.ray_cluster import predict_on_ray, ray_cluster
+    from vaa_cli.core.prediction.ray_cluster import ray_cluster
+    from vaa_cli.core.prediction.ray_predictions import predict_on_ray
 
     predictor = open_predictor("starter", engine="torch", device="cuda:7", workers=1)
     with (
