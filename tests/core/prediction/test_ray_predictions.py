@@ -1,5 +1,11 @@
 """Predicting on Ray: the rows of the plain command, whatever happens to a node."""
 
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +55,26 @@ def cluster() -> Iterator[Any]:
     )
     yield cluster
     cluster.shutdown()  # type: ignore[no-untyped-call]
+
+
+def free_port() -> int:
+    """A port that nothing listens at, outside those that Ray's workers take."""
+    while True:
+        port = random.randrange(21_000, 31_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+
+
+def wait_for(port: int, seconds: float = 60.0) -> None:
+    """Wait until something listens at a port."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.2)
+    raise AssertionError(f"nothing listens at {port}")
 
 
 def require_same(found: list[Prediction], expected: list[Prediction]) -> None:
@@ -114,6 +140,33 @@ def test_archives_and_urls_go_to_the_cluster(
     rows = np.stack([one.probabilities for one in found])  # type: ignore[misc]
     np.testing.assert_allclose(rows, expected, atol=1e-6)
     assert found[0].request.path == f"{archive}/0000.png"
+
+
+@pytest.mark.slow
+def test_a_client_of_a_cluster_gets_the_same_rows(workspace: Path, pictures: list[str]) -> None:
+    """Of a cluster that was started as people start one; Ray gives it a token of the user's."""
+    port, client_port = free_port(), free_port()
+    names = "".join(f"{name}\n" for name in pictures)
+    options = ("--run", newest_model(workspace), "--engine", "torch", "--precision", "fp32")
+    here = run_vaa("predict", "-", *options, cwd=workspace, stdin=names)
+    ray = str(Path(sys.executable).with_name("ray"))
+    start = (ray, "start", "--head", f"--port={port}", f"--ray-client-server-port={client_port}")
+    more = ("--num-cpus=2", "--include-dashboard=false", "--block", "--disable-usage-stats")
+    environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
+    with subprocess.Popen(
+        [*start, *more], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as cluster:
+        try:
+            wait_for(client_port)
+            command = [sys.executable, "-m", "vaa_cli", "predict", "-", *map(str, options)]
+            there = subprocess.run(
+                [*command, "--on", f"ray://127.0.0.1:{client_port}"],
+                input=names, env=environment, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+        finally:
+            cluster.terminate()
+    assert there.returncode == 1, there.stderr
+    assert there.stdout == here.out
 
 
 @pytest.mark.slow
