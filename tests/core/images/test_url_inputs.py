@@ -182,3 +182,21 @@ def test_pictures_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None
         assert begun <= taken + limit / 1000 + readers
         time.sleep(0.001)  # the threads could go on
     assert begun == 200
+
+
+def test_what_changes_after_it_was_listed() -> None:
+    """One vanishes, one grows, one comes: each that was listed has its row."""
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        put(name, b"old")
+    sources = found(f"{ROOT}/").sources
+    listed = [next(sources)]
+    fsspec.filesystem("memory").rm("/people/b.jpg")
+    put("c.jpg", b"new and larger")
+    put("d.jpg", b"late")
+    listed += sources
+    requests = list(requests_ahead(listed))
+    assert [(one.path.rsplit("/", 1)[1], one.content, one.problem) for one in requests] == [
+        ("a.jpg", b"old", None),
+        ("b.jpg", None, "nothing is there"),
+        ("c.jpg", b"new and larger", None),
+    ]
