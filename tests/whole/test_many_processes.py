@@ -1,7 +1,9 @@
 """`vaa` on two processes, as torchrun starts them, against one: the same numbers."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -166,3 +168,47 @@ def test_stopped_together(folder: Path) -> None:
     assert 1 <= saved["epoch"] < 30
     log = pd.read_csv(folder / "halved" / "log.csv")
     assert len(log) == saved["epoch"]
+
+
+@pytest.mark.slow
+def test_a_killed_rank_is_replaced(folder: Path) -> None:
+    """torchrun starts all ranks again, and they go on from the last checkpoint by themselves."""
+    train = ["vaa_cli", "train", *TRAIN, "--epochs", "5", "--sync-bn", "--resume"]
+    start = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts"]
+    command = [sys.executable, "-m", *start, "2", "-m", "--", *train]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    whole = subprocess.run(
+        [*command, "--run", "uninterrupted"],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert whole.returncode == 0, whole.stderr
+    with subprocess.Popen(
+        [*command, "--run", "killed"],
+        cwd=folder, env=environment, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("epoch 2/5"):
+                os.kill(ranks_of(process.pid)[-1], signal.SIGKILL)
+                break
+        messages = process.stderr.read()
+    assert process.returncode == 0, messages
+    assert "going on with killed after epoch" in messages
+    one, other = (pd.read_csv(folder / name / "log.csv") for name in ("uninterrupted", "killed"))
+    times = ["images_per_second", "seconds"]
+    pd.testing.assert_frame_equal(one.drop(columns=times), other.drop(columns=times))
+    weights = [state(folder / name)["model"] for name in ("uninterrupted", "killed")]
+    for name, tensor in weights[0].items():
+        assert torch.equal(tensor, weights[1][name]), name
+
+
+def ranks_of(launcher: int) -> list[int]:
+    """The processes that torchrun has started, in the order of their numbers."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                parent = (folder / "stat").read_text().rpartition(") ")[2].split()[1]
+                if int(parent) == launcher and "vaa_cli" in (folder / "cmdline").read_text():
+                    found.append(int(folder.name))
+    return sorted(found)

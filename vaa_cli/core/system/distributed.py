@@ -80,11 +80,19 @@ class ProcessGroup:
             return
         import torch
         import torch.distributed as dist
+        from torch.distributed.rendezvous import rendezvous
 
         # Each kind of tensor has its own backend: texts between processes need no GPU.
         backends = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "cpu:gloo"
         try:
-            dist.init_process_group(backends)
+            if attempt := int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or 0):
+                # torchrun may keep its store when it starts the ranks again, with the addresses of
+                # those that are gone: ranks that find them wait for ever, or fail.
+                store, rank, world_size = next(rendezvous("env://"))
+                again = dist.PrefixStore(f"attempt-{attempt}", store)  # type: ignore[attr-defined]
+                dist.init_process_group(backends, store=again, rank=rank, world_size=world_size)
+            else:
+                dist.init_process_group(backends)
         except (RuntimeError, ValueError) as error:
             raise VAAError(
                 f"{self.world_size} processes cannot be connected ({one_line(error)}); "
