@@ -83,6 +83,8 @@ def test_urls_are_known_by_their_form(name: str, expected: bool) -> None:
 def test_no_message_holds_what_may_be_secret() -> None:
     assert shown_url("https://me:secret@host/a.jpg?X-Amz-Signature=abc") == "https://host/a.jpg"
     assert shown_url("s3://bucket/what?.jpg") == "s3://bucket/what?.jpg"
+    of_azure = "abfs://container@account.dfs.core.windows.net/a.jpg"
+    assert shown_url(of_azure) == of_azure
     with pytest.raises(StorageError, match="credentials in a URL are not used") as refused:
         read_url("https://me:secret@host/a.jpg")
     assert "secret" not in str(refused.value)

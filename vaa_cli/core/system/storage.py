@@ -1,6 +1,6 @@
 """Files at URLs: s3://, gs://, az://, https://, hf:// and whatever else fsspec reads.
 
-Reads are tried again where a server is busy or a connection breaks, and end at a time limit.
+Reads are tried again where a server is busy or a connection breaks, each for a limited time.
 Credentials come from the environment alone, and no message holds any: neither a URL's user name
 nor its query, which may be a signature.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# Seconds that reading one file may take, with all its attempts.
+# Seconds that one attempt to read a file may take, and after which no further one begins.
 TIME_LIMIT = 120.0
 # A file that is larger is not read into memory: whoever names a URL does not know what is there.
 LARGEST = 512 << 20
@@ -28,7 +28,8 @@ LARGEST = 512 << 20
 _ATTEMPTS, _DELAY = 6, 0.2
 # A scheme, perhaps behind others that lead into what it names: zip://a.jpg::s3://bucket/a.zip.
 _URL = re.compile(r"(?:[a-z][a-z0-9+.-]+(?:://[^:]*)?::)*[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-_USER = re.compile(r"(://)[^/@]*@")
+# User name and password; of Azure's URLs it is the container that stands there.
+_USER = re.compile(r"(?<!abfs)(?<!abfss)(?<!az)(://)[^/@]*@")
 # Answers of servers that another attempt does not change, but for these two.
 _CLIENT_ERRORS, _BUSY = range(400, 500), (408, 429)
 _PERMANENT = (
@@ -47,8 +48,6 @@ _CREDENTIALS = {
     "hf": "HF_TOKEN",
 }
 _SAME_SCHEME = {"s3a": "s3", "gcs": "gs", "abfs": "az", "abfss": "az", "adl": "az"}
-
-
 # The problem of a URL where there is nothing.
 MISSING = "nothing is there"
 
@@ -94,7 +93,7 @@ def read_url(url: str, size: int | None = None, time_limit: float = TIME_LIMIT) 
     Args:
         url: the URL.
         size: its number of bytes, if a listing has said it.
-        time_limit: seconds that this may take.
+        time_limit: seconds that an attempt may take, and after which no further one begins.
 
     Raises:
         StorageError: it is missing, may not be read, is too large, or the storage keeps failing.
