@@ -46,8 +46,9 @@ def ray_cluster(address: str) -> Iterator[Any]:
     except ImportError as error:
         raise VAAError("this needs Ray: pip install 'ray[data]'") from error
     was_connected = ray.is_initialized()
-    named = None if address == "ray" else address
-    if named is not None:
+    # Without an address Ray would look for a cluster of this machine, also one that is gone.
+    named = (os.environ.get("RAY_ADDRESS") or "local") if address == "ray" else address
+    if ":" in named:
         _require_listening(named)
     if not was_connected:
         try:
