@@ -91,7 +91,9 @@ def train(
     from vaa_cli.core.system.file_cache import FileCache
 
     group, plan = this_process(), None
-    cache = FileCache.default(cache_dir, cache_size)
+    # Without a home folder there is none, which matters for pictures at URLs alone.
+    is_cache_named = is_named(context, "cache_dir") or is_named(context, "cache_size")
+    cache = FileCache.default(cache_dir, cache_size) if is_cache_named else None
     if group.is_main:
         # What can be wrong without torch is refused before torch is loaded.
         chosen, named = named_options(context, options, config, settings or [])
@@ -106,7 +108,7 @@ def train(
         raise typer.Exit(128 + stopped.signal)
 
 
-def _train(plan: Plan, group: ProcessGroup, cache: "FileCache") -> "Stopped | None":
+def _train(plan: Plan, group: ProcessGroup, cache: "FileCache | None") -> "Stopped | None":
     """Train, and print how it ended.
 
     Returns:

@@ -18,14 +18,20 @@ from vaa_cli.core.errors import PictureError, VAAError
 from vaa_cli.core.images.archives import archive_pictures, is_archive
 from vaa_cli.core.images.decode import is_picture
 from vaa_cli.core.images.requests import ImageSource
-from vaa_cli.core.images.url_inputs import NamedPictures, url_file, url_input, url_picture
+from vaa_cli.core.images.url_inputs import (
+    NamedPictures,
+    ending_of,
+    url_file,
+    url_input,
+    url_picture,
+)
 from vaa_cli.core.labels.boxes import Box
 from vaa_cli.core.system.storage import is_url, parent_url, shown_url
 
 STDIN = "-"
 # Folders with more entries are not sorted: that takes all their names in memory, and a while.
 _SORTED = 10_000
-_LONGEST_ENDING, _ENDINGS_NAMED = 12, 5
+_ENDINGS_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -175,7 +181,7 @@ def _files_of(folder: str, below: list[str], passed_over: Counter[str]) -> Itera
                     if not entry.is_dir():  # a link may lead in circles
                         yield ImageSource(entry.path)
                 elif entry.is_file():
-                    passed_over[os.path.splitext(entry.name)[1].lower()[:_LONGEST_ENDING]] += 1
+                    passed_over[ending_of(entry.name)] += 1
     except OSError as error:
         yield ImageSource(folder, problem=f"cannot be listed: {error.strerror or error}")
 

@@ -4,6 +4,7 @@ Nothing here needs torch, and pandas is for type checkers only: each decoding pr
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -89,8 +90,19 @@ def url_content(url: CachedURL) -> bytes:
     Raises:
         PictureError: it cannot be read.
     """
-    try:
+    with picture_errors():
         return url.content()
+
+
+@contextmanager
+def picture_errors() -> Iterator[None]:
+    """Turn the error of a storage into that of a picture, which has a row.
+
+    Raises:
+        PictureError: the storage failed in the block.
+    """
+    try:
+        yield
     except StorageError as error:
         raise PictureError(error.problem) from error
 

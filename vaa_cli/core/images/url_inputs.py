@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
-from vaa_cli.core.errors import PictureError, VAAError
+from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.archives import archive_pictures, is_archive
 from vaa_cli.core.images.decode import is_picture
-from vaa_cli.core.images.requests import ImageSource
+from vaa_cli.core.images.requests import ImageSource, picture_errors
 from vaa_cli.core.labels.boxes import Box
 from vaa_cli.core.system.storage import (
     StorageError,
@@ -53,10 +53,8 @@ def url_picture(url: str, size: int | None = None, box: Box | None = None) -> Im
 
 
 def _read(url: str, size: int | None) -> bytes:
-    try:
+    with picture_errors():
         return read_url(url, size)
-    except StorageError as error:
-        raise PictureError(error.problem) from error
 
 
 def url_file(url: str, size: int | None = None) -> Iterator[ImageSource]:
@@ -77,10 +75,8 @@ def url_input(url: str, passed_over: Counter[str]) -> NamedPictures:
         PictureError: nothing is there, or it may not be read.
         VAAError: a folder has no pictures, or no file fits a pattern.
     """
-    try:
+    with picture_errors():
         return _url_input(url, passed_over)
-    except StorageError as error:
-        raise PictureError(error.problem) from error
 
 
 def _url_input(url: str, passed_over: Counter[str]) -> NamedPictures:
@@ -97,6 +93,11 @@ def _url_input(url: str, passed_over: Counter[str]) -> NamedPictures:
     if first is None:
         raise VAAError(f"{url}: no pictures in this folder (by their names: .jpg, .png, …)")
     return NamedPictures(lambda: chain([first], pictures), None)
+
+
+def ending_of(name: str) -> str:
+    """The ending of a file's name, by which files that are passed over are counted."""
+    return os.path.splitext(name)[1].lower()[:_LONGEST_ENDING]
 
 
 def _files(files: Iterable[StoredFile]) -> Iterator[ImageSource]:
@@ -117,7 +118,7 @@ def _folder(url: str, passed_over: Counter[str]) -> Iterator[ImageSource]:
             if is_picture(name):
                 yield url_picture(file.url, file.size)
             else:
-                passed_over[os.path.splitext(name)[1].lower()[:_LONGEST_ENDING]] += 1
+                passed_over[ending_of(name)] += 1
     except StorageError as error:
         if not found:
             raise

@@ -1,5 +1,7 @@
 """Layers that the parts of the model are made of."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -12,11 +14,7 @@ class FullLinear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """`[n x f]` to `[n x c]`."""
-        kind = input.device.type
-        if not torch.is_autocast_enabled(kind):
-            return super().forward(input)
-        with torch.autocast(kind, enabled=False):
-            return super().forward(input.float())
+        return _in_float32(super().forward, input)
 
 
 class FullConv2d(nn.Conv2d):
@@ -24,11 +22,16 @@ class FullConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """`[n x f x h x w]` to `[n x c x h x w]`."""
-        kind = input.device.type
-        if not torch.is_autocast_enabled(kind):
-            return super().forward(input)
-        with torch.autocast(kind, enabled=False):
-            return super().forward(input.float())
+        return _in_float32(super().forward, input)
+
+
+def _in_float32(compute: Callable[[Tensor], Tensor], input: Tensor) -> Tensor:
+    """What a layer computes, without autocast."""
+    kind = input.device.type
+    if not torch.is_autocast_enabled(kind):
+        return compute(input)
+    with torch.autocast(kind, enabled=False):
+        return compute(input.float())
 
 
 def norm_relu(convolution: nn.Module, outputs: int) -> nn.Sequential:

@@ -27,14 +27,13 @@ def list_url(url: str) -> Iterator[StoredFile]:
         StorageError: there is no such folder, or it may not be read.
     """
     fs, path = filesystem(url)
-    outer, *inner = url.split("::")
-    behind = "".join(f"::{part}" for part in inner)
+    outer, chain, inner = url.partition("::")
     names = _of_s3(fs, path, url) if _is_s3(fs) else _of_folders(fs, path, url)
     for name, size in names:
         below = name.removeprefix(path.rstrip("/")).lstrip("/")
         if any(part.startswith(".") for part in below.split("/")):
             continue
-        yield StoredFile(f"{outer.rstrip('/')}/{below}{behind}", size)
+        yield StoredFile(f"{outer.rstrip('/')}/{below}{chain}{inner}", size)
 
 
 def match_url(url: str) -> list[StoredFile]:
@@ -44,11 +43,10 @@ def match_url(url: str) -> list[StoredFile]:
         StorageError: the storage cannot be read.
     """
     fs, path = filesystem(url)
-    outer, *inner = url.split("::")
-    behind = "".join(f"::{part}" for part in inner)
+    outer, chain, inner = url.partition("::")
     found = retried(url, lambda: called(fs, "glob", path, detail=True, time_limit=TIME_LIMIT))
     return [
-        StoredFile(f"{_full_name(name, outer)}{behind}", info.get("size"))
+        StoredFile(f"{_full_name(name, outer)}{chain}{inner}", info.get("size"))
         for name, info in sorted(found.items())
         if info.get("type") != "directory"
     ]
