@@ -93,6 +93,20 @@ ShortSideOption = Annotated[
         show_default=False,
     ),
 ]
+ShardsOption = Annotated[
+    bool,
+    typer.Option(
+        "--shards",
+        help="Pack the pictures into tar files of many, which training reads in order: for "
+        "datasets of millions, network disks and object stores. With --crops: pack those.",
+    ),
+]
+ShardSizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard-size", metavar="SIZE", help="Size of a shard. Default: 64MB.", show_default=False
+    ),
+]
 CheckOption = Annotated[
     Literal["quick", "full"] | None,
     typer.Option(
@@ -188,6 +202,8 @@ def prepare(
     box_margin: BoxMarginOption = None,
     crops: CropsOption = False,
     short_side: ShortSideOption = None,
+    shards: ShardsOption = False,
+    shard_size: ShardSizeOption = None,
     check: CheckOption = None,
     no_check: NoCheckOption = False,
     strict: StrictOption = False,
@@ -223,21 +239,28 @@ def prepare(
     from vaa_cli.core.reports.statistics_figure import statistics_figure
 
     sources, out = _sources_and_target(paths, merge)
-    if no_check and check is not None:
-        raise VAAError("--check and --no-check contradict each other; leave out one of them")
     if stats:
         require_matplotlib()
     options = PrepareOptions(
         format, partition, attributes, merge, box_margin, crops, short_side,
-        "none" if no_check else check, strict, follow_links, val_share, stats, seed, resplit, force,
+        _check(check, no_check), strict, follow_links, val_share, stats, seed, resplit, force,
         image_column, tuple(name.strip() for name in ignore.split(",")) if ignore else (), sheet,
-        empty, label, cache_dir, cache_size,
+        empty, label, shards, shard_size, cache_dir, cache_size,
     )  # fmt: skip
     if dry_run:
         show_preview(preview(sources, options))
         return
     result = prepare_dataset(sources, out, options, draw=statistics_figure, track=track)
     _print_result(result)
+
+
+def _check(
+    check: Literal["quick", "full"] | None, no_check: bool
+) -> Literal["quick", "full", "none"] | None:
+    """How pictures are checked."""
+    if no_check and check is not None:
+        raise VAAError("--check and --no-check contradict each other; leave out one of them")
+    return "none" if no_check else check
 
 
 def _sources_and_target(paths: Sequence[str], merge: bool) -> tuple[Sequence[str], Path]:

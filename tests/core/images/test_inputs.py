@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.figures import make_dataset
 from tests.helpers.pictures import plain, write_rows
+from vaa_cli.core.datasets.options import PrepareOptions
+from vaa_cli.core.datasets.pipeline import prepare
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images import inputs as inputs_module
 from vaa_cli.core.images.inputs import endings_text, find_inputs
@@ -339,3 +342,29 @@ def test_archives_are_read_where_they_are_named_and_not_in_folders() -> None:
     touch("d/b.jpg")
     assert paths("d") == ["d/b.jpg"]
     assert paths("d/a.zip", "d/*.zip", "-", stdin="d/a.zip\n") == ["d/a.zip/x.jpg"] * 3
+
+
+def test_the_tables_of_a_prepared_folder_name_pictures_in_shards(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "people", count=30)
+    prepare(dataset, tmp_path / "files")
+    prepare(dataset, tmp_path / "shards", PrepareOptions(shards=True, shard_size="10KB"))
+
+    def pictures(table: Path | str) -> list[bytes | None]:
+        found = find_inputs([str(table)], io.StringIO())
+        assert found.count == 5
+        requests = [source.request() for source in found.sources]
+        assert not any(request.problem for request in requests)
+        return [request.content or Path(request.path).read_bytes() for request in requests]
+
+    files = pictures(tmp_path / "files" / "val.csv")
+    assert pictures(tmp_path / "shards" / "val.csv") == files
+    assert pictures(f"file://{tmp_path}/shards/val.csv") == files
+
+
+def test_the_tables_of_a_prepared_folder_name_pictures_at_urls(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "people", count=30)
+    prepare(f"file://{dataset}", tmp_path / "prepared")
+    for table in (tmp_path / "prepared" / "val.csv", f"file://{tmp_path}/prepared/val.csv"):
+        sources = list(find_inputs([str(table)], io.StringIO()).sources)
+        assert sources[0].path.startswith(f"file://{dataset}/images/")
+        assert all(source.request().problem is None for source in sources)

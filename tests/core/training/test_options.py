@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.models.card import read_card
 from vaa_cli.core.runs.lookup import STARTER
+from vaa_cli.core.training.option_groups import CHANGEABLE
 from vaa_cli.core.training.option_sources import (
     checked_options,
     parse_settings,
@@ -23,7 +24,7 @@ from vaa_cli.core.training.option_sources import (
     with_values,
 )
 from vaa_cli.core.training.option_values import parse_duration, parse_image_size, parse_stages
-from vaa_cli.core.training.options import CHANGEABLE, OPTION_NAMES, TrainingOptions
+from vaa_cli.core.training.options import OPTION_NAMES, TrainingOptions
 from vaa_cli.core.training.recipes import RECIPES
 from vaa_cli.core.training.trained_weights import like_trained
 
@@ -43,6 +44,7 @@ OTHER_VALUES: dict[str, Any] = {
     "skip_bad_steps": 4, "device": "cpu", "precision": "fp32", "compile": True, "workers": 0,
     "save_every": 90.0, "keep": 3, "tensorboard": False, "calibrate": False, "augment": "none",
     "mirror": False, "jitter": 0.2, "erase": 0.5, "backbone_lr_scale": 0.1,
+    "shuffle_buffer": 100,
 }  # fmt: skip
 
 PROPERTY = settings(deadline=None, derandomize=True)
@@ -75,6 +77,7 @@ OPTIONS = st.builds(
     clip_norm=st.none() | rate,
     patience=st.none() | st.integers(0),
     best_by=st.sampled_from(["mA", "mAP"]),
+    shuffle_buffer=st.integers(1),
     ema=share,
     sync_bn=st.booleans(),
     seed=st.integers(0),

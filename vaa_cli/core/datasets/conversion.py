@@ -175,6 +175,11 @@ def _size_of(path: Path) -> tuple[int, int]:
 
 
 def _root_here(table: LabelTable) -> Path:
+    """The folder of the pictures, which must be files on this machine."""
+    if table.extents is not None:
+        raise VAAError(
+            "the pictures are in shards; prepare the dataset without `shards` to convert it"
+        )
     if isinstance(table.root, Path):
         return table.root
     raise VAAError(f"the pictures are at {table.root}; copy them to this machine to convert them")

@@ -48,8 +48,8 @@ def merged_table(folders: Sequence[Prepared]) -> LabelTable:
         attributes,
         np.concatenate(labels),
         np.concatenate(splits),
-        joined_boxes([table for table, _, _ in parts]),
-        _identities(parts),
+        boxes=joined_boxes([table for table, _, _ in parts]),
+        identities=_identities(parts),
         groups=_groups(folders),
     )
     repeats = np.flatnonzero(repeated_rows(merged))

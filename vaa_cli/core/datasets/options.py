@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from vaa_cli.core.datasets.shards import DEFAULT_SHARD_SIZE, ShardOptions
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.label_header import EmptyMeaning, TableOptions
 from vaa_cli.core.system.file_cache import DEFAULT_SIZE
@@ -40,6 +41,8 @@ class PrepareOptions:
         ignore: names of columns of a label table that are no attributes.
         sheet: name of the sheet of a workbook with labels; None for the first.
         empty: what an empty cell of a label table means, `unspecified` or `absent`.
+        shards: pack the pictures into shards, which training reads in order.
+        shard_size: size of a shard, such as `256MB`; None for `shards.DEFAULT_SHARD_SIZE`.
         cache_dir: folder that keeps pictures of a dataset at a URL; None for the user's cache.
         cache_size: size that it may have, such as `200GB`.
 
@@ -69,6 +72,8 @@ class PrepareOptions:
     sheet: str | None = None
     empty: EmptyMeaning = "unspecified"
     label: str | None = None
+    shards: bool = False
+    shard_size: str | None = None
     cache_dir: Path | None = None
     cache_size: str = DEFAULT_SIZE
 
@@ -76,6 +81,11 @@ class PrepareOptions:
     def of_table(self) -> TableOptions:
         """How a label CSV is read."""
         return TableOptions(self.image_column, self.ignore, self.sheet, self.empty)
+
+    @property
+    def of_shards(self) -> ShardOptions:
+        """How pictures are packed."""
+        return ShardOptions.of(self.shard_size or DEFAULT_SHARD_SIZE, self.seed)
 
     def require_sound(self) -> None:
         """Check the options against each other.
@@ -94,6 +104,9 @@ class PrepareOptions:
             raise VAAError(f"short_side {self.short_side} is less than 32")
         if self.short_side is not None and not self.crops:
             raise VAAError("`short_side` is the size of crops; add `crops`, or leave it out")
+        if self.shard_size is not None and not self.shards:
+            raise VAAError("`shard_size` is the size of shards; add `shards`, or leave it out")
+        self.of_shards  # noqa: B018, which checks the size
         of_datasets = (self.format != AUTO, self.partition is not None, self.box_margin is not None)
         if self.merge and any(of_datasets):
             raise VAAError(

@@ -1,6 +1,7 @@
 """From a dataset folder, or from prepared folders, to one prepared folder."""
 
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,14 +20,17 @@ from vaa_cli.core.datasets.options import PrepareOptions
 from vaa_cli.core.datasets.prepared import (
     CROPS,
     DEFAULT_FOLDER,
+    SHARDS,
     Origin,
     Prepared,
+    StagedPictures,
     is_prepared,
     read_prepared,
     require_writable,
     write_prepared,
     written_alone,
 )
+from vaa_cli.core.datasets.shards import Packing, shard_staging_folder
 from vaa_cli.core.datasets.source import Source, chosen_rows, paths_and_urls
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.check import check_pictures
@@ -39,7 +43,9 @@ from vaa_cli.core.labels.splits import (
 )
 from vaa_cli.core.labels.statistics import LabelStatistics
 from vaa_cli.core.labels.table import SPLITS, LabelTable
-from vaa_cli.core.system.folders import require_apart
+from vaa_cli.core.system.folders import make_folder, require_apart
+from vaa_cli.core.system.interruption import cleanup
+from vaa_cli.core.system.output_folder import output_folder
 from vaa_cli.core.system.processes import start_early
 
 # The modules that processes which check and crop pictures load.
@@ -155,6 +161,7 @@ def _require_same_dataset(earlier: Prepared, origin: Source, table: LabelTable) 
     is_same = earlier.name == origin.name or root in (
         table.root.resolve(),
         earlier.folder.resolve() / CROPS,
+        earlier.folder.resolve() / SHARDS,
     )
     if not is_same:
         raise VAAError(
@@ -182,13 +189,20 @@ def _prepare(
     staged = None
     if options.crops:
         crop_options = CropOptions(origin.box_margin, options.short_side or SHORT_SIDE)
-        table, staged, not_cropped = _cropped(table, out, crop_options, options.strict, track)
+        table, not_cropped = _cropped(table, out, crop_options, options.strict, track)
+        staged = StagedPictures(staging_folder(out), CROPS)
         dropped += not_cropped
+        require_train(table)
+    if options.shards:
+        table, staged, not_packed = _packed(table, out, options, track)
+        dropped += not_packed
         require_train(table)
     statistics = LabelStatistics.of(table.split("train")) if options.statistics else None
     picture = draw(statistics, origin.name) if draw and statistics else None
     written = Origin(origin.name, origin.format, dropped, origin.box_margin)
     priors = write_prepared(out, table, written, staged, picture)
+    if options.crops and options.shards:
+        shutil.rmtree(staging_folder(out), ignore_errors=True)  # they are in the shards
     staging = staging_folder(out) if staging_folder(out).exists() else None
     return PreparedResult(
         out, origin.name, table, priors, rows, dropped, statistics, has_own_splits, staging
@@ -244,8 +258,8 @@ def _with_splits(
 
 def _cropped(
     table: LabelTable, out: Path, options: CropOptions, strict: bool, track: Track
-) -> tuple[LabelTable, Path, list[Dropped]]:
-    """Write a crop for each row: the table of the crops, their folder, and rows without one."""
+) -> tuple[LabelTable, list[Dropped]]:
+    """Write a crop for each row: the table of the crops, and the rows without one."""
     staging = staging_folder(out)
     names = crop_names(table, options)
     try:
@@ -256,7 +270,26 @@ def _cropped(
         raise
     crops, dropped = cropped(table, names, problems)
     _log_dropped(dropped, len(table), strict)
-    return crops, staging, dropped
+    return replace(crops, root=staging), dropped
+
+
+def _packed(
+    table: LabelTable, out: Path, options: PrepareOptions, track: Track
+) -> tuple[LabelTable, StagedPictures, list[Dropped]]:
+    """Write the pictures into shards: the table of the shards, and the rows without a picture."""
+    staging = shard_staging_folder(out)
+    shutil.rmtree(staging, ignore_errors=True)
+    make_folder(staging)
+    packing = Packing(table, output_folder(staging), options.of_shards)
+    with cleanup():
+        try:
+            for _ in track(packing.run(), "packing pictures", packing.pictures):
+                pass
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+    _log_dropped(packing.dropped, len(table), options.strict)
+    return packing.table(out / SHARDS), StagedPictures(staging, SHARDS), packing.dropped
 
 
 def _log_dropped(dropped: Sequence[Dropped], rows: int, strict: bool) -> None:

@@ -39,7 +39,8 @@ DEFAULT_FOLDER = Path("prepared")
 PRIORS = "priors.csv"
 STATISTICS = "statistics.png"
 CROPS = "crops"
-CONTENTS = (DESCRIPTION, PRIORS, STATISTICS, CROPS, *(f"{split}.csv" for split in SPLITS))
+SHARDS = "shards"
+CONTENTS = (DESCRIPTION, PRIORS, STATISTICS, CROPS, SHARDS, *(f"{split}.csv" for split in SPLITS))
 
 
 # Pictures of which a training keeps a digest, and the bytes that are read of each.
@@ -61,6 +62,19 @@ class Origin:
     format: str
     dropped: Sequence[Dropped] = ()
     box_margin: float = 0.0
+
+
+@dataclass(frozen=True)
+class StagedPictures:
+    """Pictures that were written beside a prepared folder, to be moved into it.
+
+    Attributes:
+        folder: the folder that holds all of them.
+        name: its name in the prepared folder: `CROPS` or `SHARDS`.
+    """
+
+    folder: Path
+    name: str
 
 
 @dataclass(frozen=True)
@@ -146,7 +160,7 @@ def write_prepared(
     folder: Path,
     table: LabelTable,
     origin: Origin,
-    crops: Path | None = None,
+    staged: StagedPictures | None = None,
     picture: bytes | None = None,
 ) -> Priors:
     """Write a prepared folder, whole or not at all.
@@ -155,8 +169,7 @@ def write_prepared(
         folder: path of the folder; an earlier prepared folder there is replaced.
         table: the rows, with splits.
         origin: their origin.
-        crops: a folder beside it that holds all the pictures, to be moved in; None where they
-            stay where they are.
+        staged: the pictures, if they are to be moved in; None where they stay where they are.
         picture: a PNG file of the label statistics.
 
     Returns:
@@ -173,7 +186,7 @@ def write_prepared(
         "schema": SCHEMA,
         "name": origin.name,
         "format": origin.format,
-        "root": CROPS if crops else str(table.root.resolve()),
+        "root": staged.name if staged else str(table.root.resolve()),
         "box_margin": origin.box_margin,
         "attributes": list(table.attributes),
         "groups": {group: list(members) for group, members in table.groups.items()},
@@ -187,9 +200,11 @@ def write_prepared(
         write_text(beside / DESCRIPTION, json.dumps(description, indent=2, ensure_ascii=False))
         if picture is not None:
             write_bytes(beside / STATISTICS, picture)
-        if crops is not None:
-            sync_tree(crops)
-            os.rename(crops, beside / CROPS)  # last: what failed before has left them there
+        if staged is not None:
+            sync_tree(staged.folder)
+            os.rename(
+                staged.folder, beside / staged.name
+            )  # last: what failed before has left them there
     return priors
 
 
@@ -263,6 +278,8 @@ def picture_digests(data: Prepared) -> dict[str, str]:
     the sample. Pictures that cannot be read are left out.
     """
     table = data.splits["train"]
+    if table.extents is not None:
+        return {}  # shards are named by their content
     names = table.distinct_images.names
     digests = {}
     for name in names[:: max(1, len(names) // _SAMPLED)]:

@@ -12,7 +12,7 @@ from vaa_cli.core.datasets.formats.registry import detect, format_named
 from vaa_cli.core.datasets.merge import merged_margin, merged_table
 from vaa_cli.core.datasets.mirror import mirrored_labels
 from vaa_cli.core.datasets.options import AUTO, PrepareOptions
-from vaa_cli.core.datasets.prepared import read_prepared
+from vaa_cli.core.datasets.prepared import Prepared, read_prepared
 from vaa_cli.core.datasets.safe_paths import require_inside, require_labels_inside
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.attributes import choose_attributes
@@ -178,6 +178,7 @@ def _read(
 
 def _merge(sources: Sequence[Path], options: PrepareOptions) -> tuple[LabelTable, Source]:
     prepared = [read_prepared(folder) for folder in sources]
+    _require_files(prepared)
     if not options.follow_links:
         for folder in prepared:
             for part in folder.splits.values():
@@ -186,3 +187,17 @@ def _merge(sources: Sequence[Path], options: PrepareOptions) -> tuple[LabelTable
     table = merged_table(prepared)
     name = " + ".join(dict.fromkeys(folder.name for folder in prepared))
     return table, Source(name, "merged", table.root, merged_margin(prepared), checked=True)
+
+
+def _require_files(prepared: Sequence[Prepared]) -> None:
+    """Check that pictures are files, which can be joined.
+
+    Raises:
+        VAAError: a folder has them in shards.
+    """
+    for folder in prepared:
+        if any(part.extents is not None for part in folder.splits.values()):
+            raise VAAError(
+                f"{folder.folder} has its pictures in shards, which are not joined; prepare it "
+                "without `shards`, and pack what is joined"
+            )

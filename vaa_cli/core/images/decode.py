@@ -26,11 +26,11 @@ from vaa_cli.core.images.orientation import (
     upright,
     upright_size,
 )
-from vaa_cli.core.images.requests import Request, url_content
+from vaa_cli.core.images.requests import Request, named_content
 from vaa_cli.core.images.unread_formats import advice_for
 from vaa_cli.core.labels.boxes import Box, crop_region
-from vaa_cli.core.system.file_cache import CachedURL
 from vaa_cli.core.system.input_files import READ_FLAGS
+from vaa_cli.core.system.named_content import NamedContent
 
 # Pillow's own limit against decompression bombs; past it a small file fills the memory.
 MAX_PIXELS = 89_478_485
@@ -164,8 +164,8 @@ def decode_picture(source: Source, enough: tuple[int, int] | None = None) -> Dec
     Raises:
         PictureError: it is missing or broken.
     """
-    if isinstance(source, CachedURL):
-        source = url_content(source)
+    if isinstance(source, NamedContent):
+        source = named_content(source)
     content = _content_of(source, JPEG_START)
     if content is not None:
         decoded = decode_jpeg(content, enough, MAX_PIXELS)

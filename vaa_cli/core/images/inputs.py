@@ -11,22 +11,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from pathlib import Path
 from typing import TextIO
 
 from vaa_cli.core.errors import PictureError, VAAError
 from vaa_cli.core.images.archives import archive_pictures, is_archive
 from vaa_cli.core.images.decode import is_picture
 from vaa_cli.core.images.requests import ImageSource
-from vaa_cli.core.images.url_inputs import (
-    NamedPictures,
-    ending_of,
-    url_file,
-    url_input,
-    url_picture,
-)
-from vaa_cli.core.labels.boxes import Box
-from vaa_cli.core.system.storage import is_url, parent_url, shown_url
+from vaa_cli.core.images.table_inputs import table_pictures
+from vaa_cli.core.images.url_inputs import NamedPictures, ending_of, url_file, url_input
+from vaa_cli.core.system.storage import is_url, shown_url
 
 STDIN = "-"
 # Folders with more entries are not sorted: that takes all their names in memory, and a while.
@@ -101,14 +94,14 @@ def _pictures_of(name: str, stdin: TextIO, passed_over: Counter[str]) -> NamedPi
     if name == STDIN:
         return NamedPictures(lambda: _lines(stdin), None)
     if is_url(name) and shown_url(name).lower().endswith(".csv"):
-        return _table(name)
+        return table_pictures(name)
     if is_url(name):
         return url_input(name, passed_over)
     if os.path.isdir(name):
         _require_pictures(name)
         return NamedPictures(lambda: _folder(name, passed_over), None)
     if name.lower().endswith(".csv") and os.path.isfile(name):
-        return _table(name)
+        return table_pictures(name)
     if os.path.exists(name):
         return NamedPictures(lambda: _file(name), None if is_archive(name) else 1)
     if not glob.has_magic(name):
@@ -191,38 +184,3 @@ def _taken(entries: list[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
     entries.reverse()
     while entries:
         yield entries.pop()
-
-
-def _table(name: str) -> NamedPictures:
-    """The pictures that a CSV names, at a path or at a URL."""
-    from vaa_cli.core.labels.label_file import parse_boxes
-    from vaa_cli.core.labels.label_header import box_columns, image_column
-    from vaa_cli.core.labels.picture_root import find_pictures, prepared_root
-    from vaa_cli.core.system.csv_reader import read_csv  # with pandas, for tables alone
-    from vaa_cli.core.system.file_cache import cached_file
-
-    path = cached_file(name) if is_url(name) else Path(name)
-    frame = read_csv(path, spaces=prepared_root(path) is None)
-    column = image_column(list(frame.columns))
-    if column is None:
-        raise VAAError(f"{shown_url(name)} has no image column, so it names no pictures")
-    boxes_from = box_columns(list(frame.columns))
-    if (frame[column] == "").any():
-        row = frame.index[frame[column] == ""][0]
-        raise VAAError(f"{shown_url(name)}: row {row}, column {column!r} names no picture")
-    named = frame[column].tolist()
-    if is_url(name):
-        pictures = [image if is_url(image) else parent_url(name) + image for image in named]
-    else:
-        root, images = find_pictures(path, named) or (path.parent, named)
-        pictures = [image if is_url(image) else str(root / image) for image in images]
-    if not boxes_from:
-        return NamedPictures(lambda: map(_boxed, pictures), len(pictures))
-    boxes = parse_boxes(frame[boxes_from], path).tolist()
-    # NaN: the whole picture
-    parts = [None if box[0] != box[0] else Box(*box) for box in boxes]
-    return NamedPictures(lambda: map(_boxed, pictures, parts), len(pictures), True)
-
-
-def _boxed(image: str, box: Box | None = None) -> ImageSource:
-    return url_picture(image, box=box) if is_url(image) else ImageSource(image, box)

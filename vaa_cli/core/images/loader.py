@@ -31,7 +31,7 @@ from vaa_cli.core.images.augment import Augmentation, augment
 from vaa_cli.core.images.batch import Batch
 from vaa_cli.core.images.decode import Decoder
 from vaa_cli.core.images.loader_failures import _died, _not_handed_over
-from vaa_cli.core.images.read_ahead import fetched_ahead
+from vaa_cli.core.images.read_ahead import fetched_ahead, shards_ahead
 from vaa_cli.core.images.requests import Request
 from vaa_cli.core.system.process_folder import process_folder
 from vaa_cli.core.system.processes import decoding_workers, follow_parent
@@ -192,7 +192,7 @@ class PictureLoader:
         if self._loader.num_workers and not self._workers:
             self._start()
         asked: deque[list[Request]] = deque()
-        self._stream.batches = _noted(batches, asked)
+        self._stream.batches = _noted(shards_ahead(batches), asked)
         try:
             for answer in self._loader:
                 if isinstance(answer, str):

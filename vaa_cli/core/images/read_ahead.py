@@ -10,12 +10,16 @@ from functools import partial
 from itertools import chain, count
 
 from vaa_cli.core.errors import PictureError
-from vaa_cli.core.images.requests import ImageSource, Item, Request, url_content
+from vaa_cli.core.images.requests import ImageSource, Item, Request
 from vaa_cli.core.system.file_cache import CachedURL
+from vaa_cli.core.system.shards import ShardMember
+from vaa_cli.core.system.storage import StorageError
 
 # Pictures that are read at once, and those that are read or wait for their turn to be decoded.
 READERS = 32
 _AHEAD = 128
+# The same of shards, each of which is many megabytes.
+_SHARD_READERS, _SHARDS_AHEAD = 8, 24
 # Bytes of pictures that were read and wait: past it none is begun.
 _WAITING = 256 << 20
 
@@ -97,9 +101,11 @@ class _Ahead:
     Whoever takes one need not wait for the next to be found, as with names that come by and by.
     """
 
-    def __init__(self, numbered: Iterator[tuple[int, ImageSource]], readers: int) -> None:
+    def __init__(
+        self, numbered: Iterator[tuple[int, ImageSource]], readers: int, ahead: int
+    ) -> None:
         self._readers, self._numbered = _Readers(readers), numbered
-        self._found: queue.Queue[Future[Request] | BaseException | None] = queue.Queue(_AHEAD)
+        self._found: queue.Queue[Future[Request] | BaseException | None] = queue.Queue(ahead)
         threading.Thread(target=self._find, daemon=True).start()
 
     def __iter__(self) -> Iterator[Request]:
@@ -136,29 +142,79 @@ def fetched_ahead(items: Iterable[Item], path_of: Callable[[Item], object]) -> I
         items: what has a picture.
         path_of: the path of an item's picture.
     """
+
+    def fetch_of(item: Item) -> Callable[[], object] | None:
+        path = path_of(item)
+        return path.content if isinstance(path, CachedURL) else None
+
+    return _when_done(items, fetch_of, READERS, _AHEAD)
+
+
+def shards_ahead(batches: Iterable[list[Request]]) -> Iterator[list[Request]]:
+    """Batches in order, each when the shards it needs are in the cache, if these are at URLs.
+
+    Args:
+        batches: requests; those of a shard come one after the other, if not all at once.
+    """
+    begun: set[str] = set()
+
+    def steps() -> Iterator[tuple[ShardMember | None, list[Request]]]:
+        for batch in batches:
+            for request in batch:
+                path = request.path
+                if isinstance(path, ShardMember) and path.is_remote and path.shard not in begun:
+                    begun.add(path.shard)
+                    yield path, []
+            yield None, batch
+
+    def fetch_of(step: tuple[ShardMember | None, list[Request]]) -> Callable[[], object] | None:
+        return step[0].fetch if step[0] is not None else None
+
+    for member, batch in _when_done(steps(), fetch_of, _SHARD_READERS, _SHARDS_AHEAD):
+        if member is None:
+            yield batch
+
+
+def _when_done(
+    items: Iterable[Item],
+    fetch_of: Callable[[Item], Callable[[], object] | None],
+    readers: int,
+    ahead: int,
+) -> Iterator[Item]:
+    """Items in order, each when what it waits for is done, by many threads at a time.
+
+    Args:
+        items: the items.
+        fetch_of: what is done for an item; None for nothing.
+        readers: number of threads.
+        ahead: items that are begun before they are needed.
+    """
     begun: deque[Item] = deque()
 
     def sources() -> Iterator[ImageSource]:
         for item in items:
             begun.append(item)
-            path = path_of(item)
-            if isinstance(path, CachedURL):
-                yield ImageSource(path, read=partial(_fetch, path), is_remote=True)
+            fetch = fetch_of(item)
+            if fetch is not None:
+                yield ImageSource("", read=partial(_fetch, fetch), is_remote=True)
             else:
-                yield ImageSource("", problem="a file")
+                yield ImageSource("", problem="nothing to read")
 
-    for _ in requests_ahead(sources()):
+    for _ in requests_ahead(sources(), readers=readers, ahead=ahead):
         yield begun.popleft()
 
 
-def _fetch(url: CachedURL) -> bytes:
-    with contextlib.suppress(PictureError):  # whoever reads it then finds the same
-        url_content(url)
+def _fetch(fetch: Callable[[], object]) -> bytes:
+    with contextlib.suppress(PictureError, StorageError):  # whoever reads it then finds the same
+        fetch()
     return b""
 
 
 def requests_ahead(
-    sources: Iterable[ImageSource], start: int = 0, readers: int = READERS
+    sources: Iterable[ImageSource],
+    start: int = 0,
+    readers: int = READERS,
+    ahead: int = _AHEAD,
 ) -> Iterator[Request]:
     """Requests of pictures, in order; those at URLs are read by many threads at a time.
 
@@ -168,14 +224,15 @@ def requests_ahead(
         sources: the pictures.
         start: row of the first one.
         readers: pictures that are read at once.
+        ahead: pictures that are read or wait, at most.
     """
     numbered = zip(count(start), sources, strict=False)
     for row, source in numbered:
         if source.is_remote:
-            ahead = _Ahead(chain([(row, source)], numbered), readers)
+            begun = _Ahead(chain([(row, source)], numbered), readers, ahead)
             try:
-                yield from ahead
+                yield from begun
             finally:
-                ahead.end()
+                begun.end()
             return
         yield source.request(row)

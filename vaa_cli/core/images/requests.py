@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from vaa_cli.core.errors import PictureError
 from vaa_cli.core.labels.boxes import Box
-from vaa_cli.core.system.file_cache import CachedURL
+from vaa_cli.core.system.named_content import NamedContent
 from vaa_cli.core.system.storage import StorageError
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ class Request(NamedTuple):
     """A picture to decode.
 
     Attributes:
-        path: path of the file, its URL (a `CachedURL` is read by whoever decodes it), or the name
-            of a picture in an archive.
+        path: path of the file, a `NamedContent` such as a `CachedURL` (read by whoever decodes it),
+            or the name of a picture in an archive.
         box: the part of the picture to cut out; None for all of it.
         row: its row in the table or stream that it comes from.
         draw: seeds of the augmentation, which the same seeds repeat; None for no augmentation.
@@ -78,20 +78,21 @@ def table_sources(table: "LabelTable") -> Iterator[ImageSource]:
     """The pictures of a table, a source a row."""
     for row in range(len(table)):
         path = table.path(row)
-        if isinstance(path, CachedURL):
-            yield ImageSource(path, table.box(row), partial(url_content, path), is_remote=True)
+        if isinstance(path, NamedContent):
+            read = partial(named_content, path)
+            yield ImageSource(path, table.box(row), read, is_remote=path.is_remote)
         else:
             yield ImageSource(str(path), table.box(row))
 
 
-def url_content(url: CachedURL) -> bytes:
-    """The bytes of a picture at a URL.
+def named_content(name: NamedContent) -> bytes:
+    """The bytes of a picture that is no file of its own here.
 
     Raises:
         PictureError: it cannot be read.
     """
     with picture_errors():
-        return url.content()
+        return name.content()
 
 
 @contextmanager
@@ -116,7 +117,7 @@ def table_requests(table: "LabelTable", rows: Iterable[int] | None = None) -> It
     """
     for row in range(len(table)) if rows is None else rows:
         path = table.path(row)
-        name = path if isinstance(path, CachedURL) else str(path)
+        name = path if isinstance(path, NamedContent) else str(path)
         yield Request(name, table.box(row), row)
 
 

@@ -20,6 +20,7 @@ from vaa_cli.core.labels.label_columns import (
     resolve_minus_ones,
 )
 from vaa_cli.core.labels.label_header import (
+    EXTENT_COLUMNS,
     IDENTITY_COLUMN,
     IMAGE_COLUMNS,
     PROBLEM_COLUMN,
@@ -61,6 +62,11 @@ def read_label_file(path: Path, options: TableOptions = TableOptions()) -> Label
             are counted as a spreadsheet shows them: the header is row 1.
     """
     text = open_text_table(path, options.sheet)
+    if set(EXTENT_COLUMNS) <= set(text.header):
+        raise VAAError(
+            f"{path} has its pictures in shards, from which nothing is prepared; name the dataset "
+            "that it was made from"
+        )
     header = LabelHeader.of(text.header, path, options)
     images_from, split_from, boxes_from = header.images, header.split, header.boxes
     images: list[str] = []
@@ -116,7 +122,7 @@ def _require_attributes(parsed: ParsedColumns, path: Path) -> None:
 def read_prepared_csv(
     path: Path, root: Path | URLFolder, attributes: tuple[str, ...]
 ) -> LabelTable:
-    """Read a table that vaa wrote: image, perhaps boxes and identity, then the attributes.
+    """Read a table that vaa wrote: image, perhaps more (see `table_cells`), then the attributes.
 
     The file is read once, and its columns are known. A column may thus have any name.
 
@@ -131,11 +137,15 @@ def read_prepared_csv(
     images: list[str] = []
     names: dict[str, str] = {}
     labels = [np.empty((0, len(attributes)), dtype=np.int8)]
-    boxes, identities = [], []
+    extents, boxes, identities = [], [], []
     for frame in csv_chunks(path, spaces=False):
-        columns = list(frame.columns)
-        has_boxes = columns[1 : 1 + len(BOX_COLUMNS)] == list(BOX_COLUMNS)
-        first = after_boxes = 1 + len(BOX_COLUMNS) if has_boxes else 1
+        columns, first = list(frame.columns), 1
+        if columns[first : first + len(EXTENT_COLUMNS)] == list(EXTENT_COLUMNS):
+            extents.append(parse_extents(frame.iloc[:, first : first + len(EXTENT_COLUMNS)], path))
+            first += len(EXTENT_COLUMNS)
+        if columns[first : first + len(BOX_COLUMNS)] == list(BOX_COLUMNS):
+            boxes.append(parse_boxes(frame.iloc[:, first : first + len(BOX_COLUMNS)], path))
+            first += len(BOX_COLUMNS)
         if columns[first : first + 1] == [IDENTITY_COLUMN]:
             identities.append(_parse_identities(frame[IDENTITY_COLUMN], path))
             first += 1
@@ -143,14 +153,13 @@ def read_prepared_csv(
             raise VAAError(f"{path} does not have the attributes of dataset.json; prepare again")
         images += [names.setdefault(name, name) for name in _parse_images(frame["image"], path)]
         labels.append(_parse_labels(frame.iloc[:, first:], path))
-        if has_boxes:
-            boxes.append(parse_boxes(frame.iloc[:, 1:after_boxes], path))
     return LabelTable(
         root,
         images,
         attributes,
         resolve_minus_ones(np.concatenate(labels)),
         boxes=np.concatenate(boxes) if boxes and images else None,
+        extents=np.concatenate(extents) if extents else None,
         identities=np.concatenate(identities) if identities and images else None,
     )
 
@@ -174,7 +183,7 @@ def require_attribute_names(attributes: Sequence[str], has_boxes: bool = False) 
     Raises:
         VAAError: one is named as a column that is none of an attribute.
     """
-    taken = {IMAGE_COLUMNS[0]} | (set(BOX_COLUMNS) if has_boxes else set())
+    taken = {IMAGE_COLUMNS[0], *EXTENT_COLUMNS} | (set(BOX_COLUMNS) if has_boxes else set())
     reserved = (SPLIT_COLUMN, PROBLEM_COLUMN, IDENTITY_COLUMN)
     wrong = [name for name in attributes if name in taken or name.lower() in reserved]
     if not has_boxes:
@@ -187,14 +196,33 @@ def require_attribute_names(attributes: Sequence[str], has_boxes: bool = False) 
 
 
 def table_cells(table: LabelTable) -> Iterator[list[str]]:
-    """The CSV form of a table without its splits, header first: image, boxes, identity, labels."""
+    """The CSV form of a table without its splits, header first.
+
+    The columns are image, perhaps the extent in a shard, boxes and identity, and the attributes.
+    """
+    extents_from = EXTENT_COLUMNS if table.extents is not None else ()
     boxes_from = BOX_COLUMNS if table.boxes is not None else ()
     identity_from = [IDENTITY_COLUMN] if table.identities is not None else []
-    yield ["image", *boxes_from, *identity_from, *table.attributes]
+    yield ["image", *extents_from, *boxes_from, *identity_from, *table.attributes]
     for row, image in enumerate(table.row_images):
         box = () if table.boxes is None else map(number_text, table.boxes[row])
         person = [] if table.identities is None else [str(table.identities[row])]
-        yield [image, *box, *person, *map(_CELLS.__getitem__, table.labels[row].tolist())]
+        extent = () if table.extents is None else map(str, table.extents[row].tolist())
+        yield [image, *extent, *box, *person, *map(_CELLS.__getitem__, table.labels[row].tolist())]
+
+
+def parse_extents(columns: pd.DataFrame, path: Path) -> NDArray[np.int64]:
+    """The columns of extents as `[n x 2]` numbers.
+
+    Raises:
+        VAAError: a cell is no number of bytes; names file, row and column.
+    """
+    for name in columns.columns:
+        wrong = ~columns[name].str.fullmatch(r"[0-9]{1,18}").to_numpy(dtype=bool)
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise _cell_error(path, columns[name], row, "is not a number of bytes")
+    return columns.to_numpy(dtype=np.int64)
 
 
 def parse_boxes(columns: pd.DataFrame, path: Path) -> NDArray[np.float64]:

@@ -21,6 +21,8 @@ IMAGE_COLUMNS = (
 SPLIT_COLUMN = "split"
 # Who is on a picture: rows of one person stay in one part.
 IDENTITY_COLUMN = "identity"
+# Where a picture is in its shard: its first byte, and its number of bytes.
+EXTENT_COLUMNS = ("shard_offset", "shard_bytes")
 # The last column of predictions, empty where all went well.
 PROBLEM_COLUMN = "error"
 

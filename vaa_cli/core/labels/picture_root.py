@@ -1,5 +1,6 @@
 """The folder that the picture names of a table start from, and how they are spelt there."""
 
+import re
 from collections.abc import Sequence
 from os.path import isfile
 from pathlib import Path
@@ -7,6 +8,14 @@ from pathlib import Path
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.table import SPLITS
 from vaa_cli.core.system.input_files import LARGEST_TABLE, parse_json, read_text
+from vaa_cli.core.system.storage import (
+    MISSING,
+    StorageError,
+    is_url,
+    parent_url,
+    read_url,
+    shown_url,
+)
 
 # Where tables keep their pictures when paths do not start at the table's own folder.
 PICTURE_FOLDERS = ("", "images", "image", "imgs", "img", "pictures", "photos", "data")
@@ -29,8 +38,8 @@ def find_pictures(table: Path, images: Sequence[str]) -> tuple[Path, list[str]] 
     Returns:
         The root, and the names of all pictures below it; None if none of a sample is there.
     """
-    root = prepared_root(table)
-    if root is not None:
+    root = prepared_root(str(table))
+    if isinstance(root, Path):
         return root, list(images)
     step = max(1, len(images) // _PROBES)
     for spelt in (str, _respelt):
@@ -46,20 +55,41 @@ def find_pictures(table: Path, images: Sequence[str]) -> tuple[Path, list[str]] 
     return None
 
 
-def prepared_root(table: Path) -> Path | None:
+def prepared_root(table: str) -> Path | str | None:
     """The root of the pictures of a table in a prepared folder; None for other tables.
+
+    Args:
+        table: path or URL of the table.
+
+    Returns:
+        A folder on this machine, or its URL.
 
     Raises:
         VAAError: the folder's description cannot be read.
     """
-    description = table.parent / DESCRIPTION
-    if table.stem not in SPLITS or not description.is_file():
+    name = re.split(r"[\\/]", table)[-1]
+    if name.removesuffix(".csv") not in SPLITS:
         return None
     try:
-        text = read_text(description, LARGEST_TABLE, errors="surrogateescape")
-        return table.parent / str(parse_json(text)["root"])
+        if is_url(table):
+            description = parent_url(table) + DESCRIPTION
+            root = str(parse_json(read_url(description))["root"])
+            return root if is_url(root) else parent_url(table) + root
+        path = Path(table).parent / DESCRIPTION
+        description = str(path)
+        if not path.is_file():
+            return None
+        text = read_text(path, LARGEST_TABLE, errors="surrogateescape")
+        root = str(parse_json(text)["root"])
+        return root if is_url(root) else path.parent / root
+    except StorageError as error:
+        if error.problem == MISSING:
+            return None
+        raise
     except (ValueError, KeyError, TypeError) as error:
-        raise VAAError(f"{description} is broken ({error!r}); run vaa prepare again") from error
+        raise VAAError(
+            f"{shown_url(description)} is broken ({error!r}); run vaa prepare again"
+        ) from error
 
 
 def _as_it_is(root: Path, name: str) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.boxes import Box
 from vaa_cli.core.system.file_cache import CachedURL, URLFolder
+from vaa_cli.core.system.shards import ShardMember
 
 PRESENT, ABSENT, UNSPECIFIED = 1, 0, -1
 
@@ -28,10 +29,12 @@ class DistinctImages:
     Attributes:
         names: `p` paths relative to the table's root, in the order of their first rows.
         row_index: `[n]` the position in `names` of each row's picture.
+        first_rows: `[p]` the first row of each picture.
     """
 
     names: list[str]
     row_index: NDArray[np.int64]
+    first_rows: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,13 @@ class LabelTable:
     Attributes:
         root: the folder that the image paths start from, on this machine or at a URL.
         row_images: `n` paths relative to `root`, with forward slashes; several rows may have the
-            same one.
+            same one. Pictures in shards are named SHARD/MEMBER.
         attributes: the `c` attribute names, in the order of the label columns.
         labels: `[n x c]` int8: 1 present, 0 absent, -1 unspecified.
         splits: `[n]` int8 positions in `SPLITS`, or None where the dataset has no split.
         boxes: `[n x 4]` left, top, width, height in pixels, NaN for the whole picture; or None.
+        extents: `[n x 2]` first byte and number of bytes of each row's picture in its shard; None
+            where pictures are files.
         identities: `[n]` names or numbers, the same for rows of the same person; or None where the
             dataset has no identities.
         benchmark: the attributes that the dataset's benchmark scores, where it labels more; None
@@ -62,6 +67,7 @@ class LabelTable:
     labels: NDArray[np.int8]
     splits: NDArray[np.int8] | None = None
     boxes: NDArray[np.float64] | None = None
+    extents: NDArray[np.int64] | None = None
     identities: NDArray[Any] | None = None
     benchmark: tuple[str, ...] | None = None
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -77,11 +83,26 @@ class LabelTable:
         import pandas as pd  # a third of a second, which a prediction has no need of
 
         row_index, names = pd.factorize(np.array(self.row_images, dtype=object))
-        return DistinctImages(names.tolist(), row_index.astype(np.int64, copy=False))
+        first_rows = np.unique(row_index, return_index=True)[1]
+        return DistinctImages(names.tolist(), row_index.astype(np.int64, copy=False), first_rows)
 
-    def path(self, row: int) -> Path | CachedURL:
-        """The path of a row's picture, or its URL."""
-        return self.root / self.row_images[row]
+    @cached_property
+    def shard_rows(self) -> list[NDArray[np.int64]]:
+        """The rows of each shard, in the order of their pictures in it; none without shards."""
+        import pandas as pd
+
+        if self.extents is None:
+            return []
+        shards = np.array([name.split("/", 1)[0] for name in self.row_images], dtype=object)
+        index = pd.factorize(shards)[0]
+        order = np.lexsort((self.extents[:, 0], index))
+        return np.split(order, np.cumsum(np.bincount(index))[:-1])
+
+    def path(self, row: int) -> Path | CachedURL | ShardMember:
+        """The path of a row's picture, or what else it is read from."""
+        if self.extents is None:
+            return self.root / self.row_images[row]
+        return ShardMember.of(self.root, self.row_images[row], *self.extents[row].tolist())
 
     def box(self, row: int) -> Box | None:
         """The box of a row, None for the whole picture."""
@@ -98,6 +119,7 @@ class LabelTable:
             labels=self.labels[positions],
             splits=None if self.splits is None else self.splits[positions],
             boxes=None if self.boxes is None else self.boxes[positions],
+            extents=None if self.extents is None else self.extents[positions],
             identities=None if self.identities is None else self.identities[positions],
         )
 
@@ -143,6 +165,12 @@ def joined_boxes(tables: Sequence[LabelTable]) -> NDArray[np.float64] | None:
     return np.concatenate(
         [np.full((len(one), 4), np.nan) if one.boxes is None else one.boxes for one in tables]
     )
+
+
+def joined_extents(tables: Sequence[LabelTable]) -> NDArray[np.int64] | None:
+    """The extents of the rows of several tables, of which all or none are in shards."""
+    found = [table.extents for table in tables if table.extents is not None]
+    return np.concatenate(found) if found else None
 
 
 def leaves_folder(name: str) -> bool:

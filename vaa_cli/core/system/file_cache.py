@@ -11,7 +11,15 @@ from platformdirs import user_cache_path
 
 from vaa_cli.core.errors import VAAError, one_line
 from vaa_cli.core.system.files import is_temporary, whole_file
-from vaa_cli.core.system.storage import StorageError, content_tag, read_url, shown_url
+from vaa_cli.core.system.locks import exclusive
+from vaa_cli.core.system.named_content import NamedContent
+from vaa_cli.core.system.storage import (
+    StorageError,
+    content_tag,
+    read_url,
+    shown_url,
+    url_info,
+)
 from vaa_cli.core.system.storage_file import open_url
 
 # Of files at URLs that a training reads again and again.
@@ -110,6 +118,47 @@ class FileCache:
         self._keep(path, content)
         return content
 
+    def file(self, url: str) -> Path | None:
+        """A file of the folder with the content of a URL, which is read into it if need be.
+
+        Of several processes or threads that ask for it, one reads it. It stays until others need
+        its room; who has opened it by then can go on reading.
+
+        Args:
+            url: the URL of a file whose content never changes.
+
+        Returns:
+            The file; None if the cache has no room for it, or cannot be written.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        path = self._path(url)
+        if path.is_file():
+            with contextlib.suppress(OSError):
+                os.utime(path)  # by which it was used last
+            return path
+        size = int(url_info(url).get("size") or 0)
+        if size > self.size:
+            return None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with exclusive(path.with_name(f".{path.name}.lock"), path, "", wait=True):
+                return path if path.is_file() or self._copy(url, size, path) else None
+        except StorageError:
+            raise
+        except (OSError, VAAError):  # a disk that is full, or read-only
+            return None
+
+    def _copy(self, url: str, size: int, path: Path) -> bool:
+        """Read a file into the folder, a piece at a time; whether there is room for it."""
+        if not self._make_room(size):
+            return False
+        with open_url(url) as source, whole_file(path, sync=False) as file:
+            while piece := source.read(_PIECE):
+                file.write(piece)
+        return True
+
     def _path(self, url: str) -> Path:
         digest = hashlib.blake2b(url.encode(errors="surrogateescape"), digest_size=16).hexdigest()
         return self.folder / digest[:2] / digest[2:]
@@ -117,16 +166,22 @@ class FileCache:
     def _keep(self, path: Path, content: bytes) -> None:
         # A disk that is full, or read-only, costs time and nothing else.
         with contextlib.suppress(OSError, VAAError):
-            if self._held is None:
-                self._held = self._remove_oldest()
-            if self._held + len(content) > self.size:
-                self._held = self._remove_oldest(len(content))
-            if self._held + len(content) > self.size:
+            if not self._make_room(len(content)):
                 return
             path.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(path, sync=False) as file:
                 file.write(content)
-            self._held += len(content)
+
+    def _make_room(self, size: int) -> bool:
+        """Count a file that will be written, and remove others for it; whether there is room."""
+        if self._held is None:
+            self._held = self._remove_oldest()
+        if self._held + size > self.size:
+            self._held = self._remove_oldest(size)
+        if self._held + size > self.size:
+            return False
+        self._held += size
+        return True
 
     def _remove_oldest(self, wanted: int = 0) -> int:
         """Make place if the cache is full; the number of bytes that are there then."""
@@ -148,7 +203,7 @@ class FileCache:
         return held
 
 
-class CachedURL(str):
+class CachedURL(NamedContent):
     """The URL of a file that is read through a cache, wherever it is read.
 
     Args:
@@ -165,6 +220,11 @@ class CachedURL(str):
 
     def __getnewargs__(self) -> tuple[str, FileCache]:  # type: ignore[override]
         return str(self), self.cache
+
+    @property
+    def is_remote(self) -> bool:
+        """Yes, it is."""
+        return True
 
     def content(self) -> bytes:
         """The bytes of the file.

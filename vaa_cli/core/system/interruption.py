@@ -51,8 +51,12 @@ def received_signal() -> int:
 def cleanup() -> Iterator[None]:
     """A block that must be left by its end or by an exception, for what it has begun to write.
 
-    A signal raises KeyboardInterrupt in it.
+    A signal raises KeyboardInterrupt in it. That is so in the main thread, where signals arrive;
+    other threads end with the process.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     _State.cleanups += 1
     try:
         yield
@@ -63,6 +67,9 @@ def cleanup() -> Iterator[None]:
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """A short block in which no signal raises anything; one that came does so at its end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where none does
+        return
     _State.deferrals += 1
     try:
         yield

@@ -124,6 +124,24 @@ def _first_bytes(fs: "AbstractFileSystem", path: str, count: int, time_limit: fl
         return b""
 
 
+def read_url_part(url: str, start: int, end: int) -> bytes:
+    """The bytes of a file at a URL from one position to another, of which all must be there.
+
+    Raises:
+        StorageError: it is missing, may not be read, ends before, or the storage keeps failing.
+    """
+    fs, path = filesystem(url)
+
+    def read() -> bytes:
+        limits = {"start": start, "end": end, "time_limit": TIME_LIMIT}
+        content = bytes(called(fs, "cat_file", path, **limits))
+        if len(content) != end - start:
+            raise OSError(f"{len(content):,} bytes came where {end - start:,} were asked for")
+        return content
+
+    return retried(url, read)
+
+
 def write_url(url: str, content: bytes) -> None:
     """Write a file at a URL, whole or not at all; what stands there is replaced.
 

@@ -3,14 +3,7 @@
 import io
 from typing import Any
 
-from vaa_cli.core.system.storage import (
-    TIME_LIMIT,
-    StorageError,
-    called,
-    filesystem,
-    retried,
-    url_info,
-)
+from vaa_cli.core.system.storage import StorageError, read_url_part, url_info
 
 # Bytes that are asked for at a time.
 BLOCK = 8 << 20
@@ -24,7 +17,6 @@ class _Parts(io.RawIOBase):
         if size is None:
             raise StorageError(url, "the storage does not say how large it is; download it first")
         self._url, self._size, self._position = url, int(size), 0
-        self._fs, self._path = filesystem(url)
 
     def readable(self) -> bool:
         return True
@@ -41,17 +33,10 @@ class _Parts(io.RawIOBase):
         end = min(self._size, self._position + len(buffer))
         if end <= self._position:
             return 0
-        content = retried(self._url, lambda: self._between(self._position, end))
+        content = read_url_part(self._url, self._position, end)
         buffer[: len(content)] = content
         self._position += len(content)
         return len(content)
-
-    def _between(self, start: int, end: int) -> bytes:
-        limits = {"start": start, "end": end, "time_limit": TIME_LIMIT}
-        content = bytes(called(self._fs, "cat_file", self._path, **limits))
-        if len(content) != end - start:
-            raise OSError(f"{len(content):,} bytes came where {end - start:,} were asked for")
-        return content
 
 
 def open_url(url: str, block: int = BLOCK) -> io.BufferedReader:

@@ -8,8 +8,9 @@ from typing import Any
 from vaa_cli.core.datasets.prepared import Prepared
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.models.names import heads_problem
+from vaa_cli.core.training.option_groups import ATTENTION_OPTIONS
 from vaa_cli.core.training.option_sources import checked_options
-from vaa_cli.core.training.options import ATTENTION_OPTIONS, TrainingOptions
+from vaa_cli.core.training.options import TrainingOptions
 from vaa_cli.core.training.run_series import PlannedRun
 
 BASELINE, UNIFORM, FULL = "baseline", "uniform-heads", "full"

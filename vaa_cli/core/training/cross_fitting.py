@@ -21,7 +21,7 @@ from vaa_cli.core.datasets.prepared import (
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.label_file import table_cells
 from vaa_cli.core.labels.splits import TRAIN, VAL, VAL_FRACTION, hashed_parts
-from vaa_cli.core.labels.table import SPLITS, LabelTable, joined_boxes
+from vaa_cli.core.labels.table import SPLITS, LabelTable, joined_boxes, joined_extents
 from vaa_cli.core.training.options import TrainingOptions
 from vaa_cli.core.training.run_series import PlannedRun
 
@@ -53,6 +53,7 @@ def whole_table(data: Prepared) -> LabelTable:
         labels=np.concatenate([part.labels for part in parts]),
         splits=np.repeat(np.arange(len(parts), dtype=np.int8), [len(part) for part in parts]),
         boxes=joined_boxes(parts),
+        extents=joined_extents(parts),
         identities=np.concatenate(people) if has_people else None,  # type: ignore[arg-type]
     )
 

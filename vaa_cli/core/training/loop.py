@@ -42,7 +42,7 @@ from vaa_cli.core.training.option_sources import checked_options
 from vaa_cli.core.training.options import TrainingOptions
 from vaa_cli.core.training.progress import EpochSums, Progress
 from vaa_cli.core.training.run_writer import RunWriter
-from vaa_cli.core.training.sampling import augmented_requests, epoch_batches
+from vaa_cli.core.training.sampling import augmented_requests, epoch_batches, shard_batches
 from vaa_cli.core.training.seeding import seed_all
 from vaa_cli.core.training.setup import (
     growth,
@@ -365,7 +365,13 @@ class _Training:
 
     def _batches(self, epoch: int) -> list[NDArray[np.int64]]:
         size, seed = self.recipe.batch_size, self.options.seed
-        return epoch_batches(len(self.table), size, seed, epoch, self.smallest)
+        if self.table.extents is None:
+            return epoch_batches(len(self.table), size, seed, epoch, self.smallest)
+        buffer, world_size = self.options.shuffle_buffer, self.group.world_size
+        return shard_batches(
+            self.table.shard_rows, size, seed, epoch, self.smallest,
+            shuffle_buffer=buffer, world_size=world_size,
+        )  # fmt: skip
 
     def _stop_together(self) -> None:
         """Stop if any process was asked to; all processes call this at the same moments."""

@@ -13,7 +13,8 @@ from vaa_cli.core.errors import VAAError, brief, one_line
 from vaa_cli.core.models.names import heads_problem
 from vaa_cli.core.system.input_files import read_file
 from vaa_cli.core.training.option_fields import OPTION_FIELDS
-from vaa_cli.core.training.options import ATTENTION_OPTIONS, CHANGEABLE, TrainingOptions
+from vaa_cli.core.training.option_groups import ATTENTION_OPTIONS, CHANGEABLE
+from vaa_cli.core.training.options import TrainingOptions
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -83,6 +83,8 @@ class TrainingOptions:
             never ends early.
         best_by: score on val that chooses the best epoch.
         calibrate: fit scaling and thresholds on val when the training is finished.
+        shuffle_buffer: pictures among which those in shards are shuffled, see
+            `sampling.shard_batches`.
         seed: seed of weights, order and augmentation.
         deterministic: use only algorithms that give the same numbers each time.
         cache: `ram` keeps decoded pictures in memory.
@@ -310,6 +312,9 @@ class TrainingOptions:
     cache: Annotated[
         CacheName, Help("ram: decode each picture once and keep it in memory.", _SPEED)
     ] = "none"
+    shuffle_buffer: Annotated[
+        int, Ge(1), Help("Pictures among which those in shards are shuffled.", _SPEED)
+    ] = 10_000
     save_every: Annotated[
         float,
         Ge(0),
@@ -364,33 +369,3 @@ class TrainingOptions:
 
 
 OPTION_NAMES = tuple(field.name for field in fields(TrainingOptions))
-# Options that are of no effect without stages that carry attention.
-ATTENTION_OPTIONS = frozenset(
-    {
-        "classifier",
-        "attention",
-        "confidence",
-        "hidden",
-        "attention_loss",
-        "attention_loss_weight",
-        "weigh",
-        "history",
-        "burn_in",
-    }
-)
-# Options that a resumed training may change: where and how it is computed and kept, and when it
-# ends early. It may also have more epochs.
-CHANGEABLE = frozenset(
-    {
-        "patience",
-        "calibrate",
-        "skip_bad_steps",
-        "device",
-        "precision",
-        "compile",
-        "workers",
-        "save_every",
-        "keep",
-        "tensorboard",
-    }
-)

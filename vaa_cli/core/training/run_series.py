@@ -12,8 +12,9 @@ from vaa_cli.core.runs.log import read_log
 from vaa_cli.core.runs.lookup import resume_point
 from vaa_cli.core.training.events import Event, Stopped
 from vaa_cli.core.training.loop import train
+from vaa_cli.core.training.option_groups import CHANGEABLE
 from vaa_cli.core.training.option_sources import started_options
-from vaa_cli.core.training.options import CHANGEABLE, TrainingOptions
+from vaa_cli.core.training.options import TrainingOptions
 from vaa_cli.core.training.stop_request import StopRequest
 
 

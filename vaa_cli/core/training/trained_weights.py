@@ -7,7 +7,8 @@ from pathlib import Path
 from vaa_cli.core.models.card import is_model, read_card
 from vaa_cli.core.models.names import NAMED_WEIGHTS
 from vaa_cli.core.runs.lookup import STARTER_NAME, model_file
-from vaa_cli.core.training.options import ATTENTION_OPTIONS, TrainingOptions
+from vaa_cli.core.training.option_groups import ATTENTION_OPTIONS
+from vaa_cli.core.training.options import TrainingOptions
 
 # Options that a new training has of the run that it starts from: those of its model.
 _OF_THE_MODEL = (
