@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 from vaa_cli.core.datasets.formats import csv_folder
-from vaa_cli.core.datasets.prepared import Origin, Prepared, read_prepared, write_prepared
+from vaa_cli.core.datasets.prepared import Prepared, read_prepared
+from vaa_cli.core.datasets.prepared_output import Origin, write_prepared
 from vaa_cli.core.labels.table import SPLITS
 
 ATTRIBUTES = ("red", "hat", "striped")

@@ -25,6 +25,7 @@ TRAIN = (
     "--recipe", "paper", "--lr", "1e-5", "--epochs", "2", "--burn-in", "0", "--ema", "0.5",
     "--set", "hidden=32", "--workers", "0", "--no-tensorboard",
 )  # fmt: skip
+SHARDS = ("--shards", "--shard-size", "10KB")
 
 
 def run_on_two(*arguments: str | Path, cwd: Path, stdin: str | None = None) -> Outcome:
@@ -38,12 +39,16 @@ def run_on_two(*arguments: str | Path, cwd: Path, stdin: str | None = None) -> O
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(
+    scope="module",
+    params=[(), pytest.param(SHARDS, marks=pytest.mark.slow)],
+    ids=["files", "shards"],
+)
+def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """A folder with the same training by one process and by two."""
     folder = tmp_path_factory.mktemp("together")
     make_dataset(folder / "dataset", count=61)
-    assert run_vaa("prepare", "dataset", cwd=folder).code == 0
+    assert run_vaa("prepare", "dataset", *request.param, cwd=folder).code == 0
     one = run_vaa("train", *TRAIN, "--run", "one", cwd=folder)
     assert one.code == 0, one.err
     two = run_on_two("train", *TRAIN, "--sync-bn", "--run", "two", cwd=folder)

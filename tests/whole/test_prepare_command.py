@@ -32,7 +32,7 @@ from tests.helpers.figures import make_dataset
 from tests.helpers.matlab_files import Bomb, row_of, save_mat, write_v73
 from tests.helpers.pictures import noise, write_rows
 from vaa_cli.core.datasets.formats.registry import FORMATS
-from vaa_cli.core.datasets.prepared import written_alone
+from vaa_cli.core.datasets.prepared_output import written_alone
 from vaa_cli.core.models.model_file import load_model
 from vaa_cli.core.runs.lookup import model_file
 

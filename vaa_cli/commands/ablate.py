@@ -59,7 +59,7 @@ SamplesOption = Annotated[
 @partial(with_training_options, without=("seed", "calibrate"))
 def ablate(
     context: typer.Context,
-    data: DataOption = PREPARED,
+    data: DataOption = str(PREPARED),
     out: OutOption = ABLATION,
     seeds: SeedsOption = "0,1,2",
     only: OnlyOption = None,

@@ -10,7 +10,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from rich.console import Console
@@ -183,8 +182,8 @@ def track(items: Iterable[Item], doing: str, total: int, /) -> Iterable[Item]:
         yield from bar.track(items, total=total)
 
 
-def quote(path: Path) -> str:
-    """A path quoted for a shell."""
+def quote(path: object) -> str:
+    """A path or a URL quoted for a shell."""
     return shlex.quote(str(path))
 
 

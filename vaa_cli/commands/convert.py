@@ -8,7 +8,7 @@ import typer
 from vaa_cli.commands.console import say, warn
 
 PreparedArgument = Annotated[
-    Path, typer.Argument(metavar="PREPARED", help="A prepared folder.", show_default=False)
+    str, typer.Argument(metavar="PREPARED", help="A prepared folder.", show_default=False)
 ]
 OutArgument = Annotated[
     Path, typer.Argument(metavar="OUT", help="The folder to write.", show_default=False)

@@ -31,10 +31,10 @@ ImagesArgument = Annotated[
     ),
 ]
 DataOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--data",
-        help="Prepared folder. Default: the one that the run was trained on.",
+        help="Prepared folder, or its URL. Default: the one that the run was trained on.",
         show_default=False,
     ),
 ]

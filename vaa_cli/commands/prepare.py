@@ -21,7 +21,8 @@ PathsArgument = Annotated[
     typer.Argument(
         metavar="DATASET_DIR [OUT_DIR]",
         help="The dataset folder, or a label CSV, or a URL of one; and the prepared folder to "
-        "write (default: prepared). With --merge: prepared folders, and the joined one to write.",
+        "write, or its URL (default: prepared). With --merge: prepared folders, and the joined "
+        "one to write.",
         show_default=False,
     ),
 ]
@@ -263,28 +264,20 @@ def _check(
     return "none" if no_check else check
 
 
-def _sources_and_target(paths: Sequence[str], merge: bool) -> tuple[Sequence[str], Path]:
+def _sources_and_target(paths: Sequence[str], merge: bool) -> tuple[Sequence[str], Path | str]:
     """The folders to read, and the one to write."""
     if merge:
         if len(paths) < 3:
             raise VAAError(
                 "--merge joins two prepared folders or more; write vaa prepare A B OUT_DIR --merge"
             )
-        return paths[:-1], _folder(paths[-1])
+        return paths[:-1], paths[-1]
     if len(paths) > 2:
         raise VAAError(
             f"{len(paths)} folders given; vaa prepare reads one (DATASET_DIR [OUT_DIR]), unless "
             "--merge joins prepared ones"
         )
-    return paths[:1], _folder(paths[1]) if len(paths) == 2 else PREPARED
-
-
-def _folder(name: str) -> Path:
-    from vaa_cli.core.system.storage import is_url
-
-    if is_url(name):
-        raise VAAError(f"{name}: a prepared folder is written to this machine; name a folder")
-    return Path(name)
+    return paths[:1], paths[1] if len(paths) == 2 else PREPARED
 
 
 def _print_result(result: "PreparedResult") -> None:

@@ -27,7 +27,7 @@ ResumedArgument = Annotated[
         show_default=False,
     ),
 ]
-DataOption = Annotated[Path, typer.Option("--data", help="Prepared folder.")]
+DataOption = Annotated[str, typer.Option("--data", help="Prepared folder, or its URL.")]
 RunOption = Annotated[
     Path | None,
     typer.Option(
@@ -68,7 +68,7 @@ ResumeOption = Annotated[
 def train(
     context: typer.Context,
     resumed: ResumedArgument = None,
-    data: DataOption = PREPARED,
+    data: DataOption = str(PREPARED),
     run: RunOption = None,
     config: ConfigOption = None,
     settings: SettingsOption = None,

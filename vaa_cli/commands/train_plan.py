@@ -28,7 +28,7 @@ class NamedFolders:
         resume: whether to go on with one.
     """
 
-    data: Path | None
+    data: str | None
     run: Path | None
     resumed: Path | None
     resume: bool
@@ -40,13 +40,13 @@ class Plan:
 
     Attributes:
         options: the options.
-        data: the prepared folder.
+        data: path or URL of the prepared folder.
         run: the run folder; None for a new one with a name of its own.
         checkpoint: the checkpoint to go on from; None to start.
     """
 
     options: "TrainingOptions"
-    data: Path
+    data: str
     run: Path | None
     checkpoint: Path | None
 
@@ -64,7 +64,7 @@ class Plan:
         checkpoint = plan["checkpoint"]
         return cls(
             with_values(TrainingOptions(), plan["options"]),
-            Path(plan["data"]),
+            plan["data"],
             Path(plan["run"]) if plan["run"] is not None else None,
             Path(checkpoint) if checkpoint is not None else None,
         )
@@ -100,7 +100,7 @@ def make_plan(options: "TrainingOptions", named: frozenset[str], folders: NamedF
     _check_weights(options.weights)
     options = like_trained(options, named)
     require_consistent(options, named)
-    return Plan(options, data or PREPARED, run, None)
+    return Plan(options, data or str(PREPARED), run, None)
 
 
 def _check_weights(weights: str) -> None:

@@ -10,7 +10,8 @@ from tests.helpers.dataset_trees import named_labels, save_pictures
 from tests.helpers.pictures import make_table
 from vaa_cli.core.datasets.conversion import FORMS, convert
 from vaa_cli.core.datasets.formats.registry import detect
-from vaa_cli.core.datasets.prepared import Origin, Prepared, read_prepared, write_prepared
+from vaa_cli.core.datasets.prepared import Prepared, read_prepared
+from vaa_cli.core.datasets.prepared_output import Origin, write_prepared
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.table import SPLITS
 

@@ -13,9 +13,9 @@ from vaa_cli.core.datasets.crops import (
     CropOptions,
     crop_names,
     cropped,
-    staging_folder,
     write_crops,
 )
+from vaa_cli.core.datasets.prepared_output import prepared_output
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.decode import open_picture
 from vaa_cli.core.labels.boxes import Box
@@ -214,9 +214,12 @@ def test_many_pictures_on_all_cores(tmp_path: Path) -> None:
 
 
 def test_the_staging_folder_is_the_same_for_every_run(tmp_path: Path) -> None:
-    assert staging_folder(tmp_path / "out") == staging_folder(tmp_path / "out")
-    assert staging_folder(tmp_path / "out").parent == tmp_path
-    assert staging_folder(tmp_path / "out") != staging_folder(tmp_path / "out2")
+    def staging(name: str) -> Path:
+        return prepared_output(tmp_path / name).crops
+
+    assert staging("out") == staging("out")
+    assert staging("out").parent == tmp_path
+    assert staging("out") != staging("out2")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "out")
-    assert staging_folder(tmp_path / "link").parent == tmp_path / "elsewhere"
+    assert staging("link").parent == tmp_path / "elsewhere"

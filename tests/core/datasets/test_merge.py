@@ -9,7 +9,8 @@ import pytest
 
 from tests.helpers.pictures import make_table
 from vaa_cli.core.datasets.merge import merged_margin, merged_table
-from vaa_cli.core.datasets.prepared import Origin, Prepared, read_prepared, write_prepared
+from vaa_cli.core.datasets.prepared import Prepared, read_prepared
+from vaa_cli.core.datasets.prepared_output import Origin, write_prepared
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.table import LabelTable
 

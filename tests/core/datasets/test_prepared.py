@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from tests.helpers.pictures import make_table
 from vaa_cli.core.datasets.cleaning import Dropped
-from vaa_cli.core.datasets.prepared import Origin, read_prepared, write_prepared
+from vaa_cli.core.datasets.prepared import read_prepared
+from vaa_cli.core.datasets.prepared_output import Origin, write_prepared
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.priors import Priors
 from vaa_cli.core.labels.table import SPLITS, LabelTable

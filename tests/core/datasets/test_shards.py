@@ -48,6 +48,11 @@ def boxes_dataset(folder: Path) -> Path:
     return folder
 
 
+def folder_of(data: Prepared) -> Path:
+    assert isinstance(data.folder, Path)
+    return data.folder
+
+
 def contents(table: LabelTable) -> list[bytes]:
     return [
         path.content() if isinstance(path, ShardMember) else Path(str(path)).read_bytes()
@@ -77,7 +82,7 @@ def test_the_rows_are_those_of_files(dataset: Path, boxes: bool) -> None:
 
 def test_shards_are_of_their_size_and_complete(dataset: Path) -> None:
     data = prepared(dataset, "shards", SHARDS)
-    shards = sorted((data.folder / "shards").iterdir())
+    shards = sorted((folder_of(data) / "shards").iterdir())
     assert len(shards) > 5
     # Beside pictures up to the size: a header and a description each, and the end of a tar file.
     assert all(shard.stat().st_size < 30_000 for shard in shards)
@@ -107,7 +112,7 @@ def test_the_descriptions_hold_labels_boxes_and_names(tmp_path: Path) -> None:
     data = prepared(boxes_dataset(tmp_path / "boxes"), "shards", SHARDS)
     table = data.split("val")
     shard, member = table.row_images[0].split("/")
-    with tarfile.open(data.folder / "shards" / shard) as archive:
+    with tarfile.open(folder_of(data) / "shards" / shard) as archive:
         file = archive.extractfile(f"{member.rsplit('.', 1)[0]}.json")
         assert file is not None
         described = json.load(file)
@@ -134,7 +139,7 @@ def test_crops_are_packed(tmp_path: Path) -> None:
     shards = prepared(dataset, "shards", replace(SHARDS, crops=True))
     assert sorted(rows(crops.split("train"))) == sorted(rows(shards.split("train")))
     assert shards.split("train").boxes is None
-    assert sorted(path.name for path in shards.folder.iterdir()) == [
+    assert sorted(path.name for path in folder_of(shards).iterdir()) == [
         "dataset.json", "priors.csv", "shards", "test.csv", "train.csv", "val.csv",
     ]  # fmt: skip
     assert not list(tmp_path.glob(".shards*")), "nothing is left beside it"
@@ -161,10 +166,10 @@ def test_preparing_again_replaces_the_shards(dataset: Path) -> None:
     before = prepared(dataset, "shards", SHARDS).split("train").row_images
     after = prepared(dataset, "shards", replace(SHARDS, shard_size="20KB"))
     named = {name.split("/")[0] for part in after.splits.values() for name in part.row_images}
-    assert {path.name for path in (after.folder / "shards").iterdir()} == named
+    assert {path.name for path in (folder_of(after) / "shards").iterdir()} == named
     assert after.split("train").row_images != before
-    prepare(dataset, after.folder)
-    assert not (after.folder / "shards").exists()
+    prepare(dataset, folder_of(after))
+    assert not (folder_of(after) / "shards").exists()
 
 
 def test_wrong_requests(dataset: Path) -> None:
@@ -180,11 +185,11 @@ def test_wrong_requests(dataset: Path) -> None:
             prepare(dataset, dataset.parent / "none", options)
     with pytest.raises(VAAError, match="in shards, which are not joined"):
         prepare(
-            [data.folder, dataset.parent / "files"], dataset.parent / "none",
+            [folder_of(data), dataset.parent / "files"], dataset.parent / "none",
             PrepareOptions(merge=True),
         )  # fmt: skip
     with pytest.raises(VAAError, match="in shards, from which nothing is prepared"):
-        prepare(data.folder, dataset.parent / "none")
+        prepare(folder_of(data), dataset.parent / "none")
     for form in ("csv", "coco", "imagefolder"):
         with pytest.raises(VAAError, match="the pictures are in shards"):
             convert(data, dataset.parent / "none", form)
@@ -265,9 +270,9 @@ def test_a_table_of_shards_at_a_url(dataset: Path, tmp_path: Path) -> None:
 
 def test_extents_that_are_no_numbers_are_refused(dataset: Path) -> None:
     data = prepared(dataset, "shards", SHARDS)
-    path = data.folder / "val.csv"
+    path = folder_of(data) / "val.csv"
     lines = path.read_text().splitlines()
     image, _, *rest = lines[1].split(",")
     path.write_text("\n".join([lines[0], ",".join([image, "-5", *rest])]))
     with pytest.raises(VAAError, match="row 2, column 'shard_offset': '-5' is not a number"):
-        read_prepared(data.folder)
+        read_prepared(folder_of(data))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tests.helpers.pictures import make_table, write_rows
-from vaa_cli.core.datasets.prepared import Origin, read_prepared, write_prepared
+from vaa_cli.core.datasets.prepared import read_prepared
+from vaa_cli.core.datasets.prepared_output import Origin, write_prepared
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.attributes import choose_attributes
 from vaa_cli.core.labels.boxes import Box

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tests.helpers.figures import make_prepared
-from vaa_cli.core.datasets.prepared import Origin, Prepared, read_prepared, write_prepared
+from vaa_cli.core.datasets.prepared import Prepared, read_prepared
+from vaa_cli.core.datasets.prepared_output import Origin, write_prepared
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.table import SPLITS
 from vaa_cli.core.training.cross_fitting import make_folds, whole_table
@@ -48,7 +49,7 @@ def test_a_person_is_in_one_fold(data: Prepared, tmp_path: Path) -> None:
 def test_folds_stay_while_the_labels_do(data: Prepared, tmp_path: Path) -> None:
     folder = tmp_path / "folds"
     _, folds = make_folds(data, TrainingOptions(), 3, folder)
-    written = [fold.run.data.folder / "dataset.json" for fold in folds]
+    written = [Path(str(fold.run.data.folder)) / "dataset.json" for fold in folds]
     before = [path.stat().st_mtime_ns for path in written]
     make_folds(data, TrainingOptions(), 3, folder)
     assert [path.stat().st_mtime_ns for path in written] == before

@@ -15,7 +15,8 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 from tests.helpers.command import read_rows
 from tests.helpers.figures import make_dataset, make_prepared
 from vaa_cli.core.datasets.formats import csv_folder
-from vaa_cli.core.datasets.prepared import Origin, Prepared, read_prepared, write_prepared
+from vaa_cli.core.datasets.prepared import Prepared, read_prepared
+from vaa_cli.core.datasets.prepared_output import Origin, write_prepared
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.evaluation.metrics import score
 from vaa_cli.core.images.loader import PictureLoader

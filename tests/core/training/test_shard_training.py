@@ -130,7 +130,7 @@ def test_shards_at_a_url_with_workers_are_the_same(
 
 def test_a_broken_shard_is_broken_pictures(data: Prepared, tmp_path: Path) -> None:
     folder = tmp_path / "prepared"
-    shutil.copytree(data.folder, folder)
+    shutil.copytree(str(data.folder), folder)
     victim = sorted((folder / "shards").glob("train-*"))[0]
     with victim.open("r+b") as file:
         file.truncate(1000)

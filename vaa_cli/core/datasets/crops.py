@@ -59,12 +59,6 @@ class _Job:
     options: CropOptions
 
 
-def staging_folder(out: Path) -> Path:
-    """The folder in which crops are gathered, and found again by the next run."""
-    out = out.resolve()  # beside the folder itself, if this is a link
-    return out.with_name(f".{out.name}.crops")
-
-
 def crop_names(table: LabelTable, options: CropOptions) -> list[str]:
     """A name for each row's crop, which changes with all that the crop depends on."""
     pictures = table.distinct_images

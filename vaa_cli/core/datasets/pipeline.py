@@ -1,7 +1,6 @@
 """From a dataset folder, or from prepared folders, to one prepared folder."""
 
 import logging
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,6 @@ from vaa_cli.core.datasets.crops import (
     CropOptions,
     crop_names,
     cropped,
-    staging_folder,
     write_crops,
 )
 from vaa_cli.core.datasets.options import PrepareOptions
@@ -21,16 +19,12 @@ from vaa_cli.core.datasets.prepared import (
     CROPS,
     DEFAULT_FOLDER,
     SHARDS,
-    Origin,
     Prepared,
-    StagedPictures,
     is_prepared,
     read_prepared,
-    require_writable,
-    write_prepared,
-    written_alone,
 )
-from vaa_cli.core.datasets.shards import Packing, shard_staging_folder
+from vaa_cli.core.datasets.prepared_output import Origin, PreparedOutput, prepared_output
+from vaa_cli.core.datasets.shards import Packing
 from vaa_cli.core.datasets.source import Source, chosen_rows, paths_and_urls
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.check import check_pictures
@@ -43,10 +37,10 @@ from vaa_cli.core.labels.splits import (
 )
 from vaa_cli.core.labels.statistics import LabelStatistics
 from vaa_cli.core.labels.table import SPLITS, LabelTable
-from vaa_cli.core.system.folders import make_folder, require_apart
-from vaa_cli.core.system.interruption import cleanup
-from vaa_cli.core.system.output_folder import output_folder
+from vaa_cli.core.system.file_cache import FileCache, Location, URLFolder, location, subfolder
+from vaa_cli.core.system.folders import require_apart
 from vaa_cli.core.system.processes import start_early
+from vaa_cli.core.system.storage import is_url
 
 # The modules that processes which check and crop pictures load.
 MODULES = ("vaa_cli.core.images.check", "vaa_cli.core.datasets.crops")
@@ -71,7 +65,7 @@ class PreparedResult:
     """A folder that was prepared.
 
     Attributes:
-        folder: path of the prepared folder.
+        folder: path or URL of the prepared folder.
         name: name of the dataset.
         table: the rows, with splits.
         priors: priors of the training split.
@@ -82,7 +76,7 @@ class PreparedResult:
         staging: a folder with crops of an earlier run that was stopped; None if there is none.
     """
 
-    folder: Path
+    folder: Location
     name: str
     table: LabelTable
     priors: Priors
@@ -110,7 +104,7 @@ def prepare(
     Args:
         source: the dataset folder or a label CSV, or its URL; with `merge`, several prepared
             folders.
-        out: the prepared folder to write; an earlier one is replaced.
+        out: the prepared folder to write, or its URL; an earlier one is replaced.
         options: the options; None for the defaults.
         draw: draws the statistics of the training split as a PNG file, given the dataset's name.
         track: shows the progress of long work, see `Track`.
@@ -127,25 +121,48 @@ def prepare(
         >>> result.priors.positives.tolist() > [0, 0, 0]
         True
     """
-    options, out = options or PrepareOptions(), Path(out)
+    options = options or PrepareOptions()
     sources = paths_and_urls(source)
     options.require_sound()
-    require_writable(out)
-    require_apart(out, [source for source in sources if isinstance(source, Path)])
+    # Without a home folder there is no cache, which matters for URLs alone.
+    cache = FileCache.default(options.cache_dir, options.cache_size) if is_url(out) else None
+    place = location(out, cache)
+    output = prepared_output(place)
+    output.require_writable()
+    if isinstance(place, Path):
+        require_apart(place, [source for source in sources if isinstance(source, Path)])
     if options.check != "none" or options.crops:
         start_early(["vaa_cli.__main__", *MODULES])
-    table, origin = chosen_rows(sources, out, options)
-    earlier = _earlier(out)
+    table, origin = chosen_rows(sources, place, options)
+    _require_reachable(table, place, options)
+    earlier = _earlier(place)
     if earlier is not None and not options.force:
         _require_same_dataset(earlier, origin, table)
-    with written_alone(out):
-        return _prepare(table, origin, out, options, earlier, draw, track)
+    with output.alone():
+        return _prepare(table, origin, place, output, options, earlier, draw, track)
 
 
-def _earlier(out: Path) -> Prepared | None:
+def _require_reachable(table: LabelTable, place: Location, options: PrepareOptions) -> None:
+    """Check that who reads a prepared folder at a URL can read the pictures, too.
+
+    Raises:
+        VAAError: they are files of this machine, or would be many small ones at a URL.
+    """
+    if not isinstance(place, URLFolder) or options.shards:
+        return
+    if options.crops:
+        raise VAAError(f"{place}: crops are written to a URL in shards; add `shards`")
+    if not isinstance(table.root, URLFolder):
+        raise VAAError(
+            f"{place}: the pictures are in {table.root}, on this machine; add `shards` to write "
+            "them there, too"
+        )
+
+
+def _earlier(place: Location) -> Prepared | None:
     """What was prepared in a folder before; None where that is nothing, or broken."""
     try:
-        return read_prepared(out) if is_prepared(out) else None
+        return read_prepared(place) if is_prepared(place) else None
     except VAAError as error:
         _LOGGER.warning("%s; it is replaced, and its splits are not known", error)
         return None
@@ -157,11 +174,10 @@ def _require_same_dataset(earlier: Prepared, origin: Source, table: LabelTable) 
     Raises:
         VAAError: it is of another dataset.
     """
-    root = next(part.root for part in earlier.splits.values()).resolve()
+    root = str(next(part.root for part in earlier.splits.values()).resolve())
     is_same = earlier.name == origin.name or root in (
-        table.root.resolve(),
-        earlier.folder.resolve() / CROPS,
-        earlier.folder.resolve() / SHARDS,
+        str(table.root.resolve()),
+        *(str(earlier.folder.resolve() / name) for name in (CROPS, SHARDS)),
     )
     if not is_same:
         raise VAAError(
@@ -173,7 +189,8 @@ def _require_same_dataset(earlier: Prepared, origin: Source, table: LabelTable) 
 def _prepare(
     table: LabelTable,
     origin: Source,
-    out: Path,
+    place: Location,
+    output: PreparedOutput,
     options: PrepareOptions,
     earlier: Prepared | None,
     draw: Callable[[LabelStatistics, str], bytes] | None,
@@ -186,26 +203,26 @@ def _prepare(
 
     has_own_splits = table.splits is not None
     table = _with_splits(table, options, earlier)
-    staged = None
+    pictures = None
     if options.crops:
         crop_options = CropOptions(origin.box_margin, options.short_side or SHORT_SIDE)
-        table, not_cropped = _cropped(table, out, crop_options, options.strict, track)
-        staged = StagedPictures(staging_folder(out), CROPS)
-        dropped += not_cropped
-        require_train(table)
+        crops_there = place / CROPS if isinstance(place, Path) else output.crops
+        table, not_cropped = _cropped(
+            table, output.crops, crops_there, crop_options, options.strict, track
+        )
+        pictures, dropped = CROPS, dropped + not_cropped
     if options.shards:
-        table, staged, not_packed = _packed(table, out, options, track)
-        dropped += not_packed
+        table, not_packed = _packed(table, output, place, options, track)
+        pictures, dropped = SHARDS, dropped + not_packed
+    if pictures:
         require_train(table)
     statistics = LabelStatistics.of(table.split("train")) if options.statistics else None
     picture = draw(statistics, origin.name) if draw and statistics else None
     written = Origin(origin.name, origin.format, dropped, origin.box_margin)
-    priors = write_prepared(out, table, written, staged, picture)
-    if options.crops and options.shards:
-        shutil.rmtree(staging_folder(out), ignore_errors=True)  # they are in the shards
-    staging = staging_folder(out) if staging_folder(out).exists() else None
+    priors = output.write(table, written, pictures, picture)
+    staging = output.crops if output.crops.exists() else None
     return PreparedResult(
-        out, origin.name, table, priors, rows, dropped, statistics, has_own_splits, staging
+        place, origin.name, table, priors, rows, dropped, statistics, has_own_splits, staging
     )
 
 
@@ -257,13 +274,17 @@ def _with_splits(
 
 
 def _cropped(
-    table: LabelTable, out: Path, options: CropOptions, strict: bool, track: Track
+    table: LabelTable,
+    staging: Path,
+    earlier: Path,
+    options: CropOptions,
+    strict: bool,
+    track: Track,
 ) -> tuple[LabelTable, list[Dropped]]:
     """Write a crop for each row: the table of the crops, and the rows without one."""
-    staging = staging_folder(out)
     names = crop_names(table, options)
     try:
-        results = write_crops(table, names, staging, out / CROPS, options)
+        results = write_crops(table, names, staging, earlier, options)
         problems = list(track(results, "cutting people out", len(table.distinct_images.names)))
     except KeyboardInterrupt:
         _LOGGER.info("stopped; the same command goes on with the crops in %s", staging)
@@ -274,22 +295,19 @@ def _cropped(
 
 
 def _packed(
-    table: LabelTable, out: Path, options: PrepareOptions, track: Track
-) -> tuple[LabelTable, StagedPictures, list[Dropped]]:
+    table: LabelTable,
+    output: PreparedOutput,
+    place: Location,
+    options: PrepareOptions,
+    track: Track,
+) -> tuple[LabelTable, list[Dropped]]:
     """Write the pictures into shards: the table of the shards, and the rows without a picture."""
-    staging = shard_staging_folder(out)
-    shutil.rmtree(staging, ignore_errors=True)
-    make_folder(staging)
-    packing = Packing(table, output_folder(staging), options.of_shards)
-    with cleanup():
-        try:
-            for _ in track(packing.run(), "packing pictures", packing.pictures):
-                pass
-        except BaseException:
-            shutil.rmtree(staging, ignore_errors=True)
-            raise
-    _log_dropped(packing.dropped, len(table), options.strict)
-    return packing.table(out / SHARDS), StagedPictures(staging, SHARDS), packing.dropped
+    with output.packing() as folder:
+        packing = Packing(table, folder, options.of_shards)
+        for _ in track(packing.run(), "packing pictures", packing.pictures):
+            pass
+        _log_dropped(packing.dropped, len(table), options.strict)
+    return packing.table(subfolder(place, SHARDS)), packing.dropped
 
 
 def _log_dropped(dropped: Sequence[Dropped], rows: int, strict: bool) -> None:

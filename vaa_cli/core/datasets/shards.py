@@ -60,12 +60,6 @@ class ShardOptions:
         return cls(count, seed)
 
 
-def shard_staging_folder(out: Path) -> Path:
-    """The folder beside a prepared folder in which its shards are written."""
-    out = out.resolve()  # beside the folder itself, if this is a link
-    return out.with_name(f".{out.name}.shards")
-
-
 class Packing:
     """The pictures of all splits of a table, written into shards, each picture once.
 

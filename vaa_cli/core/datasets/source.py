@@ -19,7 +19,7 @@ from vaa_cli.core.labels.attributes import choose_attributes
 from vaa_cli.core.labels.label_file import require_column_names
 from vaa_cli.core.labels.label_header import TableOptions
 from vaa_cli.core.labels.table import LabelTable
-from vaa_cli.core.system.file_cache import FileCache, URLFolder
+from vaa_cli.core.system.file_cache import FileCache, Location, URLFolder
 from vaa_cli.core.system.folders import require_apart
 from vaa_cli.core.system.storage import is_url, shown_url
 
@@ -85,7 +85,7 @@ def paths_and_urls(source: Path | str | Sequence[Path | str]) -> list[Path | str
 
 
 def chosen_rows(
-    sources: Sequence[Path | str], out: Path | None, options: PrepareOptions
+    sources: Sequence[Path | str], out: Location | None, options: PrepareOptions
 ) -> tuple[LabelTable, Source]:
     """Read the rows with the chosen attributes; no picture is opened.
 
@@ -110,7 +110,7 @@ def chosen_rows(
     require_column_names(table)
     if isinstance(table.root, URLFolder) or isinstance(origin.folder, URLFolder):
         return table, origin  # where there are no links, and nothing of this machine
-    if out is not None:
+    if isinstance(out, Path):
         folders = set(map(dirname, table.row_images))
         require_apart(out, [table.root / name for name in folders])
     if not options.follow_links:

@@ -19,6 +19,7 @@ from vaa_cli.core.models.model_file import parameter_count
 from vaa_cli.core.prediction.decisions import DecisionRule
 from vaa_cli.core.runs.log import read_log
 from vaa_cli.core.runs.lookup import model_file
+from vaa_cli.core.system.file_cache import Location
 
 # The figures that differences and intervals are given of.
 MAIN_FIGURES = ("mAP", "mA")
@@ -82,7 +83,7 @@ class Ablation:
     seeds: int
     pictures: int
     split: str
-    data: Path
+    data: Location
     controls: dict[str, float]
 
     def names_against(self, reference: str) -> list[str]:
@@ -94,7 +95,7 @@ class Ablation:
 def score_ablation(
     variants: Sequence[TrainedVariant],
     references: Sequence[str],
-    data: Path,
+    data: Location,
     split: str = "test",
     *,
     boxes: Path | None = None,

@@ -31,6 +31,7 @@ from vaa_cli.core.prediction.multi_process import table_probabilities
 from vaa_cli.core.prediction.predictor import Predictor
 from vaa_cli.core.runs.lookup import model_file
 from vaa_cli.core.system.distributed import ProcessGroup
+from vaa_cli.core.system.file_cache import Location
 from vaa_cli.core.system.processes import decoding_workers
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Evaluation:
 @overload
 def evaluate(
     run: Path | str | None = None,
-    data: Path | str | None = None,
+    data: Location | str | None = None,
     split: str = "test",
     *,
     boxes: Path | str | None = None,
@@ -106,7 +107,7 @@ def evaluate(
 @overload
 def evaluate(
     run: Path | str | None = None,
-    data: Path | str | None = None,
+    data: Location | str | None = None,
     split: str = "test",
     *,
     boxes: Path | str | None = None,
@@ -119,7 +120,7 @@ def evaluate(
 
 def evaluate(
     run: Path | str | None = None,
-    data: Path | str | None = None,
+    data: Location | str | None = None,
     split: str = "test",
     *,
     boxes: Path | str | None = None,
@@ -132,7 +133,7 @@ def evaluate(
 
     Args:
         run: a run folder or a model file; None for the newest run in ./runs.
-        data: a prepared folder; None for the one that the model was trained on.
+        data: a prepared folder, or its URL; None for the one that the model was trained on.
         split: train, val or test.
         boxes: a CSV of regions of attributes, to score attention maps on; see `BoxRegions`.
         masks: a folder of masks of attributes, likewise; see `MaskRegions`.
@@ -159,7 +160,7 @@ def evaluate(
     with_attention = attention or boxes is not None or masks is not None
     if with_attention and format_of(path) is not None:
         raise VAAError(f"{path} is an export, which gives no attention; name the run that it is of")
-    labelled = read_split(path, _path(data), split)
+    labelled = read_split(path, data, split)
     regions = read_regions(labelled, _path(boxes), _path(masks))
     if with_attention and options.engine == "auto":
         options = replace(options, engine="torch")  # which gives the maps too

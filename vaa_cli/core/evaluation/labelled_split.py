@@ -10,6 +10,8 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.table import UNSPECIFIED, LabelTable
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.runs.training_rows import read_training_rows, table_rows
+from vaa_cli.core.system.file_cache import Location
+from vaa_cli.core.system.storage import is_url
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -22,7 +24,7 @@ class LabelledSplit:
         name: name of the split: train, val or test.
         model: path of the model file.
         card: card of the model.
-        folder: path of the prepared folder.
+        folder: path or URL of the prepared folder.
         dataset: the whole prepared dataset.
         table: the rows of the split, with the labels of the model's attributes.
         unlabelled: the model's attributes that the folder has no labels of.
@@ -31,13 +33,13 @@ class LabelledSplit:
     name: str
     model: Path
     card: ModelCard
-    folder: Path
+    folder: Location
     dataset: Prepared
     table: LabelTable
     unlabelled: list[str]
 
 
-def read_split(model: Path, data: Path | None, split: str) -> LabelledSplit:
+def read_split(model: Path, data: Location | str | None, split: str) -> LabelledSplit:
     """Read the split that a model is scored on; the model itself is not opened.
 
     Logs a warning for attributes that only the model or only the folder has, and for pictures that
@@ -45,16 +47,16 @@ def read_split(model: Path, data: Path | None, split: str) -> LabelledSplit:
 
     Args:
         model: path of the model file.
-        data: the prepared folder; None for the one that the model was trained on.
+        data: the prepared folder, or its URL; None for the one that the model was trained on.
         split: train, val or test.
 
     Raises:
         VAAError: the model's card or the folder cannot be read, or the split has no labels.
     """
     card = read_any_card(model)
-    trained_on = Path(card.data)
-    folder = data or (trained_on if trained_on.exists() else DEFAULT_FOLDER)
-    dataset = read_prepared(folder)
+    is_there = is_url(card.data) or Path(card.data).exists()
+    dataset = read_prepared(data or (card.data if is_there else DEFAULT_FOLDER))
+    folder = dataset.folder
     table = dataset.split(split)
     if not (table.labels != UNSPECIFIED).any():
         raise VAAError(f"{folder} has no labelled {split} pictures; choose another `split`")

@@ -24,6 +24,7 @@ from vaa_cli.core.prediction.multi_process import table_probabilities
 from vaa_cli.core.prediction.predictor import Predictor
 from vaa_cli.core.runs.lookup import model_file, require_changeable
 from vaa_cli.core.system.distributed import ProcessGroup
+from vaa_cli.core.system.file_cache import Location
 from vaa_cli.core.system.output_files import require_output
 
 
@@ -48,7 +49,7 @@ class CalibratedRun:
 
 def calibrate_run(
     run: Path | str | None,
-    data: Path | None,
+    data: Location | str | None,
     metric: Metric = "mA",
     shrinkage: float = 50.0,
     out: Path | None = None,
@@ -59,7 +60,7 @@ def calibrate_run(
 
     Args:
         run: a run folder or a model file; None for the newest run in ./runs.
-        data: a prepared folder; None for the one that the model was trained on.
+        data: a prepared folder, or its URL; None for the one that the model was trained on.
         metric: what the thresholds maximise, see `fit_calibration`.
         shrinkage: see `fit_calibration`.
         out: the model file to write; None replaces the run's own.
@@ -103,7 +104,7 @@ def calibrate_run(
 
 
 def calibrate_trained(
-    path: Path, data: Path, device: str, precision: str, workers: int | None
+    path: Path, data: Location, device: str, precision: str, workers: int | None
 ) -> CalibratedRun:
     """Calibrate a model that was just trained, computed by PyTorch as it was trained.
 

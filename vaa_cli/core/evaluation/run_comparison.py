@@ -15,6 +15,7 @@ from vaa_cli.core.prediction.multi_process import table_probabilities
 from vaa_cli.core.prediction.predictor import Predictor
 from vaa_cli.core.runs.lookup import model_file, runs_at
 from vaa_cli.core.system.distributed import ProcessGroup
+from vaa_cli.core.system.file_cache import Location
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class RunComparison:
 
 def compare_runs(
     runs: Sequence[Path],
-    data: Path | None = None,
+    data: Location | str | None = None,
     split: str = "test",
     samples: int = SAMPLES,
     seed: int = 0,
@@ -54,7 +55,7 @@ def compare_runs(
     Args:
         runs: run folders or model files, two or more; or folders of runs, each of one method with
             several seeds, whose mean is compared.
-        data: a prepared folder; None for the one that all models were trained on.
+        data: a prepared folder, or its URL; None for the one that all models were trained on.
         split: train, val or test.
         samples: number of bootstrap samples.
         seed: seed of the bootstrap.

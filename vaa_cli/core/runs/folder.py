@@ -93,8 +93,8 @@ def has_begun(run: Path) -> bool:
     return (run / CONFIG).is_file() or (run / LAST).is_file()
 
 
-def kept_config(run: Path) -> tuple[dict[str, Any], Path]:
-    """The options that a run was started with, by name, and its prepared folder.
+def kept_config(run: Path) -> tuple[dict[str, Any], str]:
+    """The options that a run was started with, by name, and the path or URL of its prepared folder.
 
     Raises:
         VAAError: its config.json is missing or broken.
@@ -103,7 +103,10 @@ def kept_config(run: Path) -> tuple[dict[str, Any], Path]:
     content = read_file(path)
     try:
         config = parse_json(content)
-        return {**config["options"]}, Path(config["data"])
+        data = config["data"]
+        if not isinstance(data, str):
+            raise TypeError(f"data is {data!r}")
+        return {**config["options"]}, data
     except (ValueError, KeyError, TypeError) as error:
         raise VAAError(f"{path} is broken ({error!r}); start a new run") from error
 

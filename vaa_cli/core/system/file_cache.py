@@ -16,6 +16,7 @@ from vaa_cli.core.system.named_content import NamedContent
 from vaa_cli.core.system.storage import (
     StorageError,
     content_tag,
+    is_url,
     read_url,
     shown_url,
     url_info,
@@ -261,6 +262,42 @@ class URLFolder:
     def resolve(self) -> "URLFolder":
         """The folder itself: no link leads on."""
         return self
+
+
+# A folder on this machine or at a URL.
+Location = Path | URLFolder
+
+
+def location(name: "Path | str | URLFolder", cache: FileCache | None = None) -> Location:
+    """The folder of a path or a URL.
+
+    Args:
+        name: the path or the URL.
+        cache: what files at a URL are read through; None for the cache of the user.
+
+    Raises:
+        VAAError: it is a URL, and this user has no cache.
+    """
+    if isinstance(name, str) and is_url(name):
+        return URLFolder(name.rstrip("/"), cache or FileCache.default())
+    return name if isinstance(name, URLFolder) else Path(name)
+
+
+def subfolder(folder: Location, name: str) -> Location:
+    """A folder in a folder."""
+    if isinstance(folder, URLFolder):
+        return URLFolder(str(folder / name), folder.cache)
+    return folder / name
+
+
+def local_file(folder: Location, name: str) -> Path:
+    """A file in a folder, on this machine's disk.
+
+    Raises:
+        StorageError: it is at a URL, and cannot be read.
+        VAAError: it cannot be kept.
+    """
+    return cached_file(str(folder / name)) if isinstance(folder, URLFolder) else folder / name
 
 
 def cached_file(url: str) -> Path:

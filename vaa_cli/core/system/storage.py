@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar, cast
 
 from vaa_cli.core.errors import VAAError, one_line
@@ -152,6 +153,17 @@ def write_url(url: str, content: bytes) -> None:
     retried(url, lambda: called(fs, "pipe_file", path, content, time_limit=TIME_LIMIT))
 
 
+def put_url(path: Path, url: str) -> None:
+    """Write a file of this machine at a URL, whole or not at all.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    fs, there = filesystem(url)
+    # No limit but the library's: nobody knows how large it is.
+    retried(url, lambda: fs.put_file(str(path), there))
+
+
 @contextmanager
 def whole_url(url: str) -> Iterator[BinaryIO]:
     """A file to write that is at a URL when the block ends without an error.
@@ -159,12 +171,11 @@ def whole_url(url: str) -> Iterator[BinaryIO]:
     Raises:
         StorageError: it cannot be written.
     """
-    fs, path = filesystem(url)
+    filesystem(url)  # what is wrong with it is found before anything is written
     with tempfile.NamedTemporaryFile() as file:
         yield cast(BinaryIO, file)
         file.flush()
-        # No limit but the library's: nobody knows how large it is.
-        retried(url, lambda: fs.put_file(file.name, path))
+        put_url(Path(file.name), url)
 
 
 def url_info(url: str) -> dict[str, Any]:

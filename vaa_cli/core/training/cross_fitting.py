@@ -10,14 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vaa_cli.core.datasets.prepared import (
-    Origin,
-    Prepared,
-    is_prepared,
-    read_prepared,
-    write_prepared,
-    written_alone,
-)
+from vaa_cli.core.datasets.prepared import Prepared, is_prepared, read_prepared
+from vaa_cli.core.datasets.prepared_output import Origin, write_prepared, written_alone
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.label_file import table_cells
 from vaa_cli.core.labels.splits import TRAIN, VAL, VAL_FRACTION, hashed_parts

@@ -7,12 +7,13 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.evaluation.run_calibration import calibrate_trained
 from vaa_cli.core.models.card import read_card
 from vaa_cli.core.runs.folder import BEST
+from vaa_cli.core.system.file_cache import Location
 from vaa_cli.core.training.events import Calibrated, TrainingWarning
 from vaa_cli.core.training.options import TrainingOptions
 
 
 def calibrate_best(
-    run: Path, data: Path, options: TrainingOptions
+    run: Path, data: Location, options: TrainingOptions
 ) -> Iterator[Calibrated | TrainingWarning]:
     """Fit scaling and thresholds of the model of a run on val, unless it has some.
 

@@ -25,6 +25,7 @@ from vaa_cli.core.models.devices import Compute
 from vaa_cli.core.runs.folder import RUNS, create_run, locked, locked_new_run, update_config
 from vaa_cli.core.runs.training_rows import table_rows, write_training_rows
 from vaa_cli.core.system.distributed import ProcessGroup
+from vaa_cli.core.system.file_cache import Location
 from vaa_cli.core.training.checkpoint import load_checkpoint
 from vaa_cli.core.training.events import (
     EpochReport,
@@ -62,7 +63,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def train(
-    data: Prepared | Path | str,
+    data: Prepared | Location | str,
     options: TrainingOptions | None = None,
     run: Path | str | None = None,
     *,
@@ -77,7 +78,7 @@ def train(
     arguments but for their group; the first one alone writes.
 
     Args:
-        data: a prepared folder; the model is trained on `train` and scored on `val`.
+        data: a prepared folder, or its URL; the model is trained on `train` and scored on `val`.
         options: the options; None for the defaults.
         run: the run folder to make; None for ./runs/BACKBONE-TIME.
         checkpoint: the checkpoint of an earlier training of the run to go on from.

@@ -10,6 +10,7 @@ from vaa_cli.core.models.card import read_card
 from vaa_cli.core.runs.folder import BEST, checkpoints, has_begun, kept_config
 from vaa_cli.core.runs.log import read_log
 from vaa_cli.core.runs.lookup import resume_point
+from vaa_cli.core.system.file_cache import location
 from vaa_cli.core.training.events import Event, Stopped
 from vaa_cli.core.training.loop import train
 from vaa_cli.core.training.option_groups import CHANGEABLE
@@ -51,7 +52,7 @@ def is_finished(run: PlannedRun) -> bool:
                 f"{run.folder} was trained with {name} {value}, not {getattr(run.options, name)}; "
                 "name another folder, or remove that one"
             )
-    if kept_data.resolve() != run.data.folder.resolve():
+    if location(kept_data).resolve() != run.data.folder.resolve():
         raise VAAError(
             f"{run.folder} was trained on {kept_data}, not {run.data.folder}; name another folder"
         )
