@@ -175,11 +175,7 @@ def _require_same_dataset(earlier: Prepared, origin: Source, table: LabelTable) 
         VAAError: it is of another dataset.
     """
     root = str(next(part.root for part in earlier.splits.values()).resolve())
-    is_same = earlier.name == origin.name or root in (
-        str(table.root.resolve()),
-        *(str(earlier.folder.resolve() / name) for name in (CROPS, SHARDS)),
-    )
-    if not is_same:
+    if earlier.name != origin.name and root != str(table.root.resolve()):
         raise VAAError(
             f"{earlier.folder} was prepared from {earlier.name} ({root}), and this is "
             f"{origin.name}; name another folder, or replace it with `force`"

@@ -152,7 +152,7 @@ def read_prepared(folder: Location | str, cache: FileCache | None = None) -> Pre
 def _root(folder: Location, named: str, cache: FileCache | None) -> Location:
     """The folder that the names of pictures start from."""
     if is_url(named):
-        return location(named, cache)
+        return URLFolder(named, cache or FileCache.default())
     return Path(named) if os.path.isabs(named) else subfolder(folder, named)
 
 

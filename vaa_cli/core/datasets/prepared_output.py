@@ -6,7 +6,7 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -324,16 +324,19 @@ class _URLOutput:
                     "run this again"
                 )
             put_url(folder / DESCRIPTION, description)
-        self._remove_others(table if pictures == SHARDS else None)
+            written = {path.name for path in folder.iterdir()}
+        shards = {name.split("/", 1)[0] for name in table.row_images} if pictures else set()
+        self._remove_others(written, shards)
         return priors
 
-    def _remove_others(self, table: LabelTable | None) -> None:
-        """Remove the shards of an earlier preparation."""
-        used = {name.split("/", 1)[0] for name in table.row_images} if table is not None else set()
-        shards = output_folder(str(self._folder / SHARDS))
-        for name in shards.names():
-            if _SHARD.fullmatch(name) and name not in used:
-                shards.remove(name)
+    def _remove_others(self, files: Collection[str], shards: Collection[str]) -> None:
+        """Remove what is left of an earlier preparation, but these files and shards."""
+        folder, of_shards = (output_folder(str(self._folder / name)) for name in ("", SHARDS))
+        if STATISTICS in folder.names() and STATISTICS not in files:
+            folder.remove(STATISTICS)
+        for name in of_shards.names():
+            if _SHARD.fullmatch(name) and name not in shards:
+                of_shards.remove(name)
 
 
 def _parsed(content: bytes) -> Any:

@@ -150,7 +150,18 @@ def write_url(url: str, content: bytes) -> None:
         StorageError: it cannot be written.
     """
     fs, path = filesystem(url)
-    retried(url, lambda: called(fs, "pipe_file", path, content, time_limit=TIME_LIMIT))
+
+    def write() -> None:
+        _make_parent(fs, path)
+        called(fs, "pipe_file", path, content, time_limit=TIME_LIMIT)
+
+    retried(url, write)
+
+
+def _make_parent(fs: "AbstractFileSystem", path: str) -> None:
+    """Make the folder that a file comes into, where the storage has any."""
+    if not fs.async_impl:  # object stores have none, and might make a bucket
+        fs.makedirs(fs._parent(path), exist_ok=True)
 
 
 def put_url(path: Path, url: str) -> None:
@@ -160,8 +171,12 @@ def put_url(path: Path, url: str) -> None:
         StorageError: it cannot be written.
     """
     fs, there = filesystem(url)
-    # No limit but the library's: nobody knows how large it is.
-    retried(url, lambda: fs.put_file(str(path), there))
+
+    def put() -> None:
+        _make_parent(fs, there)
+        fs.put_file(str(path), there)  # no limit but the library's: it may be large
+
+    retried(url, put)
 
 
 @contextmanager
