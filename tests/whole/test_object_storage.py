@@ -90,7 +90,11 @@ def test_all_of_it(store: Path, workspace: Path) -> None:
 WRONG = (
     ("prepare s3://no-such-bucket/people x", "s3://no-such-bucket/people: no such bucket"),
     ("prepare s3://bucket/none/ x", "s3://bucket/none/: nothing is there"),
-    ("prepare people s3://bucket/x", "s3://bucket/x: a prepared folder is written to this machine"),
+    ("prepare people s3://bucket/x", "s3://bucket/x: the pictures are in people, on this machine"),
+    ("prepare people s3://no-such-bucket/x --shards", "s3://no-such-bucket/x/: no such bucket"),
+    ("prepare people s3://bucket/people --shards", "s3://bucket/people holds other files (images)"),
+    ("train --data s3://bucket/people", "s3://bucket/people is not a prepared folder"),
+    ("train --data s3://no-such-bucket/p", "s3://no-such-bucket/p/dataset.json: no such bucket"),
     ("prepare s3://bucket/people x --cache-size much", "'much' is no size; write 200GB"),
     ("predict s3://bucket/people/ --out s3://bucket/people/", "holds other files"),
     ("predict s3://bucket/people/ --out s3://bucket/people/labels.csv", "is there and is not csv"),
@@ -98,6 +102,35 @@ WRONG = (
     ("predict people --run s3://bucket/none", "none/best.safetensors: nothing is there"),
     ("calibrate --run s3://bucket/run.safetensors", "a model at a URL stays as it is"),
 )
+
+
+def test_shards_in_the_bucket(store: Path) -> None:
+    """A prepared folder that is written to and trained from a bucket is as one on this machine."""
+    shards = ("--shards", "--shard-size", "10KB")
+    here = run_vaa("prepare", "people", "here", *shards, cwd=store)
+    there = run_vaa("prepare", f"{BUCKET}/people", f"{BUCKET}/prepared", *shards, cwd=store)
+    assert (here.code, there.code) == (0, 0), there.err
+    assert f"next: vaa train --data {BUCKET}/prepared " in there.err
+    for data in ("here", f"{BUCKET}/prepared"):
+        options = (*QUICK, "--precision", "fp32", "--epochs", "2", "--no-calibrate")
+        run = f"run-{Path(data).name}"
+        trained = run_vaa(
+            "train", "--data", data, "--run", run, "--cache-dir", "kept", *options, cwd=store
+        )
+        assert trained.code == 0, trained.err
+    assert losses(store / "run-prepared") == losses(store / "run-here")
+    # Each shard of train and val is read once, however often it failed.
+    kept = [path for path in (store / "kept").rglob("*") if path.is_file()]
+    used = [path for path in (store / "here" / "shards").iterdir() if path.name[:4] != "test"]
+    assert len(kept) == len(used)
+    scored = [
+        run_vaa(
+            "evaluate", "--run", "run-prepared", *data, "--format", "csv", *TORCH_FP32, cwd=store
+        )
+        for data in ((), ("--data", "here"))
+    ]
+    assert scored[0].code == 0, scored[0].err
+    assert scored[0].out == scored[1].out
 
 
 def test_wrong_requests_are_one_line(store: Path, workspace: Path) -> None:
