@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 import pickle
 import tarfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -238,11 +240,23 @@ def test_a_shard_that_the_cache_has_no_room_for_is_read_in_parts(tmp_path: Path)
 
 def test_the_cache_makes_room_for_shards(tmp_path: Path) -> None:
     size = 200 + len(png())
-    cache = FileCache(tmp_path / "cache", 2 * size + 10)
-    for number in range(5):
+    cache = FileCache(tmp_path / "cache", 3 * size)
+    for number in range(6):
         assert member(tmp_path / f"{number}.tar", png(), cache).content() == png()
-    kept = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
-    assert 1 <= len(kept) <= 2
+        kept = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+        assert len(kept) <= 3
+        for path in kept:  # used two minutes ago, and so in use no longer
+            os.utime(path, (time.time() - 120,) * 2)
+    assert ShardMember(f"file://{tmp_path}/5.tar", "a.png", 100, 3, cache).fetch() in kept
+
+
+def test_shards_in_use_stay_in_the_cache_and_others_are_read_in_parts(tmp_path: Path) -> None:
+    size = 200 + len(png())
+    cache = FileCache(tmp_path / "cache", 2 * size + 10)
+    members = [member(tmp_path / f"{number}.tar", png(number), cache) for number in range(4)]
+    for _ in range(3):  # by turns, as the lanes of a training are
+        assert [one.content() for one in members] == [png(number) for number in range(4)]
+        assert [one.fetch() is not None for one in members] == [True, True, False, False]
 
 
 def test_broken_shards_are_problems_of_their_pictures(tmp_path: Path) -> None:
@@ -254,6 +268,9 @@ def test_broken_shards_are_problems_of_their_pictures(tmp_path: Path) -> None:
     gone = ShardMember(str(tmp_path / "gone.tar"), "a.png", 0, 10)
     with pytest.raises(PictureError, match=r"its shard cannot be read \(No such file"):
         decode_picture(gone)
+    endless = ShardMember(str(tmp_path / "cut.tar"), "a.png", 0, 10**17)
+    with pytest.raises(PictureError, match="more than the limit of"):
+        decode_picture(endless)
     remote = ShardMember(
         f"file://{tmp_path}/gone.tar", "a.png", 0, 10, FileCache(tmp_path / "cache", 1000)
     )

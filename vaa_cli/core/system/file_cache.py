@@ -2,8 +2,10 @@
 
 import contextlib
 import hashlib
+import math
 import os
 import re
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +31,9 @@ _UNITS = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*", re.IGNORECASE)
 # The part of the size that is left when the oldest files are removed.
 _LEFT = 0.9
+# Seconds in which a file that was used may be needed again: a training reads dozens of shards by
+# turns, and one that is removed between two pictures would be read as a whole for each.
+_IN_USE = 60.0
 # The folder of `cached_file`.
 _FILES = ".files"
 # Files are read at a time into a file of the cache.
@@ -123,7 +128,7 @@ class FileCache:
         """A file of the folder with the content of a URL, which is read into it if need be.
 
         Of several processes or threads that ask for it, one reads it. It stays until others need
-        its room; who has opened it by then can go on reading.
+        its room, and for a minute after it was last asked for.
 
         Args:
             url: the URL of a file whose content never changes.
@@ -153,7 +158,7 @@ class FileCache:
 
     def _copy(self, url: str, size: int, path: Path) -> bool:
         """Read a file into the folder, a piece at a time; whether there is room for it."""
-        if not self._make_room(size):
+        if not self._make_room(size, unused_since=time.time() - _IN_USE):
             return False
         with open_url(url) as source, whole_file(path, sync=False) as file:
             while piece := source.read(_PIECE):
@@ -173,18 +178,23 @@ class FileCache:
             with whole_file(path, sync=False) as file:
                 file.write(content)
 
-    def _make_room(self, size: int) -> bool:
-        """Count a file that will be written, and remove others for it; whether there is room."""
+    def _make_room(self, size: int, unused_since: float = math.inf) -> bool:
+        """Count a file that will be written, and remove others for it; whether there is room.
+
+        Args:
+            size: its number of bytes.
+            unused_since: time after which a file must not have been used to be removed.
+        """
         if self._held is None:
             self._held = self._remove_oldest()
         if self._held + size > self.size:
-            self._held = self._remove_oldest(size)
+            self._held = self._remove_oldest(size, unused_since)
         if self._held + size > self.size:
             return False
         self._held += size
         return True
 
-    def _remove_oldest(self, wanted: int = 0) -> int:
+    def _remove_oldest(self, wanted: int = 0, unused_since: float = math.inf) -> int:
         """Make place if the cache is full; the number of bytes that are there then."""
         found = []
         for path in self.folder.glob("??/*"):
@@ -195,8 +205,8 @@ class FileCache:
         held = sum(size for _, size, _ in found)
         if held + wanted <= self.size:
             return held
-        for _, size, path in sorted(found):
-            if held + wanted <= _LEFT * self.size:
+        for used, size, path in sorted(found):
+            if held + wanted <= _LEFT * self.size or used > unused_since:
                 break
             with contextlib.suppress(OSError):
                 path.unlink()

@@ -12,7 +12,7 @@ from pathlib import Path
 from vaa_cli.core.errors import PictureError
 from vaa_cli.core.system.file_cache import FileCache, URLFolder
 from vaa_cli.core.system.named_content import NamedContent
-from vaa_cli.core.system.storage import is_url, read_url_part
+from vaa_cli.core.system.storage import LARGEST, is_url, read_url_part
 
 # Shards that a process keeps open; on shared file systems, opening one takes longer than reading.
 _OPEN = 64
@@ -74,6 +74,8 @@ class ShardMember(NamedContent):
             StorageError: a shard at a URL cannot be read.
             PictureError: a shard on this machine cannot be read, or ends before the picture does.
         """
+        if self.size > LARGEST:
+            raise PictureError(f"{self.size:,} bytes, more than the limit of {LARGEST:,}")
         path = self.fetch()
         if path is None:  # it is read without the cache, picture by picture
             content = read_url_part(self.shard, self.start, self.start + self.size)
