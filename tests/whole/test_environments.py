@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.command import (
+    QUICK,
     TORCH_FP32,
     assert_one_line_error,
     contents,
@@ -72,20 +73,25 @@ def test_a_user_without_a_name_and_a_home(workspace: Path, tmp_path: Path) -> No
         folder = folder.parent
     (tmp_path / "w").mkdir(mode=0o777)
     (tmp_path / "w").chmod(0o777)
-    for source in (newest_model(workspace), workspace / "dataset" / "images" / "000.png"):
-        shutil.copy(source, tmp_path / "w")
+    shutil.copy(newest_model(workspace), tmp_path / "w")
+    shutil.copytree(workspace / "dataset", tmp_path / "w" / "dataset")
     as_nobody = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"]
     hidden = {"HOME", "USER", "LOGNAME", "XDG_CACHE_HOME", "VAA_CACHE", "TMPDIR"}
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
-    done = subprocess.run(
-        [*as_nobody, sys.executable, "-m", "vaa_cli", "predict", "000.png",
-         "--run", "best.safetensors", "--workers", "0"],
-        cwd=tmp_path / "w", env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if "Permission denied" in done.stderr and "vaa_cli" not in done.stderr:
-        pytest.skip("such a user cannot read the interpreter here")
-    assert "Traceback" not in done.stderr
-    assert done.returncode == 0 and len(read_rows(done.stdout)) == 1, done.stderr
+    for command in (
+        ("prepare", "dataset", "--shards"),
+        ("train", *QUICK, "--epochs", "1", "--no-calibrate"),
+        ("predict", "dataset/images/000.png", "--run", "best.safetensors", "--workers", "0"),
+    ):
+        done = subprocess.run(
+            [*as_nobody, sys.executable, "-m", "vaa_cli", *command],
+            cwd=tmp_path / "w", env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if "Permission denied" in done.stderr and "vaa_cli" not in done.stderr:
+            pytest.skip("such a user cannot read the interpreter here")
+        assert "Traceback" not in done.stderr
+        assert done.returncode == 0, done.stderr
+    assert len(read_rows(done.stdout)) == 1
 
 
 # Files that mean harm

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.helpers.command import QUICK, TORCH_FP32, newest_model, run_vaa
 from tests.helpers.figures import make_dataset
 from tests.helpers.s3_server import ENVIRONMENT, s3_server
-from vaa_cli.core.system.storage import write_url
+from vaa_cli.core.system.storage import put_url, write_url
 from vaa_cli.core.system.storage_listing import list_url
 
 pytest.importorskip("moto.server")
@@ -20,14 +21,15 @@ pq = pytest.importorskip("pyarrow.parquet")
 BUCKET = "s3://bucket"
 
 
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a dataset that is in a bucket, too, of a busy server on a bad line."""
+    tmp_path = tmp_path_factory.mktemp("store")
     make_dataset(tmp_path / "people", count=60)
-    monkeypatch.setenv("VAA_CACHE", str(tmp_path / "cache"))
-    with s3_server(busy=0.2, cut=0.05) as address:
+    with s3_server(busy=0.2, cut=0.05) as address, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("VAA_CACHE", str(tmp_path / "cache"))
         for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": address}.items():
-            monkeypatch.setenv(name, value)
+            environment.setenv(name, value)
         s3fs.S3FileSystem.clear_instance_cache()
         for _ in range(9):
             try:
@@ -35,9 +37,13 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             except OSError:
                 continue
             break
-        for path in sorted((tmp_path / "people").rglob("*")):
-            if path.is_file():
-                write_url(f"{BUCKET}/{path.relative_to(tmp_path)}", path.read_bytes())
+        files = [path for path in (tmp_path / "people").rglob("*") if path.is_file()]
+        with ThreadPoolExecutor(8) as writers:
+            list(
+                writers.map(
+                    lambda path: put_url(path, f"{BUCKET}/{path.relative_to(tmp_path)}"), files
+                )
+            )
         yield tmp_path
     s3fs.S3FileSystem.clear_instance_cache()
 
@@ -107,27 +113,27 @@ WRONG = (
 def test_shards_in_the_bucket(store: Path) -> None:
     """A prepared folder that is written to and trained from a bucket is as one on this machine."""
     shards = ("--shards", "--shard-size", "10KB")
-    here = run_vaa("prepare", "people", "here", *shards, cwd=store)
+    here = run_vaa("prepare", "people", "packed", *shards, cwd=store)
     there = run_vaa("prepare", f"{BUCKET}/people", f"{BUCKET}/prepared", *shards, cwd=store)
     assert (here.code, there.code) == (0, 0), there.err
     assert f"next: vaa train --data {BUCKET}/prepared " in there.err
-    for data in ("here", f"{BUCKET}/prepared"):
+    for data in ("packed", f"{BUCKET}/prepared"):
         options = (*QUICK, "--precision", "fp32", "--epochs", "2", "--no-calibrate")
         run = f"run-{Path(data).name}"
         trained = run_vaa(
             "train", "--data", data, "--run", run, "--cache-dir", "kept", *options, cwd=store
         )
         assert trained.code == 0, trained.err
-    assert losses(store / "run-prepared") == losses(store / "run-here")
+    assert losses(store / "run-prepared") == losses(store / "run-packed")
     # Each shard of train and val is read once, however often it failed.
     kept = [path for path in (store / "kept").rglob("*") if path.is_file()]
-    used = [path for path in (store / "here" / "shards").iterdir() if path.name[:4] != "test"]
+    used = [path for path in (store / "packed" / "shards").iterdir() if path.name[:4] != "test"]
     assert len(kept) == len(used)
     scored = [
         run_vaa(
             "evaluate", "--run", "run-prepared", *data, "--format", "csv", *TORCH_FP32, cwd=store
         )
-        for data in ((), ("--data", "here"))
+        for data in ((), ("--data", "packed"))
     ]
     assert scored[0].code == 0, scored[0].err
     assert scored[0].out == scored[1].out

@@ -11,6 +11,7 @@ from vaa_cli.commands.console import quote, say, show_table, track, warn
 from vaa_cli.commands.options import PREPARED, CacheDirOption, CacheSizeOption, SeedOption
 from vaa_cli.commands.prepare_preview import show_preview
 from vaa_cli.core.errors import VAAError
+from vaa_cli.core.system.byte_sizes import DEFAULT_CACHE_SIZE
 
 if TYPE_CHECKING:
     from vaa_cli.core.datasets.pipeline import PreparedResult
@@ -221,7 +222,7 @@ def prepare(
     label: LabelOption = None,
     dry_run: DryRunOption = False,
     cache_dir: CacheDirOption = None,
-    cache_size: CacheSizeOption = "20GB",
+    cache_size: CacheSizeOption = DEFAULT_CACHE_SIZE,
 ) -> None:
     """Check a dataset; write its label CSVs and attribute priors.
 

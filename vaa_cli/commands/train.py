@@ -11,6 +11,7 @@ from vaa_cli.commands.options import PREPARED, CacheDirOption, CacheSizeOption
 from vaa_cli.commands.train_parameters import with_training_options
 from vaa_cli.commands.train_plan import NamedFolders, Plan, is_named, make_plan, named_options
 from vaa_cli.core.errors import ResumableError, VAAError
+from vaa_cli.core.system.byte_sizes import DEFAULT_CACHE_SIZE
 from vaa_cli.core.system.distributed import ProcessGroup
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def train(
     settings: SettingsOption = None,
     resume: ResumeOption = False,
     cache_dir: CacheDirOption = None,
-    cache_size: CacheSizeOption = "20GB",
+    cache_size: CacheSizeOption = DEFAULT_CACHE_SIZE,
     **options: Any,
 ) -> None:
     """Train a model on a prepared folder.

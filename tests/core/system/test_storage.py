@@ -8,7 +8,8 @@ import pytest
 
 from tests.helpers.s3_server import ENVIRONMENT, s3_server
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.system.file_cache import FileCache, cached_file, parse_size
+from vaa_cli.core.system.byte_sizes import parse_size
+from vaa_cli.core.system.file_cache import FileCache, cached_file
 from vaa_cli.core.system.storage import (
     StorageError,
     content_tag,

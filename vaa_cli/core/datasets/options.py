@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from vaa_cli.core.datasets.shards import DEFAULT_SHARD_SIZE, ShardOptions
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.label_header import EmptyMeaning, TableOptions
-from vaa_cli.core.system.file_cache import DEFAULT_SIZE
+from vaa_cli.core.system.byte_sizes import DEFAULT_CACHE_SIZE
 
 AUTO = "auto"
 CheckName = Literal["quick", "full", "none"]
@@ -75,7 +75,7 @@ class PrepareOptions:
     shards: bool = False
     shard_size: str | None = None
     cache_dir: Path | None = None
-    cache_size: str = DEFAULT_SIZE
+    cache_size: str = DEFAULT_CACHE_SIZE
 
     @property
     def of_table(self) -> TableOptions:

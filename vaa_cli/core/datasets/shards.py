@@ -11,6 +11,7 @@ import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -20,10 +21,13 @@ from numpy.typing import NDArray
 from vaa_cli.core.datasets.cleaning import Dropped
 from vaa_cli.core.errors import PictureError, VAAError
 from vaa_cli.core.images.read_ahead import requests_ahead
-from vaa_cli.core.images.requests import Request, table_sources
+from vaa_cli.core.images.requests import ImageSource, table_sources
 from vaa_cli.core.labels.table import SPLITS, UNSPECIFIED, LabelTable
-from vaa_cli.core.system.file_cache import URLFolder, parse_size
+from vaa_cli.core.system.byte_sizes import parse_size
+from vaa_cli.core.system.file_cache import URLFolder
+from vaa_cli.core.system.input_files import opened_file
 from vaa_cli.core.system.output_folder import OutputFolder
+from vaa_cli.core.system.storage import LARGEST
 
 # Large enough that a storage's answers are not waited for, small enough that some dozens of them
 # fit in a cache.
@@ -119,16 +123,14 @@ class Packing:
                     self._extents[row] = member.start, member.size
 
         shards = _ShardWriter(self._folder, split, self._options.size, keep)
-        requests = requests_ahead(table_sources(table.select([rows[0] for rows in groups])))
+        requests = requests_ahead(_sources(table.select([rows[0] for rows in groups])))
         for number, (rows, request) in enumerate(zip(groups, requests, strict=True)):
             name = table.row_images[rows[0]]
-            try:
-                content = _content(request)
-            except PictureError as error:
-                self.dropped += [Dropped(name, str(error))] * len(rows)
+            if request.content is None:
+                self.dropped += [Dropped(name, request.problem or "")] * len(rows)
             else:
-                key = f"{number:08d}-{_stem(name)}"
-                shards.add(key, name, content, _description(table, rows.tolist()), rows.tolist())
+                key, text = f"{number:08d}-{_stem(name)}", _description(table, rows.tolist())
+                shards.add(key, name, request.content, text, rows.tolist())
             yield
         shards.finish()
 
@@ -144,20 +146,19 @@ def _rows_of_pictures(
     return [groups[position] for position in order]
 
 
-def _content(request: Request) -> bytes:
-    """The bytes of a picture.
+def _sources(table: LabelTable) -> Iterator[ImageSource]:
+    """The pictures of a table, to be read by many threads: a network disk takes its time, too."""
+    for source in table_sources(table):
+        read = source.read or partial(_read, Path(source.path))
+        yield source._replace(read=read, is_remote=True)
 
-    Raises:
-        PictureError: it cannot be read.
-    """
-    if request.problem is not None:
-        raise PictureError(request.problem)
-    if request.content is not None:
-        return request.content
+
+def _read(path: Path) -> bytes:
     try:
-        return Path(request.path).read_bytes()
-    except OSError as error:
-        raise PictureError(f"cannot be read: {error.strerror or error}") from error
+        with opened_file(path, LARGEST) as file:
+            return file.read()
+    except VAAError as error:
+        raise PictureError(str(error)) from error
 
 
 def _stem(name: str) -> str:

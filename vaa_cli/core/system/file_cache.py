@@ -12,6 +12,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from vaa_cli.core.errors import VAAError, one_line
+from vaa_cli.core.system.byte_sizes import DEFAULT_CACHE_SIZE, parse_size
 from vaa_cli.core.system.files import is_temporary, whole_file
 from vaa_cli.core.system.locks import exclusive
 from vaa_cli.core.system.named_content import NamedContent
@@ -25,10 +26,6 @@ from vaa_cli.core.system.storage import (
 )
 from vaa_cli.core.system.storage_file import open_url
 
-# Of files at URLs that a training reads again and again.
-DEFAULT_SIZE = "20GB"
-_UNITS = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4}
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*", re.IGNORECASE)
 # The part of the size that is left when the oldest files are removed.
 _LEFT = 0.9
 # Seconds in which a file that was used may be needed again: a training reads dozens of shards by
@@ -55,21 +52,6 @@ def cache_folder() -> Path:
         raise OSError("this user has no home folder") from error
 
 
-def parse_size(text: str) -> int:
-    """The number of bytes that a text means, such as `200GB`, `1.5 TB` or `512MiB`.
-
-    Raises:
-        VAAError: it is no size.
-    """
-    match = _SIZE.fullmatch(text)
-    if match is None:
-        raise VAAError(f"{text!r} is no size; write 200GB, say")
-    unit = _UNITS[match[2].upper()]
-    if match[3]:
-        unit = 1024 ** list(_UNITS.values()).index(unit)
-    return int(float(match[1]) * unit)
-
-
 @dataclass
 class FileCache:
     """Files of URLs in a folder.
@@ -94,7 +76,7 @@ class FileCache:
         self._held: int | None = None
 
     @classmethod
-    def default(cls, folder: Path | None = None, size: str = DEFAULT_SIZE) -> "FileCache":
+    def default(cls, folder: Path | None = None, size: str = DEFAULT_CACHE_SIZE) -> "FileCache":
         """The cache of pictures, in the user's cache folder if no folder is named.
 
         Raises:
