@@ -146,7 +146,7 @@ def test_what_is_wrong_is_reported_once(folder: Path) -> None:
     assert outcome.code != 0
     (line,) = [line for line in outcome.err.splitlines() if line.startswith("error:")]
     assert "much" in line
-    outcome = run_on_two("train", *TRAIN, "--batch-size", "3", cwd=folder)
+    outcome = run_on_two("train", *TRAIN, "--batch-size", "3", "--no-sync-bn", cwd=folder)
     (line,) = [line for line in outcome.err.splitlines() if line.startswith("error:")]
     assert "in batches of 3 on 2 processes: batch normalisation needs two at a time" in line
 
