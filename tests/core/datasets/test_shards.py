@@ -149,12 +149,11 @@ def test_crops_are_packed(tmp_path: Path) -> None:
 
 def test_a_picture_that_goes_while_it_is_packed_is_dropped(dataset: Path) -> None:
     def track(items, doing, total):  # type: ignore[no-untyped-def]
-        for number, item in enumerate(items):
-            if doing == "packing pictures" and number == 0:
-                for path in dataset.rglob("03*.png"):
-                    path.unlink()
-                os.mkfifo(dataset / "images" / "039.png")  # which nobody writes to
-            yield item
+        if doing == "packing pictures":  # of which none is read yet
+            for path in dataset.rglob("03*.png"):
+                path.unlink()
+            os.mkfifo(dataset / "images" / "039.png")  # which nobody writes to
+        yield from items
 
     files = prepared(dataset, "files", PrepareOptions())
     result = prepare(dataset, dataset.parent / "shards", SHARDS, track=track)
@@ -251,6 +250,17 @@ def test_the_cache_makes_room_for_shards(tmp_path: Path) -> None:
         for path in kept:  # used two minutes ago, and so in use no longer
             os.utime(path, (time.time() - 120,) * 2)
     assert ShardMember(f"file://{tmp_path}/5.tar", "a.png", 100, 3, cache).fetch() in kept
+
+
+def test_what_killed_processes_left_in_the_cache_goes(tmp_path: Path) -> None:
+    folder = tmp_path / "cache" / "ab"
+    folder.mkdir(parents=True)
+    old, new = folder / ".one.0123456789ab.tmp", folder / ".two.0123456789ab.tmp"
+    for path in (old, new):
+        path.write_bytes(b"x" * 1000)
+    os.utime(old, (time.time() - 7200,) * 2)
+    assert member(tmp_path / "a.tar", png(), FileCache(tmp_path / "cache", 10_000)).fetch()
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_shards_in_use_stay_in_the_cache_and_others_are_read_in_parts(tmp_path: Path) -> None:

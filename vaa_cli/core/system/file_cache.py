@@ -13,7 +13,7 @@ from platformdirs import user_cache_path
 
 from vaa_cli.core.errors import VAAError, one_line
 from vaa_cli.core.system.byte_sizes import DEFAULT_CACHE_SIZE, parse_size
-from vaa_cli.core.system.files import is_temporary, whole_file
+from vaa_cli.core.system.files import whole_file
 from vaa_cli.core.system.locks import exclusive
 from vaa_cli.core.system.named_content import NamedContent
 from vaa_cli.core.system.storage import (
@@ -31,6 +31,8 @@ _LEFT = 0.9
 # Seconds in which a file that was used may be needed again: a training reads dozens of shards by
 # turns, and one that is removed between two pictures would be read as a whole for each.
 _IN_USE = 60.0
+# Seconds after which what was begun to be written is of no process any longer.
+_ABANDONED = 3600.0
 # The folder of `cached_file`.
 _FILES = ".files"
 # Files are read at a time into a file of the cache.
@@ -178,12 +180,14 @@ class FileCache:
 
     def _remove_oldest(self, wanted: int = 0, unused_since: float = math.inf) -> int:
         """Make place if the cache is full; the number of bytes that are there then."""
-        found = []
+        found, abandoned = [], time.time() - _ABANDONED
         for path in self.folder.glob("??/*"):
             with contextlib.suppress(OSError):
                 status = path.stat()
-                if not is_temporary(path.name):
+                if not path.name.startswith("."):
                     found.append((status.st_mtime, status.st_size, path))
+                elif status.st_mtime < abandoned:  # of a process that was killed
+                    path.unlink()
         held = sum(size for _, size, _ in found)
         if held + wanted <= self.size:
             return held
