@@ -169,6 +169,27 @@ def test_a_client_of_a_cluster_gets_the_same_rows(workspace: Path, pictures: lis
     assert there.stdout == here.out
 
 
+def test_what_a_server_of_ray_says_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    from vaa_cli.core.prediction.ray_cluster import ray_cluster
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise ConnectionAbortedError(
+            "Initialization failure from server:\nTraceback (most recent call last):\n"
+            '  File "a.py", line 3, in start\nRuntimeError: the server did not start\n\n'
+        )
+
+    monkeypatch.setattr(ray, "init", refused)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"ray://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(VAAError) as caught, ray_cluster(address):
+            pass
+    assert str(caught.value) == (
+        f"no Ray cluster at {address}: RuntimeError: the server did not start"
+    )
+
+
 @pytest.mark.slow
 def test_what_fails_in_an_actor_is_one_line(pictures: list[str], cluster: Any) -> None:
     from vaa_cli.core.prediction.ray_cluster import ray_cluster

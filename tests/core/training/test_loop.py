@@ -126,10 +126,12 @@ def test_events_tell_the_whole_training(data: Prepared, tmp_path: Path) -> None:
 
 
 def judgements(values: list[tuple[float, float]]) -> Iterator[Validation]:
-    """What validation gives, epoch by epoch, for mA and loss."""
+    """What validation gives, epoch by epoch, for mA, mAP and loss."""
     base = score(np.array([[0.9], [0.1]]), np.array([[1], [0]]))
     for value, loss in values:
-        scores = replace(base, totals=replace(base.totals, mean_accuracy=value))
+        scores = replace(
+            base, totals=replace(base.totals, mean_accuracy=value, mean_average_precision=value)
+        )
         yield Validation(scores, loss, {})
 
 
@@ -138,8 +140,8 @@ def judgements(values: list[tuple[float, float]]) -> Iterator[Validation]:
     [
         # Neither score nor loss gets better after the first epoch.
         ([(0.6, 1.0)] + [(0.5, 1.0)] * 5, 1, 3),
-        # The score stands still while the loss falls: no reason to stop.
-        pytest.param([(0.5, 1.0 - 0.05 * i) for i in range(6)], 1, 6, marks=pytest.mark.slow),
+        # The score stands still while the loss falls: no reason to stop, and the last is best.
+        pytest.param([(0.5, 1.0 - 0.05 * i) for i in range(6)], 6, 6, marks=pytest.mark.slow),
         # The score rises late.
         pytest.param([(0.5, 1.0), (0.6, 1.0), *[(0.5, 1.0)] * 4], 2, 4, marks=pytest.mark.slow),
     ],

@@ -22,6 +22,7 @@ from benchmarks.kill_resume import (
     train_to_end,
     train_with_kills,
 )
+from tests.core.training.test_loop import judgements
 from tests.helpers.command import (
     QUICK,
     assert_one_line_error,
@@ -39,7 +40,7 @@ from vaa_cli.core.models.model_file import save_model
 from vaa_cli.core.runs import log
 from vaa_cli.core.runs.folder import kept_config, locked
 from vaa_cli.core.system.files import write_text
-from vaa_cli.core.training import run_writer
+from vaa_cli.core.training import run_writer, validation
 from vaa_cli.core.training.events import EpochReport, Finished, StepReport, Stopped, TrainingWarning
 from vaa_cli.core.training.loop import train, training_events
 from vaa_cli.core.training.option_sources import resumed_options
@@ -171,8 +172,12 @@ def test_stopped_again_and_again(data: Prepared, short: Path, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_early_stopping_goes_on_counting(data: Prepared, tmp_path: Path) -> None:
-    options = replace(OPTIONS, epochs=8, lr=0.0, patience=2, ema=0.0)
+def test_early_stopping_goes_on_counting(
+    data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (same,) = judgements([(0.5, 1.0)])
+    monkeypatch.setattr(validation, "validate", lambda *_: same)
+    options = replace(OPTIONS, epochs=8, patience=2, ema=0.0)
     *_, end = training_events(data, options, tmp_path / "whole")
     train_until(data, tmp_path / "run", 2, 1, options)
     assert resume(data, tmp_path / "run", options)[-1] == end

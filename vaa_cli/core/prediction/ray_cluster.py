@@ -55,7 +55,7 @@ def ray_cluster(address: str) -> Iterator[Any]:
             with _without_stderr():
                 ray.init(named, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:  # of gRPC, or of Ray's many own
-            raise VAAError(f"no Ray cluster at {address}: {one_line(error, 120)}") from error
+            raise VAAError(f"no Ray cluster at {address}: {_last_line(error)}") from error
     try:
         yield ray
     finally:
@@ -75,6 +75,13 @@ def _require_listening(address: str) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or one_line(error)
         raise VAAError(f"no Ray cluster at {address}: {reason}") from error
+
+
+def _last_line(error: Exception) -> str:
+    """The message of an error; that of a server is the end of a traceback of its own."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    is_traceback = any(line.startswith("Traceback (most recent call last)") for line in lines)
+    return one_line(Exception(lines[-1]) if is_traceback else error, 120)
 
 
 @contextmanager
