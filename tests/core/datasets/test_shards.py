@@ -176,6 +176,30 @@ def test_preparing_again_replaces_the_shards(dataset: Path) -> None:
     assert not (folder_of(after) / "shards").exists()
 
 
+@pytest.mark.parametrize("options", [SHARDS, PrepareOptions()])
+def test_shards_of_a_run_that_was_killed_go(dataset: Path, options: PrepareOptions) -> None:
+    left = dataset.parent / ".out.shards"
+    left.mkdir()
+    (left / "train-00000-0123456789ab.tar").touch()
+    data = prepared(dataset, "out", options)
+    assert not left.exists()
+    assert not list(folder_of(data).rglob("*0123456789ab*"))
+
+
+def test_a_failed_packing_leaves_what_was_there(dataset: Path) -> None:
+    def full(items, doing, total):  # type: ignore[no-untyped-def]
+        for number, item in enumerate(items):
+            if doing == "packing pictures" and number == 10:
+                raise VAAError("the disk is full")
+            yield item
+
+    before = contents(prepared(dataset, "out", SHARDS).split("train"))
+    with pytest.raises(VAAError, match="the disk is full"):
+        prepare(dataset, dataset.parent / "out", replace(SHARDS, seed=1), track=full)
+    assert contents(read_prepared(dataset.parent / "out").split("train")) == before
+    assert sorted(path.name for path in dataset.parent.iterdir()) == ["out", "people"]
+
+
 def test_wrong_requests(dataset: Path) -> None:
     data = prepared(dataset, "shards", SHARDS)
     other = make_dataset(dataset.parent / "other", count=20)

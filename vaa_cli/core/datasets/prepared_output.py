@@ -227,17 +227,19 @@ class _LocalOutput:
     def require_writable(self) -> None:
         require_writable(self._folder)
 
-    def alone(self) -> AbstractContextManager[None]:
-        return written_alone(self._folder)
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with written_alone(self._folder):
+            shutil.rmtree(self._beside(SHARDS), ignore_errors=True)  # of a run that was killed
+            yield
 
     @property
     def crops(self) -> Path:
-        return self._beside("crops")
+        return self._beside(CROPS)
 
     @contextmanager
     def packing(self) -> Iterator[OutputFolder]:
-        staging = self._beside("shards")
-        shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed
+        staging = self._beside(SHARDS)
         make_folder(staging)
         with cleanup():
             try:
