@@ -164,12 +164,15 @@ def test_one_that_was_stopped_while_it_packed_is_done_again(dataset: Path, url: 
     assert sum(map(len, read_prepared(url).splits.values())) == 30
 
 
+@pytest.mark.parametrize("what", ["mark", "shards"])
 def test_of_two_that_write_one_finds_the_other(
-    dataset: Path, url: str, monkeypatch: pytest.MonkeyPatch
+    dataset: Path, url: str, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     def meanwhile(path: Path, there: str) -> None:
         put_url(path, there)
-        if there.endswith("val.csv"):
+        if there.endswith("val.csv") and what == "shards":  # which who is done removes
+            next((folder_of(url) / "shards").iterdir()).unlink()
+        elif there.endswith("val.csv"):
             (folder_of(url) / "dataset.json").write_text(json.dumps({"unfinished": "another's"}))
 
     monkeypatch.setattr(prepared_output, "put_url", meanwhile)

@@ -186,6 +186,15 @@ def test_shards_of_a_run_that_was_killed_go(dataset: Path, options: PrepareOptio
     assert not list(folder_of(data).rglob("*0123456789ab*"))
 
 
+def test_crops_that_wait_for_another_run_stay(dataset: Path) -> None:
+    waiting = dataset.parent / ".out.crops"
+    waiting.mkdir()
+    result = prepare(dataset, dataset.parent / "out", SHARDS)
+    assert result.staging == waiting and waiting.is_dir()
+    prepare(dataset, dataset.parent / "out", replace(SHARDS, crops=True))
+    assert not waiting.exists()
+
+
 def test_a_failed_packing_leaves_what_was_there(dataset: Path) -> None:
     def full(items, doing, total):  # type: ignore[no-untyped-def]
         for number, item in enumerate(items):

@@ -1,6 +1,7 @@
 """From a dataset folder, or from prepared folders, to one prepared folder."""
 
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -216,6 +217,8 @@ def _prepare(
     picture = draw(statistics, origin.name) if draw and statistics else None
     written = Origin(origin.name, origin.format, dropped, origin.box_margin)
     priors = output.write(table, written, pictures, picture)
+    if options.crops:
+        shutil.rmtree(output.crops, ignore_errors=True)  # they are in the shards
     staging = output.crops if output.crops.exists() else None
     return PreparedResult(
         place, origin.name, table, priors, rows, dropped, statistics, has_own_splits, staging

@@ -85,11 +85,6 @@ def require_writable(folder: Path) -> None:
         )
 
 
-def is_prepared(folder: Path) -> bool:
-    """Whether there is a prepared folder at a path."""
-    return (folder / DESCRIPTION).is_file()
-
-
 @contextmanager
 def written_alone(folder: Path) -> Iterator[None]:
     """Keep other processes from writing a prepared folder, and remove what killed ones have left.
@@ -252,10 +247,7 @@ class _LocalOutput:
         self, table: LabelTable, origin: Origin, pictures: str | None, statistics: bytes | None
     ) -> Priors:
         staged = StagedPictures(self._beside(pictures), pictures) if pictures else None
-        priors = write_prepared(self._folder, table, origin, staged, statistics)
-        if pictures == SHARDS:
-            shutil.rmtree(self.crops, ignore_errors=True)  # they were packed
-        return priors
+        return write_prepared(self._folder, table, origin, staged, statistics)
 
     def _beside(self, name: str) -> Path:
         folder = self._folder.resolve()  # beside the folder itself, if this is a link
@@ -313,6 +305,7 @@ class _URLOutput:
         root = pictures or str(table.root)
         description = str(self._folder / DESCRIPTION)
         mark = {UNFINISHED: secrets.token_hex(8)}
+        shards = {name.split("/", 1)[0] for name in table.row_images} if pictures else set()
         with tempfile.TemporaryDirectory(prefix="vaa-prepared-") as made:
             folder = Path(made)
             priors = _write_tables(folder, table, origin, root, statistics)
@@ -320,14 +313,15 @@ class _URLOutput:
             for path in sorted(folder.iterdir()):
                 if path.name != DESCRIPTION:
                     put_url(path, str(self._folder / path.name))
-            if _parsed(read_url(description)) != mark:
+            # Who is done removes the shards of others.
+            missing = shards.difference(output_folder(str(self._folder / SHARDS)).names())
+            if missing or _parsed(read_url(description)) != mark:
                 raise VAAError(
                     f"{self._folder} is being prepared by another process, too; wait for it, and "
                     "run this again"
                 )
             put_url(folder / DESCRIPTION, description)
             written = {path.name for path in folder.iterdir()}
-        shards = {name.split("/", 1)[0] for name in table.row_images} if pictures else set()
         self._remove_others(written, shards)
         return priors
 
