@@ -25,7 +25,8 @@ from vaa_cli.core.datasets.pipeline import prepare
 from vaa_cli.core.datasets.prepared import read_prepared
 from vaa_cli.core.images.loader import PictureLoader
 from vaa_cli.core.labels.table import LabelTable
-from vaa_cli.core.system.file_cache import FileCache, URLFolder
+from vaa_cli.core.system.file_cache import FileCache
+from vaa_cli.core.system.location import URLFolder
 from vaa_cli.core.system.storage import put_url
 from vaa_cli.core.training.sampling import augmented_requests, epoch_batches, shard_batches
 

@@ -18,7 +18,8 @@ from vaa_cli.core.images.decode import open_picture
 from vaa_cli.core.images.loader import PictureLoader
 from vaa_cli.core.images.read_ahead import fetched_ahead
 from vaa_cli.core.images.requests import batched, table_requests
-from vaa_cli.core.system.file_cache import CachedURL, FileCache, URLFolder
+from vaa_cli.core.system.file_cache import CachedURL, FileCache
+from vaa_cli.core.system.location import URLFolder
 
 fsspec = pytest.importorskip("fsspec")
 

@@ -22,7 +22,8 @@ from vaa_cli.core.datasets.prepared import Prepared, read_prepared
 from vaa_cli.core.errors import PictureError, VAAError
 from vaa_cli.core.images.decode import decode_picture
 from vaa_cli.core.labels.table import SPLITS, LabelTable
-from vaa_cli.core.system.file_cache import FileCache, URLFolder
+from vaa_cli.core.system.file_cache import FileCache
+from vaa_cli.core.system.location import URLFolder
 from vaa_cli.core.system.shards import ShardMember
 
 SHARDS = PrepareOptions(shards=True, shard_size="10KB")

@@ -1,6 +1,8 @@
 """Files at URLs: read whole or refused in one line, from servers that fail and recover."""
 
+import os
 import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,8 @@ import pytest
 from tests.helpers.s3_server import ENVIRONMENT, s3_server
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.system.byte_sizes import parse_size
-from vaa_cli.core.system.file_cache import FileCache, cached_file
+from vaa_cli.core.system.cached_files import cached_file
+from vaa_cli.core.system.file_cache import FileCache
 from vaa_cli.core.system.storage import (
     StorageError,
     content_tag,
@@ -258,3 +261,23 @@ def test_a_file_is_read_again_when_it_changes(
     put(url, b"two")
     assert content_tag(url) != tag
     assert cached_file(url).read_bytes() == b"two"
+    assert first.exists(), "who asked for it a moment ago may not have opened it yet"
+
+
+def test_versions_of_a_file_that_are_old_go(
+    s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAA_CACHE", str(tmp_path))
+    paths = []
+    for number, content in enumerate((b"one", b"two", b"three")):
+        put(f"{s3}/run/table.csv", content)
+        paths.append(cached_file(f"{s3}/run/table.csv"))
+        if number == 0:
+            os.utime(paths[0].parent, (time.time() - 2 * 24 * 3600,) * 2)
+    assert [path.exists() for path in paths] == [False, True, True]
+    os.utime(paths[1].parent, (time.time() - 2 * 24 * 3600,) * 2)
+    put(f"{s3}/run/table.csv", b"two")
+    assert cached_file(f"{s3}/run/table.csv") == paths[1], "the same content is the same version"
+    put(f"{s3}/run/table.csv", b"four")
+    assert cached_file(f"{s3}/run/table.csv").read_bytes() == b"four"
+    assert paths[1].exists(), "it was used a moment ago"

@@ -19,7 +19,8 @@ from vaa_cli.core.datasets.prepared import Prepared, read_prepared
 from vaa_cli.core.images.read_ahead import shards_ahead
 from vaa_cli.core.images.requests import Request, table_requests
 from vaa_cli.core.labels.table import LabelTable
-from vaa_cli.core.system.file_cache import FileCache, URLFolder
+from vaa_cli.core.system.file_cache import FileCache
+from vaa_cli.core.system.location import URLFolder
 from vaa_cli.core.system.shards import ShardMember
 from vaa_cli.core.training import loop
 from vaa_cli.core.training.events import Finished, Stopped, TrainingWarning

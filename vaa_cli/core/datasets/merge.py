@@ -11,7 +11,7 @@ from vaa_cli.core.datasets.prepared import Prepared
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.splits import pictures_in_two_splits
 from vaa_cli.core.labels.table import SPLITS, LabelTable, joined_boxes, repeated_rows
-from vaa_cli.core.system.file_cache import URLFolder
+from vaa_cli.core.system.location import URLFolder
 
 
 def merged_table(folders: Sequence[Prepared]) -> LabelTable:

@@ -38,8 +38,9 @@ from vaa_cli.core.labels.splits import (
 )
 from vaa_cli.core.labels.statistics import LabelStatistics
 from vaa_cli.core.labels.table import SPLITS, LabelTable
-from vaa_cli.core.system.file_cache import FileCache, Location, URLFolder, location, subfolder
+from vaa_cli.core.system.file_cache import FileCache
 from vaa_cli.core.system.folders import require_apart
+from vaa_cli.core.system.location import Location, URLFolder, location, subfolder
 from vaa_cli.core.system.processes import start_early
 from vaa_cli.core.system.storage import is_url
 

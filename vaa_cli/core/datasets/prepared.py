@@ -13,17 +13,10 @@ from vaa_cli.core.labels.label_file import read_prepared_csv
 from vaa_cli.core.labels.picture_root import DESCRIPTION
 from vaa_cli.core.labels.priors import Priors
 from vaa_cli.core.labels.table import SPLITS, LabelTable
-from vaa_cli.core.system.file_cache import (
-    CachedURL,
-    FileCache,
-    Location,
-    URLFolder,
-    local_file,
-    location,
-    subfolder,
-)
+from vaa_cli.core.system.file_cache import CachedURL, FileCache
 from vaa_cli.core.system.folders import restore_folder
 from vaa_cli.core.system.input_files import LARGEST_TABLE, parse_json, read_text
+from vaa_cli.core.system.location import Location, URLFolder, local_file, location, subfolder
 from vaa_cli.core.system.storage import MISSING, StorageError, is_url
 
 SCHEMA = 1

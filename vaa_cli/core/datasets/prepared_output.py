@@ -20,7 +20,6 @@ from vaa_cli.core.labels.picture_root import DESCRIPTION
 from vaa_cli.core.labels.priors import Priors
 from vaa_cli.core.labels.table import SPLITS, LabelTable
 from vaa_cli.core.system.csv_writer import write_csv
-from vaa_cli.core.system.file_cache import Location, URLFolder
 from vaa_cli.core.system.files import sync_tree, write_bytes, write_text
 from vaa_cli.core.system.folders import (
     make_folder,
@@ -30,6 +29,7 @@ from vaa_cli.core.system.folders import (
 )
 from vaa_cli.core.system.input_files import parse_json
 from vaa_cli.core.system.interruption import cleanup
+from vaa_cli.core.system.location import Location, URLFolder
 from vaa_cli.core.system.locks import exclusive
 from vaa_cli.core.system.output_folder import OutputFolder, output_folder
 from vaa_cli.core.system.storage import put_url, read_url, write_url

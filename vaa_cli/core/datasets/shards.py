@@ -24,8 +24,8 @@ from vaa_cli.core.images.read_ahead import requests_ahead
 from vaa_cli.core.images.requests import ImageSource, table_sources
 from vaa_cli.core.labels.table import SPLITS, UNSPECIFIED, LabelTable
 from vaa_cli.core.system.byte_sizes import parse_size
-from vaa_cli.core.system.file_cache import URLFolder
 from vaa_cli.core.system.input_files import opened_file
+from vaa_cli.core.system.location import URLFolder
 from vaa_cli.core.system.output_folder import OutputFolder
 from vaa_cli.core.system.storage import LARGEST
 

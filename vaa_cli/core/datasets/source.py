@@ -19,8 +19,9 @@ from vaa_cli.core.labels.attributes import choose_attributes
 from vaa_cli.core.labels.label_file import require_column_names
 from vaa_cli.core.labels.label_header import TableOptions
 from vaa_cli.core.labels.table import LabelTable
-from vaa_cli.core.system.file_cache import FileCache, Location, URLFolder
+from vaa_cli.core.system.file_cache import FileCache
 from vaa_cli.core.system.folders import require_apart
+from vaa_cli.core.system.location import Location, URLFolder
 from vaa_cli.core.system.storage import is_url, shown_url
 
 _LOGGER = logging.getLogger(__name__)

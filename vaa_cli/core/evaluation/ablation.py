@@ -19,7 +19,7 @@ from vaa_cli.core.models.model_file import parameter_count
 from vaa_cli.core.prediction.decisions import DecisionRule
 from vaa_cli.core.runs.log import read_log
 from vaa_cli.core.runs.lookup import model_file
-from vaa_cli.core.system.file_cache import Location
+from vaa_cli.core.system.location import Location
 
 # The figures that differences and intervals are given of.
 MAIN_FIGURES = ("mAP", "mA")

@@ -17,7 +17,7 @@ from vaa_cli.core.labels.label_file import parse_boxes
 from vaa_cli.core.labels.label_header import box_columns, image_column
 from vaa_cli.core.labels.table import PRESENT, LabelTable
 from vaa_cli.core.system.csv_reader import read_csv
-from vaa_cli.core.system.file_cache import URLFolder
+from vaa_cli.core.system.location import URLFolder
 
 ATTRIBUTE_COLUMN = "attribute"
 # Names the values of masks; in their folder or in the one above.

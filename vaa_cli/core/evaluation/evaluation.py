@@ -31,7 +31,7 @@ from vaa_cli.core.prediction.multi_process import table_probabilities
 from vaa_cli.core.prediction.predictor import Predictor
 from vaa_cli.core.runs.lookup import model_file
 from vaa_cli.core.system.distributed import ProcessGroup
-from vaa_cli.core.system.file_cache import Location
+from vaa_cli.core.system.location import Location
 from vaa_cli.core.system.processes import decoding_workers
 
 if TYPE_CHECKING:

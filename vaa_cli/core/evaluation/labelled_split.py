@@ -10,7 +10,7 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.table import UNSPECIFIED, LabelTable
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.runs.training_rows import read_training_rows, table_rows
-from vaa_cli.core.system.file_cache import Location
+from vaa_cli.core.system.location import Location
 from vaa_cli.core.system.storage import is_url
 
 _LOGGER = logging.getLogger(__name__)

@@ -8,7 +8,9 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.requests import ImageSource, named_content
 from vaa_cli.core.images.url_inputs import NamedPictures, url_picture
 from vaa_cli.core.labels.boxes import Box
-from vaa_cli.core.system.file_cache import FileCache, URLFolder, cached_file
+from vaa_cli.core.system.cached_files import cached_file
+from vaa_cli.core.system.file_cache import FileCache
+from vaa_cli.core.system.location import URLFolder
 from vaa_cli.core.system.named_content import NamedContent
 from vaa_cli.core.system.shards import ShardMember
 from vaa_cli.core.system.storage import is_url, parent_url, shown_url

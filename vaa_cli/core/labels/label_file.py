@@ -42,7 +42,7 @@ from vaa_cli.core.labels.table import (
 from vaa_cli.core.labels.text_table import open_text_table
 from vaa_cli.core.system.csv_reader import csv_chunks
 from vaa_cli.core.system.csv_writer import number_text
-from vaa_cli.core.system.file_cache import URLFolder
+from vaa_cli.core.system.location import URLFolder
 
 _CELLS = {PRESENT: "1", ABSENT: "0", UNSPECIFIED: ""}
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.boxes import Box
-from vaa_cli.core.system.file_cache import CachedURL, URLFolder
+from vaa_cli.core.system.file_cache import CachedURL
+from vaa_cli.core.system.location import URLFolder
 from vaa_cli.core.system.shards import ShardMember
 
 PRESENT, ABSENT, UNSPECIFIED = 1, 0, -1

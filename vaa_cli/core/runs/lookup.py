@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.runs.folder import BEST, CONFIG, LAST, LATEST, RUNS, checkpoints, has_begun
-from vaa_cli.core.system.file_cache import cached_file, is_cached
+from vaa_cli.core.system.cached_files import cached_file, is_cached
 from vaa_cli.core.system.files import temporary_name
 from vaa_cli.core.system.storage import is_url
 

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.runs.folder import CONFIG, TRAINING_ROWS
 from vaa_cli.core.system.csv_writer import csv_text
-from vaa_cli.core.system.file_cache import URLFolder
 from vaa_cli.core.system.files import write_text
 from vaa_cli.core.system.input_files import parse_json, read_file
+from vaa_cli.core.system.location import URLFolder
 
 Row = tuple[str, tuple[float, ...]]
 

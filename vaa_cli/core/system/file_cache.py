@@ -4,9 +4,8 @@ import contextlib
 import hashlib
 import math
 import os
-import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -18,10 +17,7 @@ from vaa_cli.core.system.locks import exclusive
 from vaa_cli.core.system.named_content import NamedContent
 from vaa_cli.core.system.storage import (
     StorageError,
-    content_tag,
-    is_url,
     read_url,
-    shown_url,
     url_info,
 )
 from vaa_cli.core.system.storage_file import open_url
@@ -33,10 +29,8 @@ _LEFT = 0.9
 _IN_USE = 60.0
 # Seconds after which what was begun to be written is of no process any longer.
 _ABANDONED = 3600.0
-# The folder of `cached_file`.
-_FILES = ".files"
-# Files are read at a time into a file of the cache.
-_PIECE = 8 << 20
+# Bytes that are copied at a time.
+PIECE = 8 << 20
 
 
 def cache_folder() -> Path:
@@ -145,7 +139,7 @@ class FileCache:
         if not self._make_room(size, unused_since=time.time() - _IN_USE):
             return False
         with open_url(url) as source, whole_file(path, sync=False) as file:
-            while piece := source.read(_PIECE):
+            while piece := source.read(PIECE):
                 file.write(piece)
         return True
 
@@ -230,103 +224,3 @@ class CachedURL(NamedContent):
             StorageError: it cannot be read.
         """
         return self.cache.read(str(self))
-
-
-@dataclass(frozen=True)
-class URLFolder:
-    """A folder at a URL that names of files start from, as a `Path` is one on this machine.
-
-    Attributes:
-        url: its URL.
-        cache: what its files are read through.
-
-    Example:
-        >>> folder = URLFolder("s3://bucket/people", FileCache(Path("cache"), 1000))
-        >>> folder / "a.jpg"
-        's3://bucket/people/a.jpg'
-    """
-
-    url: str
-    cache: FileCache = field(compare=False)
-
-    def __truediv__(self, name: str) -> CachedURL:
-        return CachedURL(f"{self.url.rstrip('/')}/{name}", self.cache)
-
-    def __str__(self) -> str:
-        return self.url
-
-    def resolve(self) -> "URLFolder":
-        """The folder itself: no link leads on."""
-        return self
-
-
-# A folder on this machine or at a URL.
-Location = Path | URLFolder
-
-
-def location(name: "Path | str | URLFolder", cache: FileCache | None = None) -> Location:
-    """The folder of a path or a URL.
-
-    Args:
-        name: the path or the URL.
-        cache: what files at a URL are read through; None for the cache of the user.
-
-    Raises:
-        VAAError: it is a URL, and this user has no cache.
-    """
-    if isinstance(name, str) and is_url(name):
-        return URLFolder(name.rstrip("/"), cache or FileCache.default())
-    return name if isinstance(name, URLFolder) else Path(name)
-
-
-def subfolder(folder: Location, name: str) -> Location:
-    """A folder in a folder."""
-    if isinstance(folder, URLFolder):
-        return URLFolder(str(folder / name), folder.cache)
-    return folder / name
-
-
-def local_file(folder: Location, name: str) -> Path:
-    """A file in a folder, on this machine's disk.
-
-    Raises:
-        StorageError: it is at a URL, and cannot be read.
-        VAAError: it cannot be kept.
-    """
-    return cached_file(str(folder / name)) if isinstance(folder, URLFolder) else folder / name
-
-
-def cached_file(url: str) -> Path:
-    """A file of a URL on this machine's disk, read again when its ETag changes.
-
-    Raises:
-        StorageError: it cannot be read.
-        VAAError: it cannot be kept.
-    """
-    name = url.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
-    tag = content_tag(url)
-    key = f"{url} {tag}".encode(errors="surrogateescape")
-    try:
-        folder = cache_folder() / _FILES / hashlib.blake2b(key, digest_size=16).hexdigest()
-        path = folder / (re.sub(r"[^\w.-]", "_", name) or "file")
-        if path.is_file():
-            return path
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise VAAError(
-            f"{shown_url(url)} cannot be kept ({one_line(error)}); name a folder with VAA_CACHE=DIR"
-        ) from error
-    with open_url(url) as source, whole_file(path) as file:
-        while piece := source.read(_PIECE):
-            file.write(piece)
-        if content_tag(url) != tag:
-            raise StorageError(url, "it changed while it was read; try again")
-    return path
-
-
-def is_cached(path: Path) -> bool:
-    """Whether a path is one that `cached_file` gave."""
-    try:
-        return path.is_relative_to(cache_folder() / _FILES)
-    except OSError:
-        return False

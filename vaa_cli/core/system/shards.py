@@ -10,7 +10,8 @@ import threading
 from pathlib import Path
 
 from vaa_cli.core.errors import PictureError
-from vaa_cli.core.system.file_cache import FileCache, URLFolder
+from vaa_cli.core.system.file_cache import FileCache
+from vaa_cli.core.system.location import URLFolder
 from vaa_cli.core.system.named_content import NamedContent
 from vaa_cli.core.system.storage import LARGEST, is_url, read_url_part
 

@@ -7,7 +7,7 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.evaluation.run_calibration import calibrate_trained
 from vaa_cli.core.models.card import read_card
 from vaa_cli.core.runs.folder import BEST
-from vaa_cli.core.system.file_cache import Location
+from vaa_cli.core.system.location import Location
 from vaa_cli.core.training.events import Calibrated, TrainingWarning
 from vaa_cli.core.training.options import TrainingOptions
 

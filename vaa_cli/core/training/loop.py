@@ -25,7 +25,7 @@ from vaa_cli.core.models.devices import Compute
 from vaa_cli.core.runs.folder import RUNS, create_run, locked, locked_new_run, update_config
 from vaa_cli.core.runs.training_rows import table_rows, write_training_rows
 from vaa_cli.core.system.distributed import ProcessGroup
-from vaa_cli.core.system.file_cache import Location
+from vaa_cli.core.system.location import Location
 from vaa_cli.core.training.checkpoint import load_checkpoint
 from vaa_cli.core.training.events import (
     EpochReport,

@@ -10,7 +10,7 @@ from vaa_cli.core.models.card import read_card
 from vaa_cli.core.runs.folder import BEST, checkpoints, has_begun, kept_config
 from vaa_cli.core.runs.log import read_log
 from vaa_cli.core.runs.lookup import resume_point
-from vaa_cli.core.system.file_cache import location
+from vaa_cli.core.system.location import location
 from vaa_cli.core.training.events import Event, Stopped
 from vaa_cli.core.training.loop import train
 from vaa_cli.core.training.option_groups import CHANGEABLE
