@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,12 @@ pq = pytest.importorskip("pyarrow.parquet")
 BUCKET = "s3://bucket"
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a dataset that is in a bucket, too, of a busy server on a bad line."""
-    tmp_path = tmp_path_factory.mktemp("store")
-    make_dataset(tmp_path / "people", count=60)
-    with s3_server(busy=0.2, cut=0.05) as address, pytest.MonkeyPatch.context() as environment:
-        environment.setenv("VAA_CACHE", str(tmp_path / "cache"))
+@contextmanager
+def bucket(folder: Path, busy: float = 0.0, cut: float = 0.0) -> Iterator[None]:
+    """A bucket with a dataset that is in a folder, too, of a server that may fail now and then."""
+    make_dataset(folder / "people", count=60)
+    with s3_server(busy, cut) as address, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("VAA_CACHE", str(folder / "cache"))
         for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": address}.items():
             environment.setenv(name, value)
         s3fs.S3FileSystem.clear_instance_cache()
@@ -37,15 +37,20 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             except OSError:
                 continue
             break
-        files = [path for path in (tmp_path / "people").rglob("*") if path.is_file()]
+        files = [path for path in (folder / "people").rglob("*") if path.is_file()]
         with ThreadPoolExecutor(8) as writers:
-            list(
-                writers.map(
-                    lambda path: put_url(path, f"{BUCKET}/{path.relative_to(tmp_path)}"), files
-                )
-            )
-        yield tmp_path
+            names = [f"{BUCKET}/{path.relative_to(folder)}" for path in files]
+            list(writers.map(put_url, files, names))
+        yield
     s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a dataset that is in a bucket, too, of a busy server on a bad line."""
+    folder = tmp_path_factory.mktemp("store")
+    with bucket(folder, busy=0.2, cut=0.05):
+        yield folder
 
 
 def losses(run: Path) -> list[list[str]]:
@@ -114,7 +119,7 @@ def test_shards_in_the_bucket(store: Path) -> None:
     """A prepared folder that is written to and trained from a bucket is as one on this machine."""
     shards = ("--shards", "--shard-size", "10KB")
     here = run_vaa("prepare", "people", "packed", *shards, cwd=store)
-    there = run_vaa("prepare", f"{BUCKET}/people", f"{BUCKET}/prepared", *shards, cwd=store)
+    there = run_vaa("prepare", "people", f"{BUCKET}/prepared", *shards, cwd=store)
     assert (here.code, there.code) == (0, 0), there.err
     assert f"next: vaa train --data {BUCKET}/prepared " in there.err
     for data in ("packed", f"{BUCKET}/prepared"):
@@ -139,9 +144,10 @@ def test_shards_in_the_bucket(store: Path) -> None:
     assert scored[0].out == scored[1].out
 
 
-def test_wrong_requests_are_one_line(store: Path, workspace: Path) -> None:
-    write_url(f"{BUCKET}/run.safetensors", newest_model(workspace).read_bytes())
-    for command, problem in WRONG:
-        refused = run_vaa(*command.split(), cwd=store)
-        assert refused.code == 2 and problem in refused.err.splitlines()[-1], command
-        assert "Traceback" not in refused.err and not (store / "x").exists()
+def test_wrong_requests_are_one_line(tmp_path: Path, workspace: Path) -> None:
+    with bucket(tmp_path):
+        write_url(f"{BUCKET}/run.safetensors", newest_model(workspace).read_bytes())
+        for command, problem in WRONG:
+            refused = run_vaa(*command.split(), cwd=tmp_path)
+            assert refused.code == 2 and problem in refused.err.splitlines()[-1], command
+            assert "Traceback" not in refused.err and not (tmp_path / "x").exists()
