@@ -100,7 +100,8 @@ def _to_coco(data: Prepared, folder: Path) -> list[str]:
 def _coco(table: LabelTable) -> dict[str, Any]:
     images, annotations = [], []
     pictures = table.distinct_images
-    sizes = [_size_of(_root_here(table) / name) for name in pictures.names]
+    root = _root_here(table)
+    sizes = [_size_of(root / name) for name in pictures.names]
     for number, (name, (width, height)) in enumerate(zip(pictures.names, sizes, strict=True), 1):
         images.append({"id": number, "file_name": name, "width": width, "height": height})
     for row, values in enumerate(_values(table)):

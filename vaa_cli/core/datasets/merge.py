@@ -11,7 +11,7 @@ from vaa_cli.core.datasets.prepared import Prepared
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.splits import pictures_in_two_splits
 from vaa_cli.core.labels.table import SPLITS, LabelTable, joined_boxes, repeated_rows
-from vaa_cli.core.system.location import URLFolder
+from vaa_cli.core.system.location import Location, URLFolder
 
 
 def merged_table(folders: Sequence[Prepared]) -> LabelTable:
@@ -67,7 +67,7 @@ def merged_table(folders: Sequence[Prepared]) -> LabelTable:
     return merged
 
 
-def _root_of(roots: Sequence[Path | URLFolder]) -> Path | URLFolder:
+def _root_of(roots: Sequence[Location]) -> Location:
     """The folder that all pictures are below, which must be one where any is at a URL."""
     paths = [root for root in roots if isinstance(root, Path)]
     if len(paths) == len(roots):
@@ -79,7 +79,7 @@ def _root_of(roots: Sequence[Path | URLFolder]) -> Path | URLFolder:
     return first
 
 
-def _below(root: Path | URLFolder, folder: Path | URLFolder) -> str:
+def _below(root: Location, folder: Location) -> str:
     if isinstance(root, URLFolder) or isinstance(folder, URLFolder):
         return "."
     return folder.relative_to(root).as_posix()

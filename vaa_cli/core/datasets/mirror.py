@@ -1,6 +1,5 @@
 """The files of a dataset at a URL that its reader needs, on this machine while it is read."""
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.table import leaves_folder
 from vaa_cli.core.system.files import writing_errors
 from vaa_cli.core.system.storage import is_folder_url, parent_url, shown_url
-from vaa_cli.core.system.storage_file import open_url
+from vaa_cli.core.system.storage_file import copy_url
 from vaa_cli.core.system.storage_listing import list_url
 
 _READERS = 16
@@ -71,5 +70,5 @@ def mirrored_labels(url: str) -> Iterator[Mirror]:
 
 
 def _copy(url: str, target: Path) -> None:
-    with open_url(url) as file, target.open("wb") as written:
-        shutil.copyfileobj(file, written)
+    with target.open("wb") as file:
+        copy_url(url, file)

@@ -78,15 +78,18 @@ def is_prepared(folder: Location) -> bool:
     Raises:
         StorageError: the URL may not be read.
     """
-    if not isinstance(folder, URLFolder):
-        return (folder / DESCRIPTION).is_file()
+    return _description_file(folder) is not None
+
+
+def _description_file(folder: Location) -> Path | None:
+    """The description of a prepared folder, on this machine's disk; None where there is none."""
     try:
-        local_file(folder, DESCRIPTION)
+        path = local_file(folder, DESCRIPTION)
     except StorageError as error:
         if error.problem == MISSING:
-            return False
+            return None
         raise
-    return True
+    return path if path.is_file() else None
 
 
 def read_prepared(folder: Location | str, cache: FileCache | None = None) -> Prepared:
@@ -110,7 +113,8 @@ def read_prepared(folder: Location | str, cache: FileCache | None = None) -> Pre
     folder = location(folder, cache)
     if isinstance(folder, Path):
         restore_folder(folder)
-    if not is_prepared(folder):
+    file = _description_file(folder)
+    if file is None:
         raise VAAError(
             f"{folder} is not a prepared folder (no {DESCRIPTION}); "
             f"make one with: vaa prepare DATASET_DIR {folder}"
@@ -118,7 +122,7 @@ def read_prepared(folder: Location | str, cache: FileCache | None = None) -> Pre
     path = folder / DESCRIPTION
     try:
         # Paths need not be UTF-8; they are written with the bytes that they have.
-        text = read_text(local_file(folder, DESCRIPTION), LARGEST_TABLE, errors="surrogateescape")
+        text = read_text(file, LARGEST_TABLE, errors="surrogateescape")
         description = parse_json(text)
         if UNFINISHED in description:
             raise VAAError(

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from vaa_cli.core.datasets.cleaning import Dropped
 from vaa_cli.core.datasets.prepared import CROPS, PRIORS, SCHEMA, SHARDS, UNFINISHED
@@ -27,7 +27,6 @@ from vaa_cli.core.system.folders import (
     require_replaceable,
     whole_folder,
 )
-from vaa_cli.core.system.input_files import parse_json
 from vaa_cli.core.system.interruption import cleanup
 from vaa_cli.core.system.location import Location, URLFolder
 from vaa_cli.core.system.locks import exclusive
@@ -79,10 +78,14 @@ def require_writable(folder: Path) -> None:
     """
     require_replaceable(folder, CONTENTS)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / DESCRIPTION).is_file():
-        raise VAAError(
-            f"{folder} holds files and is no prepared folder (no {DESCRIPTION}); name a new "
-            "folder, so that nothing is lost"
-        )
+        raise _no_prepared_folder(folder)
+
+
+def _no_prepared_folder(folder: Location) -> VAAError:
+    return VAAError(
+        f"{folder} holds files and is no prepared folder (no {DESCRIPTION}); name a new folder, so "
+        "that nothing is lost"
+    )
 
 
 @contextmanager
@@ -278,10 +281,7 @@ class _URLOutput:
         # Shards alone are of a run that was stopped: no other file has such a name.
         shards = output_folder(str(self._folder / SHARDS)).names() if found == [SHARDS] else [""]
         if not all(map(_SHARD.fullmatch, shards)):
-            raise VAAError(
-                f"{self._folder} holds files and is no prepared folder (no {DESCRIPTION}); name a "
-                "new folder, so that nothing is lost"
-            )
+            raise _no_prepared_folder(self._folder)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -304,18 +304,18 @@ class _URLOutput:
         require_column_names(table)
         root = pictures or str(table.root)
         description = str(self._folder / DESCRIPTION)
-        mark = {UNFINISHED: secrets.token_hex(8)}
+        mark = json.dumps({UNFINISHED: secrets.token_hex(8)}).encode()
         shards = {name.split("/", 1)[0] for name in table.row_images} if pictures else set()
         with tempfile.TemporaryDirectory(prefix="vaa-prepared-") as made:
             folder = Path(made)
             priors = _write_tables(folder, table, origin, root, statistics)
-            write_url(description, json.dumps(mark).encode())
+            write_url(description, mark)
             for path in sorted(folder.iterdir()):
                 if path.name != DESCRIPTION:
                     put_url(path, str(self._folder / path.name))
             # Who is done removes the shards of others.
             missing = shards.difference(output_folder(str(self._folder / SHARDS)).names())
-            if missing or _parsed(read_url(description)) != mark:
+            if missing or read_url(description) != mark:
                 raise VAAError(
                     f"{self._folder} is being prepared by another process, too; wait for it, and "
                     "run this again"
@@ -333,10 +333,3 @@ class _URLOutput:
         for name in of_shards.names():
             if _SHARD.fullmatch(name) and name not in shards:
                 of_shards.remove(name)
-
-
-def _parsed(content: bytes) -> Any:
-    try:
-        return parse_json(content)
-    except ValueError:
-        return None

@@ -25,7 +25,7 @@ from vaa_cli.core.images.requests import ImageSource, table_sources
 from vaa_cli.core.labels.table import SPLITS, UNSPECIFIED, LabelTable
 from vaa_cli.core.system.byte_sizes import parse_size
 from vaa_cli.core.system.input_files import opened_file
-from vaa_cli.core.system.location import URLFolder
+from vaa_cli.core.system.location import Location
 from vaa_cli.core.system.output_folder import OutputFolder
 from vaa_cli.core.system.storage import LARGEST
 
@@ -82,12 +82,18 @@ class Packing:
         self._extents = np.zeros((len(table), 2), dtype=np.int64)
         self._order: list[int] = []
         self.dropped: list[Dropped] = []
+        assert table.splits is not None
+        self._pictures: dict[str, list[NDArray[np.int64]]] = {}
+        for number, split in enumerate(SPLITS):
+            rows = np.flatnonzero(table.splits == number)
+            if len(rows):
+                shuffled = np.random.default_rng(options.seed) if split == "train" else None
+                self._pictures[split] = _rows_of_pictures(table, rows, shuffled)
 
     @property
     def pictures(self) -> int:
         """The number of pictures that are packed."""
-        assert self._table.splits is not None
-        return sum(len(self._table.split(name).distinct_images.names) for name in SPLITS)
+        return sum(map(len, self._pictures.values()))
 
     def run(self) -> Iterator[None]:
         """Write the shards; yields nothing, once a picture.
@@ -95,14 +101,10 @@ class Packing:
         Raises:
             VAAError: a shard cannot be written.
         """
-        assert self._table.splits is not None
-        for number, split in enumerate(SPLITS):
-            rows = np.flatnonzero(self._table.splits == number)
-            if len(rows):
-                shuffled = np.random.default_rng(self._options.seed) if split == "train" else None
-                yield from self._pack(split, _rows_of_pictures(self._table, rows, shuffled))
+        for split, pictures in self._pictures.items():
+            yield from self._pack(split, pictures)
 
-    def table(self, root: Path | URLFolder) -> LabelTable:
+    def table(self, root: Location) -> LabelTable:
         """The table of the shards, whose rows are in their order.
 
         Args:

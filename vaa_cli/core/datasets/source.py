@@ -41,7 +41,7 @@ class Source:
 
     name: str
     format: str
-    folder: Path | URLFolder
+    folder: Location
     box_margin: float
     checked: bool = False
 

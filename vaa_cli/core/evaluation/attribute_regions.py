@@ -17,7 +17,7 @@ from vaa_cli.core.labels.label_file import parse_boxes
 from vaa_cli.core.labels.label_header import box_columns, image_column
 from vaa_cli.core.labels.table import PRESENT, LabelTable
 from vaa_cli.core.system.csv_reader import read_csv
-from vaa_cli.core.system.location import URLFolder
+from vaa_cli.core.system.location import Location, URLFolder
 
 ATTRIBUTE_COLUMN = "attribute"
 # Names the values of masks; in their folder or in the one above.
@@ -163,7 +163,7 @@ def _check_same_size(mask: Path, picture: Path | str) -> None:
         )
 
 
-def _name_in(known: set[str], root: Path | URLFolder, folder: Path, name: str) -> str | None:
+def _name_in(known: set[str], root: Location, folder: Path, name: str) -> str | None:
     """The dataset's name of a picture that a table in a folder names; None if it has none."""
     if name in known:
         return name

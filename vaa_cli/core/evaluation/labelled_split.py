@@ -24,7 +24,6 @@ class LabelledSplit:
         name: name of the split: train, val or test.
         model: path of the model file.
         card: card of the model.
-        folder: path or URL of the prepared folder.
         dataset: the whole prepared dataset.
         table: the rows of the split, with the labels of the model's attributes.
         unlabelled: the model's attributes that the folder has no labels of.
@@ -33,10 +32,14 @@ class LabelledSplit:
     name: str
     model: Path
     card: ModelCard
-    folder: Location
     dataset: Prepared
     table: LabelTable
     unlabelled: list[str]
+
+    @property
+    def folder(self) -> Location:
+        """Path or URL of the prepared folder."""
+        return self.dataset.folder
 
 
 def read_split(model: Path, data: Location | str | None, split: str) -> LabelledSplit:
@@ -68,7 +71,7 @@ def read_split(model: Path, data: Location | str | None, split: str) -> Labelled
         _LOGGER.warning("the model does not know %s of %s; they are left out", names, folder)
     _warn_of_training_rows(model, dataset, table)
     table = replace(table, labels=labels, attributes=card.attributes)
-    return LabelledSplit(split, model, card, folder, dataset, table, missing)
+    return LabelledSplit(split, model, card, dataset, table, missing)
 
 
 def _warn_of_training_rows(model: Path, dataset: Prepared, table: LabelTable) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from vaa_cli.core.errors import PictureError
@@ -77,12 +78,14 @@ class ImageSource(NamedTuple):
 def table_sources(table: "LabelTable") -> Iterator[ImageSource]:
     """The pictures of a table, a source a row."""
     for row in range(len(table)):
-        path = table.path(row)
-        if isinstance(path, NamedContent):
-            read = partial(named_content, path)
-            yield ImageSource(path, table.box(row), read, is_remote=path.is_remote)
-        else:
-            yield ImageSource(str(path), table.box(row))
+        yield picture_source(table.path(row), table.box(row))
+
+
+def picture_source(path: Path | str, box: Box | None = None) -> ImageSource:
+    """The picture of a file, or of a `NamedContent`, which reads it."""
+    if isinstance(path, NamedContent):
+        return ImageSource(path, box, partial(named_content, path), is_remote=path.is_remote)
+    return ImageSource(str(path), box)
 
 
 def named_content(name: NamedContent) -> bytes:

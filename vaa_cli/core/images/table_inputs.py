@@ -1,17 +1,14 @@
 """The pictures that a CSV names, also one of a prepared folder; at a path or at a URL."""
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vaa_cli.core.errors import VAAError
-from vaa_cli.core.images.requests import ImageSource, named_content
-from vaa_cli.core.images.url_inputs import NamedPictures, url_picture
+from vaa_cli.core.images.url_inputs import NamedPictures, named_picture
 from vaa_cli.core.labels.boxes import Box
 from vaa_cli.core.system.cached_files import cached_file
 from vaa_cli.core.system.file_cache import FileCache
 from vaa_cli.core.system.location import URLFolder
-from vaa_cli.core.system.named_content import NamedContent
 from vaa_cli.core.system.shards import ShardMember
 from vaa_cli.core.system.storage import is_url, parent_url, shown_url
 
@@ -45,11 +42,11 @@ def table_pictures(name: str) -> NamedPictures:
     pictures = _pictures(name, root, frame, frame[column].tolist())
     boxes_from = box_columns(list(frame.columns))
     if not boxes_from:
-        return NamedPictures(lambda: map(_source, pictures), len(pictures))
+        return NamedPictures(lambda: map(named_picture, pictures), len(pictures))
     boxes = parse_boxes(frame[boxes_from], path).tolist()
     # NaN: the whole picture
     parts = [None if box[0] != box[0] else Box(*box) for box in boxes]
-    return NamedPictures(lambda: map(_source, pictures, parts), len(pictures), True)
+    return NamedPictures(lambda: map(named_picture, pictures, parts), len(pictures), True)
 
 
 def _pictures(
@@ -77,11 +74,7 @@ def _pictures(
     if is_url(name) or is_url(root):
         start = f"{str(root).rstrip('/')}/" if root is not None else parent_url(name)
         return [image if is_url(image) else start + image for image in images]
+    if isinstance(root, Path):
+        return [image if is_url(image) else str(root / image) for image in images]
     folder, images = find_pictures(Path(name), images) or (Path(name).parent, images)
     return [image if is_url(image) else str(folder / image) for image in images]
-
-
-def _source(image: str, box: Box | None = None) -> ImageSource:
-    if isinstance(image, NamedContent):
-        return ImageSource(image, box, partial(named_content, image), is_remote=image.is_remote)
-    return url_picture(image, box=box) if is_url(image) else ImageSource(image, box)

@@ -11,12 +11,14 @@ from itertools import chain
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.images.archives import archive_pictures, is_archive
 from vaa_cli.core.images.decode import is_picture
-from vaa_cli.core.images.requests import ImageSource, picture_errors
+from vaa_cli.core.images.requests import ImageSource, picture_errors, picture_source
 from vaa_cli.core.labels.boxes import Box
+from vaa_cli.core.system.named_content import NamedContent
 from vaa_cli.core.system.storage import (
     StorageError,
     StoredFile,
     is_folder_url,
+    is_url,
     read_url,
     shown_url,
 )
@@ -50,6 +52,13 @@ def url_picture(url: str, size: int | None = None, box: Box | None = None) -> Im
         box: the part of it that is meant.
     """
     return ImageSource(url, box, partial(_read, url, size), is_remote=True)
+
+
+def named_picture(name: str, box: Box | None = None) -> ImageSource:
+    """The picture that a path, a URL or a `NamedContent` names; an archive is none."""
+    if is_url(name) and not isinstance(name, NamedContent):
+        return url_picture(name, box=box)
+    return picture_source(name, box)
 
 
 def _read(url: str, size: int | None) -> bytes:

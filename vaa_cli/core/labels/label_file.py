@@ -42,7 +42,7 @@ from vaa_cli.core.labels.table import (
 from vaa_cli.core.labels.text_table import open_text_table
 from vaa_cli.core.system.csv_reader import csv_chunks
 from vaa_cli.core.system.csv_writer import number_text
-from vaa_cli.core.system.location import URLFolder
+from vaa_cli.core.system.location import Location
 
 _CELLS = {PRESENT: "1", ABSENT: "0", UNSPECIFIED: ""}
 
@@ -119,9 +119,7 @@ def _require_attributes(parsed: ParsedColumns, path: Path) -> None:
         raise VAAError(f"{path} has no attribute columns: {'; '.join(parsed.notes)}")
 
 
-def read_prepared_csv(
-    path: Path, root: Path | URLFolder, attributes: tuple[str, ...]
-) -> LabelTable:
+def read_prepared_csv(path: Path, root: Location, attributes: tuple[str, ...]) -> LabelTable:
     """Read a table that vaa wrote: image, perhaps more (see `table_cells`), then the attributes.
 
     The file is read once, and its columns are known. A column may thus have any name.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vaa_cli.core.errors import VAAError
 from vaa_cli.core.labels.boxes import Box
 from vaa_cli.core.system.file_cache import CachedURL
-from vaa_cli.core.system.location import URLFolder
+from vaa_cli.core.system.location import Location
 from vaa_cli.core.system.shards import ShardMember
 
 PRESENT, ABSENT, UNSPECIFIED = 1, 0, -1
@@ -30,12 +30,10 @@ class DistinctImages:
     Attributes:
         names: `p` paths relative to the table's root, in the order of their first rows.
         row_index: `[n]` the position in `names` of each row's picture.
-        first_rows: `[p]` the first row of each picture.
     """
 
     names: list[str]
     row_index: NDArray[np.int64]
-    first_rows: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class LabelTable:
             of no use then, which matters where it is chosen.
     """
 
-    root: Path | URLFolder
+    root: Location
     row_images: list[str]
     attributes: tuple[str, ...]
     labels: NDArray[np.int8]
@@ -84,8 +82,7 @@ class LabelTable:
         import pandas as pd  # a third of a second, which a prediction has no need of
 
         row_index, names = pd.factorize(np.array(self.row_images, dtype=object))
-        first_rows = np.unique(row_index, return_index=True)[1]
-        return DistinctImages(names.tolist(), row_index.astype(np.int64, copy=False), first_rows)
+        return DistinctImages(names.tolist(), row_index.astype(np.int64, copy=False))
 
     @cached_property
     def shard_rows(self) -> list[NDArray[np.int64]]:

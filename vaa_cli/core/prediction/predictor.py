@@ -23,13 +23,12 @@ from vaa_cli.core.images.decoding_pool import (
     start_decoding_early,
 )
 from vaa_cli.core.images.read_ahead import requests_ahead
-from vaa_cli.core.images.requests import ImageSource, Request, batched
-from vaa_cli.core.images.url_inputs import url_picture
+from vaa_cli.core.images.requests import Request, batched
+from vaa_cli.core.images.url_inputs import named_picture
 from vaa_cli.core.models.card import ModelCard
 from vaa_cli.core.runs.lookup import model_file
 from vaa_cli.core.system.distributed import ProcessGroup
 from vaa_cli.core.system.processes import decoding_workers
-from vaa_cli.core.system.storage import is_url
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,8 +168,7 @@ class Predictor:
         """
         import pandas as pd
 
-        names = map(str, images)
-        sources = (url_picture(name) if is_url(name) else ImageSource(name) for name in names)
+        sources = map(named_picture, map(str, images))
         predictions = list(self.predict(requests_ahead(sources)))
         unknown = np.full(len(self.attributes), np.nan, dtype=np.float32)
         rows = [p.probabilities if p.probabilities is not None else unknown for p in predictions]
@@ -297,9 +295,7 @@ def _pixels(image: Picture, decoder: Decoder) -> NDArray[np.uint8]:
     """One picture as the model takes it, `[3 x h x w]`."""
     try:
         if isinstance(image, str | Path):
-            path = str(image)
-            request = url_picture(path).request() if is_url(path) else Request(path)
-            scaled = decoder.decode(request).picture
+            scaled = decoder.decode(named_picture(str(image)).request()).picture
         else:
             whole = image if isinstance(image, Image.Image) else Image.fromarray(image)
             height, width = decoder.size

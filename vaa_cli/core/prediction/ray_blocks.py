@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vaa_cli.core.images.requests import ImageSource, Request
-from vaa_cli.core.images.url_inputs import url_picture
+from vaa_cli.core.images.url_inputs import named_picture
 from vaa_cli.core.labels.boxes import Box
 from vaa_cli.core.prediction.predictor import Prediction
 from vaa_cli.core.system.storage import is_url
@@ -38,7 +38,7 @@ def source_of(
         return ImageSource(path, box, problem=problem)
     if content is not None:
         return ImageSource(path, box, partial(bytes, content))
-    return url_picture(path, box=box) if is_url(path) else ImageSource(path, box)
+    return named_picture(path, box)
 
 
 def unread(source: ImageSource) -> Request:

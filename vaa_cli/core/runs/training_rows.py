@@ -12,7 +12,7 @@ from vaa_cli.core.runs.folder import CONFIG, TRAINING_ROWS
 from vaa_cli.core.system.csv_writer import csv_text
 from vaa_cli.core.system.files import write_text
 from vaa_cli.core.system.input_files import parse_json, read_file
-from vaa_cli.core.system.location import URLFolder
+from vaa_cli.core.system.location import Location
 
 Row = tuple[str, tuple[float, ...]]
 
@@ -43,7 +43,7 @@ def write_training_rows(run: Path, rows: Sequence[Row]) -> None:
     write_text(run / TRAINING_ROWS, csv_text(cells))
 
 
-def read_training_rows(run: Path, name: str, root: Path | URLFolder) -> set[Row]:
+def read_training_rows(run: Path, name: str, root: Location) -> set[Row]:
     """The rows of a dataset that a run was trained on.
 
     Args:

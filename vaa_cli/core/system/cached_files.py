@@ -1,7 +1,6 @@
 """Single files of URLs, such as models and tables, on this machine's disk: a version each."""
 
 import contextlib
-import hashlib
 import os
 import re
 import shutil
@@ -9,10 +8,10 @@ import time
 from pathlib import Path
 
 from vaa_cli.core.errors import VAAError, one_line
-from vaa_cli.core.system.file_cache import PIECE, cache_folder
+from vaa_cli.core.system.file_cache import cache_folder, name_digest
 from vaa_cli.core.system.files import whole_file
 from vaa_cli.core.system.storage import StorageError, content_tag, shown_url
-from vaa_cli.core.system.storage_file import open_url
+from vaa_cli.core.system.storage_file import copy_url
 
 _FILES = ".files"
 _A_DAY = 24 * 3600.0
@@ -30,8 +29,8 @@ def cached_file(url: str) -> Path:
     name = url.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
     tag = content_tag(url)
     try:
-        versions = cache_folder() / _FILES / _digest(url)
-        folder = versions / _digest(tag)
+        versions = cache_folder() / _FILES / name_digest(url)
+        folder = versions / name_digest(tag)
         path = folder / (re.sub(r"[^\w.-]", "_", name) or "file")
         if path.is_file():
             with contextlib.suppress(OSError):
@@ -42,17 +41,12 @@ def cached_file(url: str) -> Path:
         raise VAAError(
             f"{shown_url(url)} cannot be kept ({one_line(error)}); name a folder with VAA_CACHE=DIR"
         ) from error
-    with open_url(url) as source, whole_file(path) as file:
-        while piece := source.read(PIECE):
-            file.write(piece)
+    with whole_file(path) as file:
+        copy_url(url, file)
         if content_tag(url) != tag:
             raise StorageError(url, "it changed while it was read; try again")
     _remove_older(versions, folder)
     return path
-
-
-def _digest(text: str) -> str:
-    return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
 
 def _remove_older(versions: Path, newest: Path) -> None:

@@ -15,12 +15,8 @@ from vaa_cli.core.system.byte_sizes import DEFAULT_CACHE_SIZE, parse_size
 from vaa_cli.core.system.files import whole_file
 from vaa_cli.core.system.locks import exclusive
 from vaa_cli.core.system.named_content import NamedContent
-from vaa_cli.core.system.storage import (
-    StorageError,
-    read_url,
-    url_info,
-)
-from vaa_cli.core.system.storage_file import open_url
+from vaa_cli.core.system.storage import StorageError, read_url, url_info
+from vaa_cli.core.system.storage_file import copy_url
 
 # The part of the size that is left when the oldest files are removed.
 _LEFT = 0.9
@@ -29,8 +25,6 @@ _LEFT = 0.9
 _IN_USE = 60.0
 # Seconds after which what was begun to be written is of no process any longer.
 _ABANDONED = 3600.0
-# Bytes that are copied at a time.
-PIECE = 8 << 20
 
 
 def cache_folder() -> Path:
@@ -46,6 +40,11 @@ def cache_folder() -> Path:
         return user_cache_path("vaa", appauthor=False)
     except (KeyError, RuntimeError) as error:
         raise OSError("this user has no home folder") from error
+
+
+def name_digest(name: str) -> str:
+    """A name for a file of a cache, by the name that the user knows it by."""
+    return hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
 
 @dataclass
@@ -138,13 +137,12 @@ class FileCache:
         """Read a file into the folder, a piece at a time; whether there is room for it."""
         if not self._make_room(size, unused_since=time.time() - _IN_USE):
             return False
-        with open_url(url) as source, whole_file(path, sync=False) as file:
-            while piece := source.read(PIECE):
-                file.write(piece)
+        with whole_file(path, sync=False) as file:
+            copy_url(url, file)
         return True
 
     def _path(self, url: str) -> Path:
-        digest = hashlib.blake2b(url.encode(errors="surrogateescape"), digest_size=16).hexdigest()
+        digest = name_digest(url)
         return self.folder / digest[:2] / digest[2:]
 
     def _keep(self, path: Path, content: bytes) -> None:

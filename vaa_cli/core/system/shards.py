@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vaa_cli.core.errors import PictureError
 from vaa_cli.core.system.file_cache import FileCache
-from vaa_cli.core.system.location import URLFolder
+from vaa_cli.core.system.location import Location, URLFolder
 from vaa_cli.core.system.named_content import NamedContent
 from vaa_cli.core.system.storage import LARGEST, is_url, read_url_part
 
@@ -43,7 +43,7 @@ class ShardMember(NamedContent):
         return made
 
     @classmethod
-    def of(cls, folder: Path | URLFolder, name: str, start: int, size: int) -> "ShardMember":
+    def of(cls, folder: Location, name: str, start: int, size: int) -> "ShardMember":
         """The picture of a name, SHARD/MEMBER, in a folder of shards."""
         shard, member = name.split("/", 1)
         cache = folder.cache if isinstance(folder, URLFolder) else None

@@ -149,19 +149,7 @@ def write_url(url: str, content: bytes) -> None:
     Raises:
         StorageError: it cannot be written.
     """
-    fs, path = filesystem(url)
-
-    def write() -> None:
-        _make_parent(fs, path)
-        called(fs, "pipe_file", path, content, time_limit=TIME_LIMIT)
-
-    retried(url, write)
-
-
-def _make_parent(fs: "AbstractFileSystem", path: str) -> None:
-    """Make the folder that a file comes into, where the storage has any."""
-    if not fs.async_impl:  # object stores have none, and might make a bucket
-        fs.makedirs(fs._parent(path), exist_ok=True)
+    _write(url, lambda fs, there: called(fs, "pipe_file", there, content, time_limit=TIME_LIMIT))
 
 
 def put_url(path: Path, url: str) -> None:
@@ -170,13 +158,20 @@ def put_url(path: Path, url: str) -> None:
     Raises:
         StorageError: it cannot be written.
     """
+    # No limit but the library's: it may be large.
+    _write(url, lambda fs, there: fs.put_file(str(path), there))
+
+
+def _write(url: str, write: "Callable[[AbstractFileSystem, str], object]") -> None:
+    """Write a file at a URL, in a folder that is made where the storage has any."""
     fs, there = filesystem(url)
 
-    def put() -> None:
-        _make_parent(fs, there)
-        fs.put_file(str(path), there)  # no limit but the library's: it may be large
+    def attempt() -> None:
+        if not fs.async_impl:  # object stores have none, and might make a bucket
+            fs.makedirs(fs._parent(there), exist_ok=True)
+        write(fs, there)
 
-    retried(url, put)
+    retried(url, attempt)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """A file at a URL that is read in parts, as archives are."""
 
 import io
-from typing import Any
+import shutil
+from typing import Any, BinaryIO
 
 from vaa_cli.core.system.storage import StorageError, read_url_part, url_info
 
@@ -52,3 +53,13 @@ def open_url(url: str, block: int = BLOCK) -> io.BufferedReader:
         StorageError: it is missing, or may not be read; later reads raise it, too.
     """
     return io.BufferedReader(_Parts(url), block)
+
+
+def copy_url(url: str, file: BinaryIO) -> None:
+    """Copy the file at a URL into one that is open, a part at a time.
+
+    Raises:
+        StorageError: it is missing, or cannot be read.
+    """
+    with open_url(url) as source:
+        shutil.copyfileobj(source, file, BLOCK)

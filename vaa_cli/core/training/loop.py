@@ -43,7 +43,12 @@ from vaa_cli.core.training.option_sources import checked_options
 from vaa_cli.core.training.options import TrainingOptions
 from vaa_cli.core.training.progress import EpochSums, Progress
 from vaa_cli.core.training.run_writer import RunWriter
-from vaa_cli.core.training.sampling import augmented_requests, epoch_batches, shard_batches
+from vaa_cli.core.training.sampling import (
+    augmented_requests,
+    batch_count,
+    epoch_batches,
+    shard_batches,
+)
 from vaa_cli.core.training.seeding import seed_all
 from vaa_cli.core.training.setup import (
     growth,
@@ -187,7 +192,7 @@ class _Training:
         set_algorithms(options.deterministic)
 
         seed_all(options.seed)
-        self.steps = len(self._batches(epoch=0))
+        self.steps = batch_count(len(self.table), self.recipe.batch_size, self.smallest)
         self.card = model_card(data, options)
         # A checkpoint holds all weights; those that the training began with may be gone by now.
         model = initial_model(self.card, options.weights if checkpoint is None else "none")

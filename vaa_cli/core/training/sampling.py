@@ -31,14 +31,14 @@ def epoch_batches(
     Returns:
         Arrays of rows, one a batch; none where there are fewer than `smallest` samples.
     """
-    batches = _count(samples, batch_size, smallest)
+    batches = batch_count(samples, batch_size, smallest)
     if not batches:
         return []
     order = np.random.default_rng((seed, epoch)).permutation(samples).astype(np.int64, copy=False)
     return np.array_split(order, batches)
 
 
-def _count(samples: int, batch_size: int, smallest: int) -> int:
+def batch_count(samples: int, batch_size: int, smallest: int) -> int:
     """The number of batches that samples are spread over."""
     return min(-(-samples // batch_size), samples // smallest)
 
@@ -74,7 +74,7 @@ def shard_batches(
         Arrays of rows, one a batch, of which a process takes those of its rank.
     """
     samples = sum(map(len, shard_rows))
-    batches = _count(samples, batch_size, smallest)
+    batches = batch_count(samples, batch_size, smallest)
     if not batches:
         return []
     rng = np.random.default_rng((seed, epoch))
