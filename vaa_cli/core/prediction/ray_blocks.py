@@ -11,6 +11,7 @@ from vaa_cli.core.images.requests import ImageSource, Request
 from vaa_cli.core.images.url_inputs import named_picture
 from vaa_cli.core.labels.boxes import Box
 from vaa_cli.core.prediction.predictor import Prediction
+from vaa_cli.core.system.named_content import NamedContent
 from vaa_cli.core.system.storage import is_url
 
 # The columns of a block on its way to an actor.
@@ -42,8 +43,11 @@ def source_of(
 
 
 def unread(source: ImageSource) -> Request:
-    """What is asked of an actor; a picture in an archive is read here, where that is open."""
-    if source.is_remote:
+    """What is asked of an actor, which reads files and URLs by their names; others are read here.
+
+    These are pictures in archives, which are open here, and in shards, whose names say too little.
+    """
+    if source.is_remote and not isinstance(source.path, NamedContent):
         return Request(source.path, source.box, problem=source.problem)
     return source.request()
 
